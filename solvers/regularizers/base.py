@@ -1,0 +1,86 @@
+"""What a regularizer is, what it may add, and how the rest of the library asks for it.
+
+A regularizer is any object with ``value`` and ``prox``; nothing is inherited. Everything else is optional and
+unlocks speed and sharper certificates. A class that claims an optional member is held to it by the verifier.
+"""
+
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+
+
+@runtime_checkable
+class Regularizer(Protocol):
+    """psi, its own weight included.
+
+    ``value(w)`` returns psi(w) as a 0-d tensor. ``prox(w, step)`` returns
+    ``argmin_z step*psi(z) + 1/2||z - w||^2`` with the shape, dtype and device of ``w``; ``step`` > 0 is a number.
+    """
+
+    def value(self, w: Tensor) -> Tensor: ...
+
+    def prox(self, w: Tensor, step: Any) -> Tensor: ...
+
+
+#: Optional members and what each one unlocks.
+OPTIONAL_MEMBERS = {
+    "convex": "bool: psi is convex. Absent means unknown, and the safe nonconvex step size is used.",
+    "separable": "bool: psi is a sum over entries, and prox takes a tensor step of w's shape.",
+    "shapes": "the shapes of tensors to try, where not every shape makes sense.",
+    "check_shape": "check_shape(shape) raises ValueError where psi is not defined on such a tensor.",
+    "metric_prox": "metric_prox(B, D, lam): argmin 1/2<Z,D*Z> - <B,Z> + lam*psi(Z); a tensor or a MetricProx.",
+    "subgradient_residual": "subgradient_residual(Z, G, lam): the minimum-norm element of G + lam*dpsi(Z).",
+    "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
+    "takes such a tensor as its step.",
+    "zero_mask": "zero_mask(B, lam): True where the subproblem's solution is provably zero, broadcastable to B.",
+    "structure": "structure(w): a tensor that names the manifold of w; equal tensors mean the same manifold.",
+    "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
+    "as_cvxpy": "as_cvxpy(x): psi of a CVXPY variable, the exact model that the verifier compares with.",
+}
+
+
+class MetricProx(NamedTuple):
+    """A solution of the subproblem together with the number of inner iterations that it took."""
+
+    point: Tensor
+    iterations: int
+
+
+def require_regularizer(name: str, value: object) -> None:
+    """Raise TypeError, naming every missing method, unless ``value`` is a regularizer."""
+    if isinstance(value, type):
+        raise TypeError(f"{name} must be a regularizer object, got the class {value.__name__}; call it first")
+    missing = [method for method in ("value", "prox") if not callable(getattr(value, method, None))]
+    if missing:
+        raise TypeError(f"{name} must have the methods value(w) and prox(w, step); {value!r} lacks {', '.join(missing)}")
+
+
+def offers(regularizer: object, member: str) -> bool:
+    """Whether ``regularizer`` has the optional ``member`` (for a bool member: has it and it is True)."""
+    if member not in OPTIONAL_MEMBERS:
+        raise KeyError(member)
+    found = getattr(regularizer, member, None)
+    return found if isinstance(found, bool) else found is not None
+
+
+def accumulation_dtype(tensor: Tensor) -> torch.dtype:
+    """The dtype in which sums over ``tensor`` are taken: float32 for 16-bit tensors, else its own."""
+    return torch.float32 if tensor.dtype in (torch.bfloat16, torch.float16) else tensor.dtype
+
+
+def check_prox_arguments(w: Tensor, step: Any) -> None:
+    """Raise unless ``w`` is a floating-point tensor and ``step``, where it is a number, is finite and > 0.
+
+    A tensor step comes from the library's own solvers and is not read, so that no device has to be waited for.
+    """
+    validate.floating_tensor("w", w)
+    if not isinstance(step, Tensor):
+        validate.positive("step", step)
+
+
+def shrink(w: Tensor, threshold: Any) -> Tensor:
+    """Soft threshold ``sign(w) * max(|w| - threshold, 0)``, entry by entry; exact zeros, never -0 or NaN."""
+    return torch.where(w.abs() > threshold, w - torch.sign(w) * threshold, torch.zeros_like(w))

@@ -1,0 +1,68 @@
+"""Groups of a weight tensor: the only place that knows their axes and the only place that weighs their size."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+from solvers.regularizers.base import accumulation_dtype
+
+#: Axis that a grouping leaves standing: a group is one index of it, all other axes are reduced over.
+#: Linear and recurrent weights are (out, in), convolution weights (out, in, *kernel).
+GROUP_AXIS = {"input": 1, "channel": 1, "output": 0, "filter": 0}
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Groups of a tensor of 2 to 5 dimensions, one per index of the axis that ``name`` stands for.
+
+    ``input`` (a column) and ``channel`` (all weights that read one input channel) leave axis 1 standing; ``output``
+    (a row) and ``filter`` (all weights of one output) leave axis 0. No tensor is reshaped or copied: reductions run
+    over the other axes and keep them, so that every result broadcasts against the tensor.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        validate.one_of("grouping", self.name, tuple(GROUP_AXIS))
+
+    @property
+    def axis(self) -> int:
+        return GROUP_AXIS[self.name]
+
+    def check_shape(self, shape: Sequence[int]) -> None:
+        """Raise ValueError unless ``shape`` has 2 to 5 dimensions and at least one entry."""
+        if not 2 <= len(shape) <= 5 or 0 in shape:
+            raise ValueError(
+                f"grouping {self.name!r} needs a nonempty tensor of 2 to 5 dimensions, got shape {tuple(shape)}"
+            )
+
+    def reduced_axes(self, w: Tensor) -> tuple[int, ...]:
+        return tuple(axis for axis in range(w.ndim) if axis != self.axis)
+
+    def sum(self, w: Tensor) -> Tensor:
+        """Sum over each group, in float32 at least; shape 1 along every reduced axis."""
+        return w.sum(dim=self.reduced_axes(w), keepdim=True, dtype=accumulation_dtype(w))
+
+    def max(self, w: Tensor) -> Tensor:
+        """Largest entry of each group; shape 1 along every reduced axis."""
+        return w.amax(dim=self.reduced_axes(w), keepdim=True)
+
+    def norm(self, w: Tensor) -> Tensor:
+        """Euclidean norm of each group, in float32 at least; shape 1 along every reduced axis."""
+        return torch.linalg.vector_norm(w, dim=self.reduced_axes(w), keepdim=True, dtype=accumulation_dtype(w))
+
+    def count(self, shape: Sequence[int]) -> int:
+        """Number of groups."""
+        return shape[self.axis]
+
+    def size_weight(self, shape: Sequence[int]) -> float:
+        """sqrt(|g|), the weight of a group's norm (the groups of one tensor are all of one size)."""
+        return math.sqrt(math.prod(shape) // shape[self.axis])
+
+    def flat(self, per_group: Tensor) -> Tensor:
+        """A keepdim result as a vector with one entry per group."""
+        return per_group.reshape(-1)

@@ -1,0 +1,70 @@
+"""The group LASSO subproblem in a diagonal metric: one scalar equation per group, solved to rounding.
+
+For a group g, with t the price of a unit of its norm (lam and both weights included),
+
+    argmin_z 1/2<z, D*z> - <B, z> + t||z||   is 0 if ||B|| <= t, else  z = r*B / (r*D + t)  with r = ||z|| the root of
+    phi(r) = sum B^2 / (r*D + t)^2 = 1.
+
+``h = phi^(-1/2)`` is increasing and concave, so its tangent at *any* r meets 1 to the left of the root: Newton's step is
+a certified lower bound. We move by the root of the second-order Taylor model of h instead (Cauchy's method, cubic order,
+one more sum in the same pass over memory), kept between the best lower bound and the best upper bound known. Newton
+alone needs 14 steps at max D/min D = 1e8; this needs 8.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from solvers.regularizers.base import MetricProx, accumulation_dtype
+from solvers.regularizers.groups import Grouping
+
+#: Enough for max D/min D = 1e24 in float64; measured need: 5 at 1e2, 6 at 1e4, 8 at 1e8, 14 at 1e24.
+MAX_ITERATIONS = 20
+
+
+def solve_norm_equation(B: Tensor, D: Tensor, threshold: Any, groups: Grouping) -> MetricProx:
+    """Solve the subproblem of ``threshold * sum_g ||z_g||`` for all groups at once.
+
+    ``B`` and ``D`` > 0 are tensors of one shape; ``threshold`` >= 0 is a number or a 0-d tensor. Groups are scaled to
+    max|B| = max D = 1 first, so that squares neither overflow nor vanish. Returns the point and the iterations used;
+    on the CPU the loop ends as soon as every root is exact to rounding.
+    """
+    work = accumulation_dtype(B)
+    b, d = B.to(work), D.to(work)
+    tiny = torch.finfo(work).tiny
+    b_scale = groups.max(b.abs()).clamp_min(tiny)
+    d_scale = groups.max(d)
+    b, d = b / b_scale, d / d_scale
+    t = threshold / b_scale
+    b_square = b * b
+    size_square = groups.sum(b_square)
+    size = size_square.sqrt()
+    active = size > t
+    # Two lower bounds of the root: Jensen with the mean of d under the weights b^2, and the crude one with max d = 1,
+    # which guards the first against rounding.
+    crude = (size - t).clamp_min(tiny)
+    lower = torch.maximum(crude * size_square / groups.sum(b_square * d).clamp_min(tiny), crude)
+    upper = torch.full_like(lower, torch.inf)
+    # Groups that are zero take no part in the arithmetic below: r = 1, t = 0 keeps them finite.
+    r = torch.where(active, lower, 1.0)
+    t_safe = torch.where(active, t, 0.0)
+    exact = 8 * torch.finfo(work).eps
+    iterations = 0
+    while iterations < MAX_ITERATIONS:
+        iterations += 1
+        ratio = d / torch.addcmul(t_safe, r, d)
+        term = b_square / torch.addcmul(t_safe, r, d).square()
+        phi, psi, chi = groups.sum(term), groups.sum(term * ratio), groups.sum(term * ratio * ratio)
+        # h - 1 and its two derivatives, each divided by phi^(-1/2).
+        gap = 1 - phi.sqrt()
+        slope = psi / phi
+        bend = 3 * (slope * slope - chi / phi)
+        lower = torch.maximum(lower, r - gap / slope)
+        upper = torch.where(gap > 0, torch.minimum(upper, r), upper)
+        move = -2 * gap / (slope + (slope * slope - 2 * gap * bend).clamp_min(0).sqrt())
+        r = torch.where(active, torch.minimum(torch.maximum(r + move, lower), upper), r)
+        if r.device.type == "cpu" and bool(((gap.abs() <= exact) | ~active).all()):
+            break
+    point = r * b / torch.addcmul(t_safe, r, d) * (b_scale / d_scale)
+    return MetricProx(torch.where(active, point, 0.0).to(B.dtype), iterations)

@@ -1,0 +1,82 @@
+"""The nuclear norm: low rank."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, shrink
+
+
+@dataclass(frozen=True)
+class NuclearNorm:
+    """``psi(w) = reg_weight * sum_i sigma_i(w)``, each tensor seen as the matrix (out, everything else).
+
+    Prox: the soft threshold of the singular values (Cai, Candes and Shen, 2010). There is no closed or scalar form in a
+    diagonal metric; the subproblem needs iteration.
+
+    Raises ValueError or TypeError unless ``reg_weight`` is a finite number >= 0.
+    """
+
+    reg_weight: float
+    convex: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        validate.nonnegative("reg_weight", self.reg_weight)
+
+    def check_shape(self, shape: Sequence[int]) -> None:
+        """Raise ValueError unless ``shape`` has at least 2 dimensions and one entry."""
+        if len(shape) < 2 or 0 in shape:
+            raise ValueError(f"NuclearNorm needs a nonempty tensor of 2 or more dimensions, got shape {tuple(shape)}")
+
+    def value(self, w: Tensor) -> Tensor:
+        return self.reg_weight * torch.linalg.svdvals(_matrix(w)).sum()
+
+    def prox(self, w: Tensor, step: Any) -> Tensor:
+        check_prox_arguments(w, step)
+        left, sigma, right = torch.linalg.svd(_matrix(w), full_matrices=False)
+        return ((left * shrink(sigma, step * self.reg_weight)) @ right).reshape(w.shape).to(w.dtype)
+
+    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
+        """dpsi(Z) is ``{U V' + N : U'N = 0, N V = 0, ||N||_2 <= 1}`` over the singular vectors of nonzero value
+        (Watson, 1992). The part of the gradient outside both spaces is shortened by the threshold, the rest is fixed.
+        """
+        threshold = lam * self.reg_weight
+        matrix, slope = _matrix(point), _matrix(gradient)
+        left, sigma, right = torch.linalg.svd(matrix, full_matrices=False)
+        rank = int((sigma > rank_tolerance(sigma, matrix.shape)).sum())
+        left, right = left[:, :rank], right[:rank]
+        normal = slope - left @ (left.mT @ slope)
+        normal = normal - (normal @ right.mT) @ right
+        u, outside, v = torch.linalg.svd(normal, full_matrices=False)
+        free = (u * shrink(outside, threshold)) @ v
+        return (slope - normal + threshold * (left @ right) + free).reshape(point.shape)
+
+    def zero_mask(self, B: Tensor, lam: Any) -> Tensor:
+        """All or nothing: the solution is zero exactly if the spectral norm of B is at most the threshold."""
+        zero = torch.linalg.matrix_norm(_matrix(B), ord=2) <= lam * self.reg_weight
+        return zero.reshape((1,) * B.ndim)
+
+    def structure(self, w: Tensor) -> Tensor:
+        """The rank, a 0-d integer tensor."""
+        matrix = _matrix(w)
+        sigma = torch.linalg.svdvals(matrix)
+        return (sigma > rank_tolerance(sigma, matrix.shape)).sum()
+
+    def sparsity(self, w: Tensor) -> tuple[int, int]:
+        """(zero singular values, singular values): the low-rank level of the paper as two counts."""
+        count = min(_matrix(w).shape)
+        return count - int(self.structure(w)), count
+
+
+def _matrix(w: Tensor) -> Tensor:
+    return w.reshape(w.shape[0], -1).to(accumulation_dtype(w))
+
+
+def rank_tolerance(sigma: Tensor, shape: Sequence[int]) -> float | Tensor:
+    """Singular values up to this are rounding of a product of factors: max(m, n) * eps * sigma_max, as in LAPACK's users'
+    guide and ``torch.linalg.matrix_rank``."""
+    return sigma.amax() * max(shape) * torch.finfo(sigma.dtype).eps

@@ -1,0 +1,41 @@
+"""psi = 0: a parameter without regularizer, so that it needs no special case anywhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from solvers.regularizers.base import check_prox_arguments
+
+
+@dataclass(frozen=True)
+class Zero:
+    """``psi(w) = 0``. Its prox is the identity and the subproblem's solution is ``B / D``."""
+
+    convex: ClassVar[bool] = True
+    separable: ClassVar[bool] = True
+
+    def check_shape(self, shape: Sequence[int]) -> None:
+        """Every shape is allowed."""
+
+    def value(self, w: Tensor) -> Tensor:
+        return w.new_zeros(())
+
+    def prox(self, w: Tensor, step: Any) -> Tensor:
+        check_prox_arguments(w, step)
+        return w.clone()
+
+    def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> Tensor:
+        return B / D
+
+    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
+        return gradient
+
+    def structure(self, w: Tensor) -> Tensor:
+        """There is one manifold, the whole space: an empty mask."""
+        return torch.empty(0, dtype=torch.bool, device=w.device)
+
+    def sparsity(self, w: Tensor) -> tuple[int, int]:
+        return 0, 0

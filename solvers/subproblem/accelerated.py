@@ -1,0 +1,35 @@
+"""Accelerated proximal gradient with restart, for convex regularizers."""
+
+from collections.abc import Iterator
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from solvers.subproblem.criterion import proximal_gradient_member
+from solvers.subproblem.iterate import Iterate
+from solvers.subproblem.model import Subproblem
+
+
+def accelerated_proximal_gradient(
+    subproblem: Subproblem, start: Tensor, *, step_rule: str = "block"
+) -> Iterator[Iterate]:
+    """FISTA (Beck and Teboulle, 2009) with the gradient restart of O'Donoghue and Candes (2015, section 3.2).
+
+    The certificate belongs to the point that is returned: a step from the extrapolated point Y gives the member
+    ``(D - 1/theta)*(Z_next - Y)`` of dQ(Z_next). Q need not fall at every step; ``solve`` enforces (7b) at the end.
+    """
+    theta = 1 / subproblem.step_lipschitz(step_rule)
+    Z = Y = start
+    t = 1.0
+    while True:
+        Z_next = subproblem.prox(Y - theta * subproblem.gradient(Y), theta)
+        yield Iterate(Z_next, proximal_gradient_member(subproblem, Y, Z_next, theta))
+        # Momentum that points uphill is dropped; 1/theta weighs the blocks as the step does.
+        if bool(torch.sum((Y - Z_next) * (Z_next - Z) / theta) > 0):
+            t, Y = 1.0, Z_next
+        else:
+            t_next = (1 + sqrt(1 + 4 * t * t)) / 2
+            Y = Z_next + (t - 1) / t_next * (Z_next - Z)
+            t = t_next
+        Z = Z_next

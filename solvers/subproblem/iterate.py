@@ -1,0 +1,70 @@
+"""The loop that all iterative inner solvers share: they say how to move, this says when to stop."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from solvers.subproblem.criterion import exact_member, residual_norm, rounding_floor
+from solvers.subproblem.model import Subproblem
+from solvers.subproblem.result import Status
+
+
+class Iterate(NamedTuple):
+    """A point and a member of dQ there."""
+
+    point: Tensor
+    member: Tensor
+
+
+#: Called after every iteration with its number (from 1), the point and the residual.
+Observer = Callable[[int, Tensor, float], None]
+
+
+class Ending(NamedTuple):
+    point: Tensor
+    status: Status
+    iterations: int
+    residual: float
+
+
+def best_residual(subproblem: Subproblem, iterate: Iterate) -> float:
+    """The smallest residual known: the exact minimum-norm subgradient where there is one, else the certificate."""
+    exact = exact_member(subproblem, iterate.point)
+    return residual_norm(subproblem, iterate.member if exact is None else exact)
+
+
+def run(
+    subproblem: Subproblem,
+    iterates: Iterator[Iterate],
+    start: Tensor,
+    *,
+    tolerance: float,
+    max_iterations: int,
+    observe: Observer | None = None,
+) -> Ending:
+    """Draw iterates until the residual is at most ``tolerance``; say so when that does not happen.
+
+    The start itself is accepted without a single iteration where the exact residual is available and small enough.
+    """
+    point, residual = start, float("inf")
+    exact = exact_member(subproblem, start)
+    if exact is not None:
+        residual = residual_norm(subproblem, exact)
+        if residual <= tolerance:
+            return Ending(start, Status.CONVERGED, 0, residual)
+    for count in range(1, max_iterations + 1):
+        iterate = next(iterates)
+        if not bool(torch.isfinite(iterate.point).all()):
+            return Ending(point, Status.NON_FINITE, count, residual)
+        stalled = torch.equal(iterate.point, point)
+        point, residual = iterate.point, best_residual(subproblem, iterate)
+        if observe is not None:
+            observe(count, point, residual)
+        if residual <= tolerance:
+            return Ending(point, Status.CONVERGED, count, residual)
+        if stalled and residual <= rounding_floor(subproblem, point):
+            return Ending(point, Status.PRECISION_LIMIT, count, residual)
+    status = Status.PRECISION_LIMIT if residual <= rounding_floor(subproblem, point) else Status.ITERATION_LIMIT
+    return Ending(point, status, max_iterations, residual)

@@ -1,0 +1,45 @@
+"""What a solve returns: the point, how it ended, and the certificate."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from torch import Tensor
+
+
+class Status(Enum):
+    """How a solve ended. Only CONVERGED meets the criterion; nothing is ever silent."""
+
+    CONVERGED = "the residual is at most the tolerance"
+    ITERATION_LIMIT = "the iteration limit was reached with the residual above the tolerance"
+    PRECISION_LIMIT = "the residual is above the tolerance but at the rounding level of the dtype"
+    FELL_BACK = "the result had a higher objective than the reference point and was replaced by a point that has not"
+    NOT_STATIONARY = "a direct solution has a residual above the tolerance"
+    NON_FINITE = "a NaN or an infinity appeared; the point returned is the last finite one"
+
+    @property
+    def converged(self) -> bool:
+        return self is Status.CONVERGED
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The result of a solve.
+
+    ``residual`` is the norm of a member of dQ(point) (the smallest one where the regularizer offers it) and
+    ``objective`` is Q(point), both in the units of the undivided problem. ``descent`` says whether
+    Q(point) <= Q(reference) holds, criterion (7b); None where no reference was given.
+    """
+
+    point: Tensor
+    status: Status
+    iterations: int
+    residual: float
+    objective: float
+    tolerance: float
+    method: str
+    descent: bool | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Both parts of criterion (7): the residual is at most the tolerance and the objective did not rise."""
+        return self.residual <= self.tolerance and self.descent is not False

@@ -1,0 +1,138 @@
+"""Solve a subproblem: choose the method that its regularizer allows, certify the point, enforce (7b)."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+from solvers.regularizers.base import offers
+from solvers.subproblem.accelerated import accelerated_proximal_gradient
+from solvers.subproblem.criterion import descends, exact_member, residual_norm, rounding_floor
+from solvers.subproblem.iterate import Ending, Iterate, Observer, best_residual, run
+from solvers.subproblem.model import Subproblem
+from solvers.subproblem.proximal_gradient import proximal_gradient
+from solvers.subproblem.result import Solution, Status
+from solvers.subproblem.screening import screen
+
+DIRECT = ("metric_prox", "separable")
+ITERATIVE = {"accelerated": accelerated_proximal_gradient, "proximal_gradient": proximal_gradient}
+METHODS = ("auto", *DIRECT, *ITERATIVE)
+
+
+def available_methods(subproblem: Subproblem) -> tuple[str, ...]:
+    """The methods that the regularizer allows, best first."""
+    methods = [member for member in DIRECT if offers(subproblem.regularizer, member)]
+    return (*methods, *(["accelerated"] if subproblem.convex else []), "proximal_gradient")
+
+
+def direct_point(subproblem: Subproblem, method: str = "auto") -> tuple[Tensor, int] | None:
+    """The solution without iteration control and the inner iterations it took; None where there is no such method."""
+    if method in ("auto", "metric_prox") and offers(subproblem.regularizer, "metric_prox"):
+        found = subproblem.regularizer.metric_prox(subproblem.B, subproblem.D, subproblem.lam)
+        return tuple(found) if isinstance(found, tuple) else (found, 1)
+    if method in ("auto", "separable") and offers(subproblem.regularizer, "separable"):
+        return subproblem.prox(subproblem.B / subproblem.D, 1 / subproblem.D), 1
+    return None
+
+
+def solve(
+    subproblem: Subproblem,
+    reference: Tensor | None = None,
+    *,
+    tolerance: float,
+    max_iterations: int = 1000,
+    method: str = "auto",
+    step_rule: str = "block",
+    warm_starts: Sequence[Tensor] = (),
+    observe: Observer | None = None,
+    check_values: bool = True,
+) -> Solution:
+    """Minimise Q until criterion (7) holds with eps_t = ``tolerance``.
+
+    ``reference`` is W^{t-1}: iterative methods start there (or from the member of ``warm_starts`` with a lower Q; from
+    zero where there is neither) and the result never has a higher objective. ``method`` is "auto" or one of
+    ``available_methods(subproblem)``. ``observe(iteration, point, residual)`` follows an iterative method.
+
+    Returns a Solution whose status says how it ended; non-convergence does not raise. Raises ValueError or TypeError
+    on bad arguments, before anything is computed.
+    """
+    validate.nonnegative("tolerance", tolerance)
+    validate.positive_integer("max_iterations", max_iterations)
+    validate.one_of("method", method, ("auto", *available_methods(subproblem)))
+    for name, tensor in [("reference", reference), *((f"warm_starts[{i}]", w) for i, w in enumerate(warm_starts))]:
+        if tensor is not None:
+            validate.floating_tensor(name, tensor)
+            validate.same_kind(name, tensor, "B", subproblem.B)
+    if check_values:
+        subproblem.check_values()
+
+    found = direct_point(subproblem, method)
+    if found is not None:
+        chosen = method if method != "auto" else available_methods(subproblem)[0]
+        ending = _certify(subproblem, *found, tolerance)
+    else:
+        chosen = method if method != "auto" else available_methods(subproblem)[0]
+        start = _best_start(subproblem, reference, warm_starts)
+        if subproblem.convex:
+            start = screen(subproblem, start)
+        steps = ITERATIVE[chosen](subproblem, start, step_rule=step_rule)
+        ending = run(
+            subproblem, steps, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe
+        )
+    descent = None
+    if reference is not None:
+        ending, descent = _enforce_descent(subproblem, ending, reference)
+    return Solution(
+        point=ending.point,
+        status=ending.status,
+        iterations=ending.iterations,
+        residual=ending.residual,
+        objective=float(subproblem.objective(ending.point)),
+        tolerance=tolerance,
+        method=chosen,
+        descent=descent,
+    )
+
+
+def _best_start(subproblem: Subproblem, reference: Tensor | None, warm_starts: Sequence[Tensor]) -> Tensor:
+    starts = [*([] if reference is None else [reference]), *warm_starts]
+    if not starts:
+        return torch.zeros_like(subproblem.B)
+    if len(starts) == 1:
+        return starts[0]
+    return min(starts, key=lambda start: float(subproblem.objective(start)))
+
+
+def _certify(subproblem: Subproblem, point: Tensor, iterations: int, tolerance: float) -> Ending:
+    """Residual and status of a direct solution; without an exact subgradient one PG step from it brings a certificate."""
+    if not bool(torch.isfinite(point).all()):
+        return Ending(point, Status.NON_FINITE, iterations, math.inf)
+    exact = exact_member(subproblem, point)
+    if exact is not None:
+        residual = residual_norm(subproblem, exact)
+    else:
+        step: Iterate = next(proximal_gradient(subproblem, point))
+        point, residual = step.point, best_residual(subproblem, step)
+    if residual <= tolerance:
+        status = Status.CONVERGED
+    elif residual <= rounding_floor(subproblem, point):
+        status = Status.PRECISION_LIMIT
+    else:
+        status = Status.NOT_STATIONARY
+    return Ending(point, status, iterations, residual)
+
+
+def _enforce_descent(subproblem: Subproblem, ending: Ending, reference: Tensor) -> tuple[Ending, bool]:
+    """(7b): where the objective rose, one PG step from the reference, and the reference itself if rounding spoils that."""
+    if ending.status is not Status.NON_FINITE and descends(subproblem, ending.point, reference):
+        return ending, True
+    step = next(proximal_gradient(subproblem, reference))
+    if bool(torch.isfinite(step.point).all()) and descends(subproblem, step.point, reference):
+        point, residual = step.point, best_residual(subproblem, step)
+    else:
+        exact = exact_member(subproblem, reference)
+        point, residual = reference, math.inf if exact is None else residual_norm(subproblem, exact)
+    status = ending.status if ending.status is Status.NON_FINITE else Status.FELL_BACK
+    return Ending(point, status, ending.iterations, residual), True
