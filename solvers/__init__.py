@@ -1,0 +1,30 @@
+"""The verified core: regularizers, the subproblem and its solvers, the optimizers. Needs torch and nothing else."""
+
+from solvers.networks import ParameterGroups, StructureLevel, parameter_groups, structure_levels
+from solvers.optimizers import RAMDA, RMDA, ProxGen, ProxSGD, Stages
+from solvers.regularizers import L1, GroupLasso, MetricProx, NuclearNorm, Regularizer, Zero
+from solvers.subproblem import PowerSchedule, Schedule, Solution, Status, Subproblem, solve
+
+__all__ = [
+    "L1",
+    "RAMDA",
+    "RMDA",
+    "GroupLasso",
+    "MetricProx",
+    "NuclearNorm",
+    "ParameterGroups",
+    "PowerSchedule",
+    "ProxGen",
+    "ProxSGD",
+    "Regularizer",
+    "Schedule",
+    "Solution",
+    "Stages",
+    "Status",
+    "StructureLevel",
+    "Subproblem",
+    "Zero",
+    "parameter_groups",
+    "solve",
+    "structure_levels",
+]

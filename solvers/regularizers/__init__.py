@@ -7,4 +7,13 @@ from solvers.regularizers.l1 import L1
 from solvers.regularizers.nuclear_norm import NuclearNorm
 from solvers.regularizers.zero import Zero
 
-__all__ = ["L1", "OPTIONAL_MEMBERS", "GroupLasso", "Grouping", "MetricProx", "NuclearNorm", "Regularizer", "Zero"]
+__all__ = [
+    "L1",
+    "OPTIONAL_MEMBERS",
+    "GroupLasso",
+    "Grouping",
+    "MetricProx",
+    "NuclearNorm",
+    "Regularizer",
+    "Zero",
+]

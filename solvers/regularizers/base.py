@@ -55,7 +55,9 @@ def require_regularizer(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a regularizer object, got the class {value.__name__}; call it first")
     missing = [method for method in ("value", "prox") if not callable(getattr(value, method, None))]
     if missing:
-        raise TypeError(f"{name} must have the methods value(w) and prox(w, step); {value!r} lacks {', '.join(missing)}")
+        raise TypeError(
+            f"{name} must have the methods value(w) and prox(w, step); {value!r} lacks {', '.join(missing)}"
+        )
 
 
 def offers(regularizer: object, member: str) -> bool:

@@ -5,10 +5,10 @@ For a group g, with t the price of a unit of its norm (lam and both weights incl
     argmin_z 1/2<z, D*z> - <B, z> + t||z||   is 0 if ||B|| <= t, else  z = r*B / (r*D + t)  with r = ||z|| the root of
     phi(r) = sum B^2 / (r*D + t)^2 = 1.
 
-``h = phi^(-1/2)`` is increasing and concave, so its tangent at *any* r meets 1 to the left of the root: Newton's step is
-a certified lower bound. We move by the root of the second-order Taylor model of h instead (Cauchy's method, cubic order,
-one more sum in the same pass over memory), kept between the best lower bound and the best upper bound known. Newton
-alone needs 14 steps at max D/min D = 1e8; this needs 8.
+``h = phi^(-1/2)`` is increasing and concave, so its tangent at *any* r meets 1 to the left of the root: Newton's step
+is a certified lower bound. We move by the root of the second-order Taylor model of h instead (Cauchy's method, cubic
+order, one more sum in the same pass over memory), kept between the best lower bound and the best upper bound known.
+Newton alone needs 14 steps at max D/min D = 1e8; this needs 8.
 """
 
 from typing import Any

@@ -77,6 +77,7 @@ def _matrix(w: Tensor) -> Tensor:
 
 
 def rank_tolerance(sigma: Tensor, shape: Sequence[int]) -> float | Tensor:
-    """Singular values up to this are rounding of a product of factors: max(m, n) * eps * sigma_max, as in LAPACK's users'
+    """Singular values up to this are rounding of a product of factors: max(m, n) * eps * sigma_max, as in LAPACK's
+    users'
     guide and ``torch.linalg.matrix_rank``."""
     return sigma.amax() * max(shape) * torch.finfo(sigma.dtype).eps

@@ -54,17 +54,16 @@ def run(
         residual = residual_norm(subproblem, exact)
         if residual <= tolerance:
             return Ending(start, Status.CONVERGED, 0, residual)
+    floor = rounding_floor(subproblem)
     for count in range(1, max_iterations + 1):
         iterate = next(iterates)
         if not bool(torch.isfinite(iterate.point).all()):
             return Ending(point, Status.NON_FINITE, count, residual)
-        stalled = torch.equal(iterate.point, point)
         point, residual = iterate.point, best_residual(subproblem, iterate)
         if observe is not None:
             observe(count, point, residual)
         if residual <= tolerance:
             return Ending(point, Status.CONVERGED, count, residual)
-        if stalled and residual <= rounding_floor(subproblem, point):
+        if residual <= floor:
             return Ending(point, Status.PRECISION_LIMIT, count, residual)
-    status = Status.PRECISION_LIMIT if residual <= rounding_floor(subproblem, point) else Status.ITERATION_LIMIT
-    return Ending(point, status, max_iterations, residual)
+    return Ending(point, Status.ITERATION_LIMIT, max_iterations, residual)

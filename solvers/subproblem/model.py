@@ -55,9 +55,7 @@ class Subproblem:
     def divided_by(self, factor: float) -> "Subproblem":
         """The same problem with Q divided by ``factor`` > 0. Solution and reported residuals do not change."""
         validate.positive("factor", factor)
-        return replace(
-            self, B=self.B / factor, D=self.D / factor, lam=self.lam / factor, scale=self.scale * factor
-        )
+        return replace(self, B=self.B / factor, D=self.D / factor, lam=self.lam / factor, scale=self.scale * factor)
 
     def gradient(self, Z: Tensor) -> Tensor:
         """Gradient of the smooth part, ``D*Z - B``."""
@@ -72,7 +70,9 @@ class Subproblem:
         return self.regularizer.prox(w, step)
 
     def step_lipschitz(self, step_rule: str = "block") -> Tensor:
-        """L, the largest entry of D: one number ("global"), or one per block of a regularizer that separates ("block")."""
+        """L, the largest entry of D: one number ("global"), or one per block of a regularizer that separates
+        ("block").
+        """
         validate.one_of("step_rule", step_rule, ("block", "global"))
         if step_rule == "block" and offers(self.regularizer, "blockwise_max"):
             return self.regularizer.blockwise_max(self.D)

@@ -61,7 +61,10 @@ def solve(
     validate.nonnegative("tolerance", tolerance)
     validate.positive_integer("max_iterations", max_iterations)
     validate.one_of("method", method, ("auto", *available_methods(subproblem)))
-    for name, tensor in [("reference", reference), *((f"warm_starts[{i}]", w) for i, w in enumerate(warm_starts))]:
+    for name, tensor in [
+        ("reference", reference),
+        *((f"warm_starts[{i}]", w) for i, w in enumerate(warm_starts)),
+    ]:
         if tensor is not None:
             validate.floating_tensor(name, tensor)
             validate.same_kind(name, tensor, "B", subproblem.B)
@@ -78,9 +81,7 @@ def solve(
         if subproblem.convex:
             start = screen(subproblem, start)
         steps = ITERATIVE[chosen](subproblem, start, step_rule=step_rule)
-        ending = run(
-            subproblem, steps, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe
-        )
+        ending = run(subproblem, steps, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe)
     descent = None
     if reference is not None:
         ending, descent = _enforce_descent(subproblem, ending, reference)
@@ -106,7 +107,9 @@ def _best_start(subproblem: Subproblem, reference: Tensor | None, warm_starts: S
 
 
 def _certify(subproblem: Subproblem, point: Tensor, iterations: int, tolerance: float) -> Ending:
-    """Residual and status of a direct solution; without an exact subgradient one PG step from it brings a certificate."""
+    """Residual and status of a direct solution; without an exact subgradient one PG step from it brings a
+    certificate.
+    """
     if not bool(torch.isfinite(point).all()):
         return Ending(point, Status.NON_FINITE, iterations, math.inf)
     exact = exact_member(subproblem, point)
@@ -117,7 +120,7 @@ def _certify(subproblem: Subproblem, point: Tensor, iterations: int, tolerance: 
         point, residual = step.point, best_residual(subproblem, step)
     if residual <= tolerance:
         status = Status.CONVERGED
-    elif residual <= rounding_floor(subproblem, point):
+    elif residual <= rounding_floor(subproblem):
         status = Status.PRECISION_LIMIT
     else:
         status = Status.NOT_STATIONARY
@@ -125,7 +128,9 @@ def _certify(subproblem: Subproblem, point: Tensor, iterations: int, tolerance: 
 
 
 def _enforce_descent(subproblem: Subproblem, ending: Ending, reference: Tensor) -> tuple[Ending, bool]:
-    """(7b): where the objective rose, one PG step from the reference, and the reference itself if rounding spoils that."""
+    """(7b): where the objective rose, one PG step from the reference, and the reference itself if rounding
+    spoils that.
+    """
     if ending.status is not Status.NON_FINITE and descends(subproblem, ending.point, reference):
         return ending, True
     step = next(proximal_gradient(subproblem, reference))

@@ -1,0 +1,37 @@
+"""Refusals: what an optimizer will not step on, found before any state is touched."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+
+
+def parameter_name(group: dict[str, Any], position: int) -> str:
+    """The parameter's name where the optimizer was given named parameters, else its place and shape."""
+    names = group.get("param_names")
+    return names[position] if names else f"params[{position}] of shape {tuple(group['params'][position].shape)}"
+
+
+def check_parameter(name: str, param: object) -> None:
+    """Raise unless ``param`` is a nonempty, dense, real floating-point tensor."""
+    validate.floating_tensor(f"parameter {name}", param)
+
+
+def check_gradients(gradients: Sequence[tuple[str, Tensor]], *, finite: bool) -> None:
+    """Raise ValueError, naming the parameter, on a sparse gradient or (with ``finite``) a NaN or infinite one."""
+    for name, gradient in gradients:
+        if gradient.layout != torch.strided:
+            raise ValueError(f"the gradient of parameter {name} must be dense, got {gradient.layout}")
+    if not finite or not gradients:
+        return
+    # One reduction a tensor and one synchronisation for all: the largest |entry| is finite exactly if all are.
+    norms = torch._foreach_norm([gradient for _, gradient in gradients], ord=torch.inf)
+    device = norms[0].device
+    sound = torch.isfinite(torch.stack([norm.to(device, torch.float64) for norm in norms]))
+    if bool(sound.all()):
+        return
+    bad = [name for (name, _), fine in zip(gradients, sound.tolist(), strict=True) if not fine]
+    raise ValueError(f"the gradient of parameter {bad[0]} has NaN or infinite entries ({len(bad)} such parameters)")

@@ -1,0 +1,108 @@
+"""What happened in a step, for those who ask: nothing here is computed unless a hook is registered."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from torch import Tensor
+
+from solvers.regularizers.base import offers
+from solvers.subproblem.model import Subproblem
+from solvers.subproblem.result import Solution, Status
+
+
+@dataclass(frozen=True)
+class BlockReport:
+    """One parameter tensor's subproblem at one step, in the units of Q_t.
+
+    ``objective_drop`` is Q(W^{t-1}) - Q(What^t); ``structured`` counts (structured zeros, all) of What^t where the
+    regularizer can say it.
+    """
+
+    parameter: str
+    step: int
+    status: Status
+    residual: float
+    tolerance: float
+    accepted: bool
+    iterations: int
+    objective_drop: float
+    structured: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """All tensors of one step. Residuals add up in squares, since the blocks are independent."""
+
+    step: int
+    residual: float
+    tolerance: float
+    accepted: bool
+    iterations: int
+    objective_drop: float
+    blocks: tuple[BlockReport, ...]
+
+    @classmethod
+    def of(cls, blocks: list[BlockReport]) -> Self:
+        return cls(
+            step=max((block.step for block in blocks), default=0),
+            residual=math.hypot(*(block.residual for block in blocks)),
+            tolerance=math.hypot(*(block.tolerance for block in blocks)),
+            accepted=all(block.accepted for block in blocks),
+            iterations=max((block.iterations for block in blocks), default=0),
+            objective_drop=sum(block.objective_drop for block in blocks),
+            blocks=tuple(blocks),
+        )
+
+
+def block_report(
+    name: str,
+    step: int,
+    subproblem: Subproblem,
+    point: Tensor,
+    structured: Tensor,
+    solution: Solution | None,
+    tolerance: float,
+) -> BlockReport:
+    """Assemble the report of one tensor; ``solution`` is always there when diagnostics are wanted."""
+    assert solution is not None
+    change, _ = subproblem.objective_change(structured, point)
+    counts = subproblem.regularizer.sparsity(structured) if offers(subproblem.regularizer, "sparsity") else None
+    return BlockReport(
+        parameter=name,
+        step=step,
+        status=solution.status,
+        residual=solution.residual,
+        tolerance=tolerance,
+        accepted=solution.accepted,
+        iterations=solution.iterations,
+        objective_drop=-float(change),
+        structured=counts,
+    )
+
+
+@dataclass
+class DiagnosticsHooks:
+    """Functions called with the StepReport of every step."""
+
+    hooks: list[Callable[[StepReport], None]] = field(default_factory=list)
+
+    @property
+    def wanted(self) -> bool:
+        return bool(self.hooks)
+
+    def emit(self, report: StepReport) -> None:
+        for hook in self.hooks:
+            hook(report)
+
+    @contextmanager
+    def recorded(self) -> Iterator[list[StepReport]]:
+        """Collect the reports of the steps taken within the context."""
+        reports: list[StepReport] = []
+        self.hooks.append(reports.append)
+        try:
+            yield reports
+        finally:
+            self.hooks.remove(reports.append)

@@ -1,0 +1,67 @@
+"""What RAMDA and RMDA share: step-weighted sums from an initial point, averaging, stages."""
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+from solvers.optimizers.base import Group, State, StructuredOptimizer
+
+
+class DualAveraging(StructuredOptimizer):
+    """At step t: ``s = lr*sqrt(t)``, ``weight_sum += s``, ``grad_sum += s*G`` (the paper's alpha and V).
+
+    The subproblem of every step starts from ``initial_point`` (W0), and ``W = (1-c)*W + c*What`` with c = ``momentum``,
+    the share of the *new* point.
+    """
+
+    averages = True
+
+    def check_group(self, group: Group) -> None:
+        validate.nonnegative("lr", group["lr"])
+        validate.in_interval("momentum", group["momentum"], 0.0, 1.0, open_low=True)
+
+    def new_state(self, point: Tensor, group: Group) -> State:
+        return {
+            "weight_sum": torch.zeros((), dtype=torch.float64),
+            "unit": torch.zeros((), dtype=torch.float64),
+            "initial_point": point.clone(),
+            "grad_sum": torch.zeros_like(point),
+        }
+
+    def step_weight(self, state: State, group: Group) -> float:
+        """``s_t = lr * sqrt(t)``, added to the weight sum; its first value is the unit of eps_t."""
+        weight = group["lr"] * int(state["step"]) ** 0.5
+        if int(state["step"]) == 1:
+            state["unit"].fill_(weight)
+        state["weight_sum"] += weight
+        return weight
+
+    def unit(self, state: State, group: Group) -> float:
+        return float(state["unit"])
+
+    def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
+        c = group["momentum"]
+        # W = (1-c)*W + c*What; at c = 1 exactly What, so that W inherits the structure bit for bit.
+        return structured if c == 1.0 else point.mul_(1 - c).add_(structured, alpha=c)
+
+    @torch.no_grad()
+    def restart(self, gamma: float = 1.0) -> None:
+        """Enter the next stage (paper, appendix A.1): lr and eps times ``gamma``, W0 the current W, t and sums zero."""
+        super().restart(gamma)
+        for group in self.param_groups:
+            if "eps" in group:
+                group["eps"] *= gamma
+            for param in group["params"]:
+                state = self.state.get(param)
+                if state:
+                    for key, value in state.items():
+                        state[key] = (
+                            param.detach().to(value.dtype, copy=True)
+                            if key == "initial_point"
+                            else (torch.zeros_like(value))
+                        )
+
+    def ramp_momentum(self, initial: list[float], stage_step: int) -> None:
+        """``c_i = min(c*sqrt(i), 1)`` for step i of the last stage."""
+        for group, momentum in zip(self.param_groups, initial, strict=True):
+            group["momentum"] = min(momentum * stage_step**0.5, 1.0)

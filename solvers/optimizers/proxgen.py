@@ -1,0 +1,76 @@
+"""ProxGen on the AdamW base (Yun, Lozano and Yang, NeurIPS 2021; Huang and Lee, 2024, Algorithm 3)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+from solvers.optimizers.base import Group, NormalForm, State, StructuredOptimizer
+
+
+class ProxGen(StructuredOptimizer):
+    """AdamW whose step solves the regularized subproblem in its own preconditioner.
+
+    Decoupled decay ``W = (1 - lr*weight_decay)*W`` first; ``m`` and ``v`` are Adam's averages, bias-corrected;
+    ``P = sqrt(v) + eps``; W minimises ``1/2<Z,P*Z> - <P*W - lr*m, Z> + lr*psi(Z)``. With psi = 0 this is torch's AdamW.
+    With a group LASSO it is ProxSSI (Deleu and Bengio, arXiv 2102.03869): the subproblem is solved exactly.
+
+    Arguments:
+        lr: >= 0. betas: two numbers in [0, 1). eps: > 0. weight_decay: >= 0.
+        amsgrad: use the largest v so far. regularizer and **options: as for RAMDA.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        regularizer: Any = None,
+        **options: Any,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "regularizer": regularizer,
+        }
+        super().__init__(params, defaults, **options)
+
+    def check_group(self, group: Group) -> None:
+        validate.nonnegative("lr", group["lr"])
+        validate.positive("eps", group["eps"])
+        validate.nonnegative("weight_decay", group["weight_decay"])
+        if not isinstance(group["betas"], tuple | list) or len(group["betas"]) != 2:
+            raise ValueError(f"betas must be two numbers in [0, 1), got {group['betas']!r}")
+        for index, beta in enumerate(group["betas"]):
+            validate.in_interval(f"betas[{index}]", beta, 0.0, 1.0)
+            if beta == 1.0:
+                raise ValueError(f"betas[{index}] must be in [0, 1), got {beta!r}")
+
+    def new_state(self, point: Tensor, group: Group) -> State:
+        names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else [])]
+        return {name: torch.zeros_like(point) for name in names}
+
+    def accumulate(self, point: Tensor, gradient: Tensor, state: State, group: Group) -> None:
+        beta1, beta2 = group["betas"]
+        point.mul_(1 - group["lr"] * group["weight_decay"])
+        # m = beta1*m + (1-beta1)*G, v = beta2*v + (1-beta2)*G*G
+        state["exp_avg"].lerp_(gradient, 1 - beta1)
+        state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        if group["amsgrad"]:
+            torch.maximum(state["max_exp_avg_sq"], state["exp_avg_sq"], out=state["max_exp_avg_sq"])
+
+    def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
+        beta1, beta2 = group["betas"]
+        t = int(state["step"])
+        v = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
+        # P = sqrt(v / (1 - beta2^t)) + eps; B = P*W - lr*m / (1 - beta1^t)
+        P = v.sqrt().div_((1 - beta2**t) ** 0.5).add_(group["eps"])
+        B = (P * point).sub_(state["exp_avg"], alpha=group["lr"] / (1 - beta1**t))
+        return NormalForm(B, P, group["lr"])
