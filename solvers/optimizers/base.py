@@ -74,6 +74,8 @@ class StructuredOptimizer(torch.optim.Optimizer):
         #: Subproblems whose solution did not meet criterion (7), since construction.
         self.unaccepted_steps = 0
         self.diagnostics = DiagnosticsHooks()
+        #: Called as observe(param, What) after each subproblem, in the dtype of the sums; must not change either.
+        self.observers: list[Callable[[Tensor, Tensor], None]] = []
         super().__init__(params, defaults)
 
     # What a method provides --------------------------------------------------------------------------------------
@@ -158,6 +160,8 @@ class StructuredOptimizer(torch.optim.Optimizer):
         self.accumulate(point, param.grad.to(work), state, group)
         subproblem = Subproblem(*self.normal_form(point, state, group), group["regularizer"])
         structured, solution, tolerance = self._solve(name, subproblem, point, state, group, share)
+        for observe in self.observers:
+            observe(param, structured)
         report = None
         if self.diagnostics.wanted:
             report = block_report(name, int(state["step"]), subproblem, point, structured, solution, tolerance)
