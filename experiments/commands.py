@@ -1,0 +1,118 @@
+"""The commands that this package adds to ``ramda-verify``: ``train`` and ``plot``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from experiments.plots import DISPLAY_NAMES, draw, read_curves, save
+from experiments.runner import Entry, Plan, RunFailedError, prepare, run
+from experiments.settings import OPTIMIZERS
+from experiments.tasks import TASKS
+
+
+def train(
+    task: Annotated[str, typer.Argument(help=f"One of: {', '.join(TASKS)}.", show_default=False)],
+    optimizer: Annotated[str, typer.Option(help=f"One of: {', '.join(OPTIMIZERS)}.")] = "ramda",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the data files; else RAMDA_DATA, else the user's cache folder.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Fixes the order of the batches.")] = 0,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Another length of the run; milestones keep their share of it.", show_default="the task's"),
+    ] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder for log and result.", show_default="runs/TASK-OPTIMIZER-seedSEED"),
+    ] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of the training loop.")] = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
+) -> None:
+    """Train a network on the verified core and measure it against the certified optimum.
+
+    Exit codes: 0 finished, 1 falls short (a gradient or F that is not finite, an optimum that cannot be certified), 2
+    bad usage.
+    """
+    try:
+        plan = prepare(
+            task,
+            optimizer,
+            seed=seed,
+            device=device,
+            epochs=epochs,
+            data_dir=data_dir,
+            run_dir=run_dir,
+            threads=threads,
+            overwrite=overwrite,
+        )
+    except (ValueError, TypeError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+    console = Console()
+    try:
+        result = _run_with_progress(plan, console)
+    except RunFailedError as error:
+        console.print(f"[red]failed:[/red] {error}", soft_wrap=True)
+        raise typer.Exit(1) from error
+    _print_summary(result, plan.folder.path, console)
+
+
+def plot(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs of one task.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the figure.")] = Path("runs"),
+    name: Annotated[str, typer.Option(help="File name without its ending.")] = "comparison",
+) -> None:
+    """Draw objective gap, stationarity and support of finished runs over time, as PNG and PDF.
+
+    Exit codes: 0 drawn, 2 bad usage.
+    """
+    try:
+        paths = save(draw(read_curves(runs)), out, name)
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+    for path in paths:
+        typer.echo(path)
+
+
+def _run_with_progress(plan: Plan, console: Console) -> Entry:
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[state]}"),
+    ]
+    label = f"{plan.task.name} {DISPLAY_NAMES[plan.settings.optimizer]} seed {plan.seed} on {plan.device}"
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(label, total=plan.settings.epochs, state="certifying the optimum")
+
+        def show(epoch: int, entry: Entry | None) -> None:
+            progress.update(bar, completed=epoch)
+            if entry is not None:
+                state = (
+                    f"gap {entry['objective_gap']:.1e}  accuracy {entry['test_accuracy']:.2f}%  "
+                    f"differing groups {entry['differing_groups']}"
+                )
+                progress.update(bar, state=state)
+
+        return run(plan, show)
+
+
+def _print_summary(result: Entry, folder: Path, console: Console) -> None:
+    certified, groups = result["certified"], result["groups"]
+    identified = result["identified_from_step"]
+    lines = [
+        f"objective       {result['objective']:.8f}   certified {certified['objective']:.8f}",
+        f"test accuracy   {result['test_accuracy']:.2f} %   certified {certified['test_accuracy']:.2f} %",
+        f"zero groups     {result['zero_groups']} of {groups} ({100 * result['zero_groups'] / groups:.2f} %)   "
+        f"certified {certified['zero_groups']} ({100 * certified['zero_groups'] / groups:.2f} %)",
+        f"differing       {len(result['differing_groups'])} groups; support unchanged from step "
+        f"{result['support_stable_from_step']} of {result['steps']}, "
+        + ("not the certified one" if identified is None else f"certified from step {identified}"),
+        f"run folder      {folder}",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
