@@ -1,0 +1,1 @@
+"""The verifier: independent oracles, property checks, the runner, the report, the command line."""

@@ -34,12 +34,17 @@ def proximal_gradient_member(subproblem: Subproblem, Z: Tensor, Z_next: Tensor, 
     return (subproblem.D - 1 / theta) * (Z_next - Z)
 
 
-def rounding_floor(subproblem: Subproblem) -> float:
-    """Residual that rounding alone can leave: 16 eps ||B||, in the units of the undivided problem.
+def rounding_floor(subproblem: Subproblem, Z: Tensor | None = None) -> float:
+    """Residual that rounding alone can leave, in the units of the undivided problem.
 
-    At a solution D*Z - B is a difference of numbers of the size of B.
+    16 eps ||B|| for a direct solution, whose entries are accurate one by one: D*Z - B is a difference of numbers of the
+    size of B. A proximal gradient step rounds Z relative to its largest entries, which L magnifies: 16 eps (||B|| +
+    ||L*Z||) at an iterate ``Z``.
     """
-    return 16 * torch.finfo(subproblem.B.dtype).eps * residual_norm(subproblem, subproblem.B)
+    size = residual_norm(subproblem, subproblem.B)
+    if Z is not None:
+        size += residual_norm(subproblem, subproblem.step_lipschitz() * Z)
+    return 16 * torch.finfo(subproblem.B.dtype).eps * size
 
 
 def descends(subproblem: Subproblem, Z: Tensor, reference: Tensor) -> bool:

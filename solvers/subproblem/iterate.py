@@ -30,9 +30,14 @@ class Ending(NamedTuple):
 
 
 def best_residual(subproblem: Subproblem, iterate: Iterate) -> float:
-    """The smallest residual known: the exact minimum-norm subgradient where there is one, else the certificate."""
+    """The smaller of two residuals: the exact minimum-norm subgradient's, where there is one, and the certificate's.
+
+    The exact one is smaller but for rounding: a singular value barely above zero leaves its singular vectors, and with
+    them the subdifferential at the rounded point, undetermined, while the certificate of the step stays accurate.
+    """
+    certificate = residual_norm(subproblem, iterate.member)
     exact = exact_member(subproblem, iterate.point)
-    return residual_norm(subproblem, iterate.member if exact is None else exact)
+    return certificate if exact is None else min(certificate, residual_norm(subproblem, exact))
 
 
 def run(
@@ -54,7 +59,6 @@ def run(
         residual = residual_norm(subproblem, exact)
         if residual <= tolerance:
             return Ending(start, Status.CONVERGED, 0, residual)
-    floor = rounding_floor(subproblem)
     for count in range(1, max_iterations + 1):
         iterate = next(iterates)
         if not bool(torch.isfinite(iterate.point).all()):
@@ -64,6 +68,6 @@ def run(
             observe(count, point, residual)
         if residual <= tolerance:
             return Ending(point, Status.CONVERGED, count, residual)
-        if residual <= floor:
+        if residual <= rounding_floor(subproblem, point):
             return Ending(point, Status.PRECISION_LIMIT, count, residual)
     return Ending(point, Status.ITERATION_LIMIT, max_iterations, residual)

@@ -1,0 +1,21 @@
+"""The checks, one question a file. ``measure`` reruns a single case, as the snippets of counterexamples do."""
+
+from typing import Any
+
+from ramda_verify.checks import certificate, claims, prox, rate, subproblem, tensors
+from ramda_verify.property import Check, Measurement
+
+ALL_CHECKS: tuple[Check, ...] = (
+    *prox.CHECKS,
+    *tensors.CHECKS,
+    *claims.CHECKS,
+    *subproblem.CHECKS,
+    *certificate.CHECKS,
+    *rate.CHECKS,
+)
+BY_ID = {check.id: check for check in ALL_CHECKS}
+
+
+def measure(check_id: str, **case: Any) -> Measurement:
+    """The violation of one case of one check, as the suite measures it."""
+    return BY_ID[check_id].measure(**case)

@@ -1,0 +1,46 @@
+"""What several checks need: tensors from arrays, sizes, points to compare with."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Array = np.ndarray
+
+
+def tensor(array: Array, dtype: torch.dtype = torch.float64) -> Tensor:
+    """A new tensor; the case's array is never shared with the code under test."""
+    return torch.tensor(array, dtype=dtype)
+
+
+def size(*values: Array | Tensor | float) -> float:
+    """The largest magnitude among the arguments, at least the smallest normal number: a scale to divide by."""
+    largest = [float(np.abs(np.asarray(v)).max(initial=0.0)) for v in values]
+    return max([*largest, float(np.finfo(np.float64).tiny)])
+
+
+def comparison_points(w: Array, z: Array, seed: int, count: int = 12) -> list[Array]:
+    """Points around z and w at many scales, with parts set to zero: where a wrong prox is beaten.
+
+    Zero, w, z and w with single entries, rows and columns zeroed, multiples, and random moves of 1e-6 to 1e3 times the
+    size of w.
+    """
+    rng = np.random.default_rng(seed)
+    scale = size(w, z)
+    points = [np.zeros_like(w), w, z * 0.5, z * 1.5, z + (w - z) * 0.1, z - (w - z) * 0.1, -z]
+    for base in (w, z):
+        for axis in range(base.ndim):
+            index = tuple(rng.integers(base.shape[axis]) if k == axis else slice(None) for k in range(base.ndim))
+            for factor in (0.0, 0.9, 1.1):
+                point = base.copy()
+                point[index] *= factor
+                points.append(point)
+        flat = int(rng.integers(base.size))
+        point = base.copy()
+        point.flat[flat] = 0.0
+        points.append(point)
+    for _ in range(count):
+        move = rng.standard_normal(w.shape) * scale * 10.0 ** rng.uniform(-6, 3)
+        if rng.random() < 0.3:
+            move = move * (rng.random(w.shape) < 0.4)
+        points.append(z + move)
+    return points

@@ -1,0 +1,85 @@
+"""Does a regularizer treat tensors as tensors? Layout, batches, dtypes, devices, inputs left alone."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ramda_verify import tolerances
+from ramda_verify.checks.helpers import Array, size, tensor
+from ramda_verify.property import Check, Measurement
+from ramda_verify.strategies import prox_cases
+
+
+def layouts(w: Tensor) -> dict[str, Tensor]:
+    """The same tensor in other memory: transposed storage, every second entry of a larger one."""
+    padded = torch.full((*w.shape[:-1], 2 * w.shape[-1]), torch.nan, dtype=w.dtype)
+    padded[..., ::2] = w
+    transposed = w.permute(*reversed(range(w.ndim))).contiguous().permute(*reversed(range(w.ndim)))
+    return {"transposed storage": transposed, "strided storage": padded[..., ::2]}
+
+
+def measure_layout(regularizer: Any, w: Array, step: float) -> Measurement:
+    """Same answer in every memory layout and every time; shape, dtype and device kept; the input unchanged."""
+    given = tensor(w)
+    first = regularizer.prox(given, step)
+    if not isinstance(first, Tensor):
+        return Measurement(np.inf, f"prox must return a tensor, got {type(first).__name__}")
+    for what in ("shape", "dtype", "device"):
+        if getattr(first, what) != getattr(given, what):
+            return Measurement(np.inf, f"prox returned {what} {getattr(first, what)} for {getattr(given, what)}")
+    if not torch.equal(given, tensor(w)):
+        return Measurement(np.inf, "prox changed its input")
+    if not torch.equal(first, regularizer.prox(given, step)):
+        return Measurement(np.inf, "prox gave two answers to the same question")
+    worst, note = 0.0, ""
+    for name, other in layouts(given).items():
+        deviation = float((regularizer.prox(other, step) - first).abs().max()) / size(w)
+        change = abs(float(regularizer.value(other)) - float(regularizer.value(given)))
+        deviation = max(deviation, change / (abs(float(regularizer.value(given))) + size(w)))
+        if not deviation <= worst:
+            worst, note = deviation, f"{name} changes the answer by {deviation:.3g}"
+    return Measurement(worst, note)
+
+
+def measure_dtypes(regularizer: Any, w: Array, step: float) -> Measurement:
+    """float32 and bfloat16 agree with float64 on the same numbers, in units of their epsilon; the dtype is kept."""
+    worst, note = 0.0, ""
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    for device in devices:
+        for dtype in (torch.float32, torch.bfloat16):
+            narrow = tensor(w, dtype).to(device)
+            if not bool(torch.isfinite(narrow).all()):
+                continue
+            found = regularizer.prox(narrow, step)
+            if found.dtype != dtype or found.device != narrow.device:
+                return Measurement(np.inf, f"prox returned {found.dtype} on {found.device} for {dtype} on {device}")
+            exact = regularizer.prox(narrow.double(), step)
+            unit = torch.finfo(dtype).eps * size(narrow.double().cpu().numpy())
+            deviation = float((found.double() - exact).abs().max()) / unit
+            if not deviation <= worst:
+                worst, note = deviation, f"{dtype} on {device} is {deviation:.3g} epsilons away from float64"
+    return Measurement(worst, note)
+
+
+CHECKS = (
+    Check(
+        id="layout-invariance",
+        claim="prox and value depend on the entries alone: any memory layout, again and again, input left unchanged.",
+        source="the contract of a regularizer",
+        kind="regularizer",
+        tolerance=tolerances.CLOSED_FORM,
+        cases=lambda target: prox_cases(target.instances),
+        measure=measure_layout,
+    ),
+    Check(
+        id="dtype-agreement",
+        claim="float32 and bfloat16 on every device at hand agree with float64 to a few units of their epsilon.",
+        source="the contract of a regularizer",
+        kind="regularizer",
+        tolerance=tolerances.FLOAT32,
+        cases=lambda target: prox_cases(target.instances),
+        measure=measure_dtypes,
+    ),
+)

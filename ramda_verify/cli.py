@@ -1,0 +1,108 @@
+"""The command line: ``ramda-verify run``, ``check``, and the commands that other packages register."""
+
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ramda_verify.record import CheckResult
+from ramda_verify.report import machine_and_versions, show_results, watch, write_report
+from ramda_verify.runner import default_workers, run_jobs
+from ramda_verify.suite import EXAMPLES, Job, check_jobs, suite_jobs
+from ramda_verify.targets import TargetError
+
+COMMAND_GROUP = "ramda_verify.commands"
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+class UsageError(typer.BadParameter):
+    """Bad usage: one line, exit status 2."""
+
+
+@app.callback()
+def _about() -> None:
+    """Verify structured training: the proximal core against independent oracles, the theory by execution."""
+
+
+@app.command()
+def run(
+    quick: Annotated[bool, typer.Option("--quick", help="A fifth of the cases.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Ten times the cases.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Worker processes; 0 means one per processor.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="A check or target to run; may be repeated.")] = None,
+    report: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")] = Path("report"),
+) -> None:
+    """Run the verification suite over every known regularizer, solver and optimizer."""
+    if quick and full:
+        raise UsageError("--quick and --full exclude each other")
+    size = "quick" if quick else "full" if full else "default"
+    try:
+        todo = suite_jobs(tuple(only or ()))
+    except TargetError as error:
+        raise UsageError(str(error)) from error
+    _writable(report)
+    results = _run(todo, seed=seed, examples=EXAMPLES[size], workers=jobs or default_workers())
+    written = write_report(report, results, seed=seed)
+    console = Console()
+    show_results(console, results)
+    console.print(f"Written: {', '.join(map(str, written))}")
+    raise typer.Exit(0 if all(result.status.holds for result in results) else 1)
+
+
+@app.command()
+def check(
+    target: Annotated[str, typer.Argument(help="package.module:Name or path/file.py:Name, a class or an instance.")],
+    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Worker processes; 0 means one per processor.")] = 0,
+) -> None:
+    """Check a regularizer of your own: is its prox right, and are its optional claims true?"""
+    if format not in ("text", "json"):
+        raise UsageError(f"--format must be text or json, got {format!r}")
+    sys.path.insert(0, "")
+    try:
+        todo = check_jobs(target)
+    except TargetError as error:
+        raise UsageError(str(error)) from error
+    workers = jobs or default_workers()
+    results = _run(todo, seed=seed, examples=EXAMPLES["default"], workers=workers)
+    if format == "json":
+        typer.echo(machine_and_versions(results, seed=seed).to_json())
+    else:
+        show_results(Console(), results)
+    raise typer.Exit(0 if all(result.status.holds for result in results) else 1)
+
+
+def _run(todo: list[Job], *, seed: int, examples: int, workers: int) -> list[CheckResult]:
+    """Results in the order of the jobs, watched live on standard error."""
+    place = {(job.check, job.target): index for index, job in enumerate(todo)}
+    stream = run_jobs(todo, seed=seed, examples=examples, workers=workers)
+    results = list(watch(stream, total=len(todo), console=Console(stderr=True)))
+    return sorted(results, key=lambda result: place[result.check, result.target])
+
+
+def _writable(folder: Path) -> None:
+    """Refuse a report folder that cannot be written before anything is computed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"--report {folder} cannot be written: {error.strerror}") from error
+
+
+def main() -> None:
+    """Entry point: our commands and those registered by other packages under ``ramda_verify.commands``."""
+    for entry in sorted(entry_points(group=COMMAND_GROUP), key=lambda e: e.name):
+        app.command(entry.name)(entry.load())
+    app()
+
+
+if __name__ == "__main__":
+    main()

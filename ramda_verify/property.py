@@ -1,0 +1,149 @@
+"""The engine of property checks: Hypothesis draws and shrinks the cases, a check only measures a violation.
+
+A check is a claim with a ``measure``: keyword arguments of a case in, violation out. It holds if no violation exceeds
+the tolerance. The same ``measure`` reruns a counterexample from its snippet.
+"""
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
+
+from ramda_verify.record import CheckResult, Counterexample, Verdict
+from ramda_verify.snippets import describe_case, snippet
+from ramda_verify.targets import Target
+from ramda_verify.tolerances import Tolerance
+
+#: Share of cases that an oracle may fail on before the whole check is inconclusive.
+MAX_INCONCLUSIVE = 0.2
+
+Case = dict[str, Any]
+
+
+class Inconclusive(Exception):
+    """An oracle failed on this case, so nothing can be said about it."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A violation, made dimensionless by the check, and a sentence that explains it."""
+
+    violation: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One claim about one kind of target.
+
+    ``applies(target)`` returns None or the reason to skip; ``cases(target)`` the strategy of keyword arguments;
+    ``measure(**case)`` a Measurement (or raises Inconclusive). ``share`` scales the number of cases, for checks whose
+    single case is dear, ``cost`` tells the runner which to start first. ``problems`` are the targets of a check of kind
+    "problem". ``trace(target)`` draws series for the report.
+    """
+
+    id: str
+    claim: str
+    source: str
+    kind: str
+    tolerance: Tolerance
+    cases: Callable[[Target], SearchStrategy[Case]]
+    measure: Callable[..., Measurement]
+    applies: Callable[[Target], str | None] = lambda target: None
+    share: float = 1.0
+    cost: float = 1.0
+    problems: tuple[str, ...] = ()
+    trace: Callable[[Target], dict[str, Any]] | None = None
+
+
+class _Falsified(Exception):
+    def __init__(self, case: Case, measurement: Measurement) -> None:
+        super().__init__(measurement.note)
+        self.case = case
+        self.measurement = measurement
+
+
+@dataclass
+class _Tally:
+    cases: int = 0
+    inconclusive: int = 0
+    worst: float = 0.0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+def judge(check: Check, case: Case, tally: _Tally) -> None:
+    """Measure one case; raise _Falsified where the claim fails on it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            measurement = check.measure(**case)
+    except Inconclusive as reason:
+        tally.inconclusive += 1
+        tally.reasons[str(reason)] = tally.reasons.get(str(reason), 0) + 1
+        return
+    except Exception as error:  # a target may raise anything; whatever it raises on a valid case is a finding
+        raise _Falsified(case, Measurement(math.inf, f"raised {type(error).__name__}: {error}")) from error
+    tally.cases += 1
+    if not measurement.violation <= check.tolerance.value:
+        raise _Falsified(case, measurement)
+    tally.worst = max(tally.worst, measurement.violation)
+
+
+def run_check(check: Check, target: Target, *, seed: int, max_examples: int) -> CheckResult:
+    """Draw up to ``max_examples`` cases (times the check's share) and report the verdict, shrunk if it is a fail."""
+    start = time.perf_counter()
+
+    def result(status: Verdict, tally: _Tally, **more: Any) -> CheckResult:
+        seconds = time.perf_counter() - start
+        worst = more.pop("worst", tally.worst if tally.cases else None)
+        return CheckResult(
+            check.id, target.name, status, tally.cases, worst, check.tolerance.value, round(seconds, 3), **more
+        )
+
+    tally = _Tally()
+    reason = check.applies(target)
+    if reason is not None:
+        return result(Verdict.SKIP, tally, detail=reason)
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=max(1, round(max_examples * check.share)),
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    @given(check.cases(target))
+    def search(case: Case) -> None:
+        judge(check, case, tally)
+
+    try:
+        search()
+    except _Falsified as found:
+        example = Counterexample(
+            case=describe_case(found.case),
+            violation=found.measurement.violation,
+            note=found.measurement.note,
+            snippet=snippet(check.id, target, found.case, found.measurement, check.tolerance.value),
+        )
+        return result(
+            Verdict.FAIL,
+            tally,
+            worst=found.measurement.violation,
+            counterexample=example,
+            detail=found.measurement.note,
+        )
+    detail = "; ".join(f"{count} cases inconclusive: {reason}" for reason, count in tally.reasons.items())
+    drawn = tally.cases + tally.inconclusive
+    if drawn == 0 or tally.inconclusive > MAX_INCONCLUSIVE * drawn:
+        return result(Verdict.INCONCLUSIVE, tally, detail=detail or "no case could be drawn")
+    trace = check.trace(target) if check.trace is not None else None
+    return result(Verdict.PASS, tally, detail=detail, trace=trace)

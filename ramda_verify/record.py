@@ -1,0 +1,48 @@
+"""What a check returns. Checks never print and never assert; everything they found is in here."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """``inconclusive`` means that an oracle failed; it is never counted as a pass."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    SKIP = "skip"
+    INCONCLUSIVE = "inconclusive"
+
+    @property
+    def holds(self) -> bool:
+        return self in (Verdict.PASS, Verdict.SKIP)
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """The smallest case found on which a claim fails, and Python that reproduces it when pasted."""
+
+    case: str
+    violation: float
+    note: str
+    snippet: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check on one target.
+
+    ``worst`` is the largest violation seen, in the units of ``tolerance``; ``trace`` holds series for the report's
+    pictures and does not enter report.json.
+    """
+
+    check: str
+    target: str
+    status: Verdict
+    cases: int
+    worst: float | None
+    tolerance: float | None
+    seconds: float
+    counterexample: Counterexample | None = None
+    detail: str = ""
+    trace: dict[str, Any] | None = field(default=None, repr=False)

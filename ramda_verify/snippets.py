@@ -1,0 +1,33 @@
+"""Counterexamples as text: what the case is, and Python that reproduces it when pasted."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ramda_verify.property import Case, Measurement
+    from ramda_verify.targets import Target
+
+
+def literal(value: Any) -> str:
+    """A Python expression for an argument; float64 arrays round-trip exactly."""
+    if isinstance(value, np.ndarray):
+        return f"np.array({value.tolist()!r})" if value.size else f"np.zeros({value.shape!r})"
+    return repr(value)
+
+
+def describe_case(case: "Case") -> str:
+    """The arguments in one line."""
+    return ", ".join(f"{name}={literal(value)}" for name, value in case.items())
+
+
+def snippet(check_id: str, target: "Target", case: "Case", measurement: "Measurement", tolerance: float) -> str:
+    """A script that measures the violation of this case again."""
+    lines = ["import numpy as np", "from ramda_verify.checks import measure"]
+    if "regularizer" in case:
+        lines += target.import_lines(case["regularizer"])
+    lines += [f"{name} = {literal(value)}" for name, value in case.items() if name != "regularizer"]
+    arguments = ", ".join(f"{name}={name}" for name in case)
+    lines.append(f"print(measure({check_id!r}, {arguments}))")
+    lines.append(f"# violation {measurement.violation:.3g}, allowed {tolerance:.3g}: {measurement.note}".rstrip(": "))
+    return "\n".join(lines)

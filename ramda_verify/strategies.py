@@ -1,0 +1,148 @@
+"""Hypothesis strategies: regularizers, tensors, metrics, weights on both sides of every threshold.
+
+Arrays are float64 numpy; a check turns them into tensors. Small shapes, since Hypothesis shrinks them entry by entry,
+and all that a prox can get wrong shows on a few entries.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from solvers.regularizers import L1, GroupLasso, NuclearNorm
+from solvers.regularizers.base import offers
+
+#: Shapes tried where a regularizer does not name its own; simplest first, for shrinking.
+SHAPES = ((1,), (2,), (5,), (1, 1), (1, 3), (3, 1), (2, 2), (3, 4), (5, 2), (2, 3, 2), (2, 2, 1, 2), (2, 1, 2, 1, 2))
+
+#: Multiples of a weight at which some part of the solution turns zero.
+AROUND_A_THRESHOLD = (0.5, 2.0, 1.0, 1 - 1e-9, 1 + 1e-9, 0.01, 100.0)
+
+
+def reg_weights() -> SearchStrategy[float]:
+    """Weights from 0 through 1e-6 to 1e3."""
+    return st.one_of(st.sampled_from([1.0, 0.1, 0.0, 3.0]), st.floats(-6, 3).map(lambda e: float(10.0**e)))
+
+
+@cache
+def known_instances() -> dict[type, SearchStrategy[Any]]:
+    """Our own regularizers over their whole parameter range."""
+    groupings = st.sampled_from(["input", "output", "channel", "filter"])
+    return {
+        L1: st.builds(L1, reg_weights()),
+        GroupLasso: st.builds(GroupLasso, reg_weights(), groupings),
+        NuclearNorm: st.builds(NuclearNorm, reg_weights()),
+    }
+
+
+def shapes(regularizer: Any) -> tuple[tuple[int, ...], ...]:
+    """The shapes to try: the regularizer's own, else those of SHAPES that it accepts.
+
+    Without ``check_shape`` a shape is accepted where ``value`` does not raise; where it raises on every one, all are
+    returned, so that the checks report what it raises.
+    """
+    if offers(regularizer, "shapes"):
+        return tuple(tuple(shape) for shape in regularizer.shapes)
+    accepted = tuple(shape for shape in SHAPES if _accepts(regularizer, shape))
+    return accepted or SHAPES
+
+
+def _accepts(regularizer: Any, shape: tuple[int, ...]) -> bool:
+    probe = (
+        regularizer.check_shape
+        if offers(regularizer, "check_shape")
+        else (lambda s: regularizer.value(torch.ones(s, dtype=torch.float64)))
+    )
+    try:
+        probe(shape)
+    except Exception:
+        return False
+    return True
+
+
+def entries() -> SearchStrategy[float]:
+    """Mostly plain numbers with ties and zeros; sometimes magnitudes from 1e-6 to 1e6."""
+    plain = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5, -3.0])
+    wide = st.tuples(st.sampled_from([1.0, -1.0]), st.floats(-6, 6)).map(lambda p: float(p[0] * 10.0 ** p[1]))
+    return st.one_of(plain, st.floats(-4, 4, allow_subnormal=False), wide)
+
+
+def tensors(shape: tuple[int, ...]) -> SearchStrategy[np.ndarray]:
+    """A float64 array; now and then with repeated rows, so that ranks and groups degenerate."""
+    full = arrays(np.float64, shape, elements=entries())
+    if len(shape) < 2:
+        return full
+    repeated = arrays(np.float64, shape[1:], elements=entries()).map(lambda row: np.broadcast_to(row, shape).copy())
+    return st.one_of(full, repeated)
+
+
+def steps() -> SearchStrategy[float]:
+    """Step sizes from 1e-4 to 1e4."""
+    return st.one_of(st.sampled_from([1.0, 0.5, 2.0]), st.floats(-4, 4).map(lambda e: float(10.0**e)))
+
+
+@st.composite
+def metrics(draw: DrawFn, shape: tuple[int, ...], max_condition: float = 1e8, extreme: bool = True) -> np.ndarray:
+    """D > 0 with max/min from 1 to ``max_condition``; with ``extreme`` entries go down to 1e-12 and up to 1e12."""
+    spread = draw(st.one_of(st.just(0.0), st.floats(0, np.log10(max_condition))))
+    top = draw(st.floats(spread - 12, 12)) if extreme and draw(st.booleans()) else 0.0
+    share = draw(arrays(np.float64, shape, elements=st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))))
+    return 10.0 ** (top - spread * share)
+
+
+@st.composite
+def weights_for(draw: DrawFn, regularizer: Any, B: np.ndarray) -> float:
+    """lam: often on either side of a value at which a part of the solution turns zero, else from 1e-4 to 1e4."""
+    critical = [c for c in critical_weights(regularizer, B) if np.isfinite(c) and 1e-12 < c < 1e12]
+    if critical and draw(st.booleans()):
+        return float(draw(st.sampled_from(critical)) * draw(st.sampled_from(AROUND_A_THRESHOLD)))
+    return draw(steps())
+
+
+def critical_weights(regularizer: Any, B: np.ndarray) -> list[float]:
+    """lam at which parts of the subproblem's solution turn zero, for our own regularizers; found in plain numpy."""
+    weight = getattr(regularizer, "reg_weight", 0.0)
+    if weight == 0.0:
+        return []
+    if isinstance(regularizer, L1):
+        sizes = np.abs(B).ravel()
+    elif isinstance(regularizer, GroupLasso):
+        axis = 1 if regularizer.grouping in ("input", "channel") else 0
+        groups = np.moveaxis(B, axis, 0).reshape(B.shape[axis], -1)
+        sizes = np.sqrt((groups**2).mean(axis=1))
+    elif isinstance(regularizer, NuclearNorm):
+        sizes = np.linalg.svd(B.reshape(B.shape[0], -1), compute_uv=False)
+    else:
+        return []
+    return [float(size) / weight for size in sizes]
+
+
+@st.composite
+def prox_cases(draw: DrawFn, instances: SearchStrategy[Any]) -> dict[str, Any]:
+    """``regularizer``, ``w`` and ``step``, the step often on either side of a threshold."""
+    regularizer = draw(instances)
+    w = draw(tensors(draw(st.sampled_from(shapes(regularizer)))))
+    return {"regularizer": regularizer, "w": w, "step": draw(weights_for(regularizer, w))}
+
+
+@st.composite
+def subproblem_cases(
+    draw: DrawFn, instances: SearchStrategy[Any], max_condition: float = 1e8, extreme: bool = True
+) -> dict[str, Any]:
+    """``regularizer``, ``B``, ``D`` and ``lam``; B carries the scale of D, so that solutions are of all sizes."""
+    regularizer = draw(instances)
+    shape = draw(st.sampled_from(shapes(regularizer)))
+    B = draw(tensors(shape))
+    D = draw(metrics(shape, max_condition, extreme))
+    if draw(st.booleans()):
+        B = B * D
+    return {"regularizer": regularizer, "B": B, "D": D, "lam": draw(weights_for(regularizer, B))}
+
+
+def seeds() -> SearchStrategy[int]:
+    """Seeds for random directions inside a measurement."""
+    return st.integers(0, 2**16)

@@ -1,0 +1,53 @@
+"""Which checks run on which targets: the jobs of a run."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ramda_verify.checks import ALL_CHECKS, BY_ID
+from ramda_verify.property import run_check
+from ramda_verify.record import CheckResult
+from ramda_verify.targets import Target, TargetError, known_regularizers, known_target, plain_target, regularizer_target
+
+#: Cases per check and target; a check's ``share`` scales it.
+EXAMPLES = {"quick": 20, "default": 100, "full": 1000}
+
+OPTIMIZERS = ("ramda", "rmda", "proxsgd", "proxgen")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One check on one target, by name, so that it can be sent to another process. ``known`` names a registered
+    regularizer rather than a user's."""
+
+    check: str
+    target: str
+    known: bool = True
+
+    def build_target(self) -> Target:
+        check = BY_ID[self.check]
+        if check.kind != "regularizer":
+            return plain_target(self.target, check.kind)
+        return known_target(self.target) if self.known else regularizer_target(self.target)
+
+    def run(self, seed: int, examples: int) -> CheckResult:
+        """Run the check; every job has its own stream of cases, whatever else runs."""
+        own_seed = zlib.crc32(f"{seed}:{self.check}:{self.target}".encode())
+        return run_check(BY_ID[self.check], self.build_target(), seed=own_seed, max_examples=examples)
+
+
+def suite_jobs(only: Sequence[str] = ()) -> list[Job]:
+    """Every check on every known regularizer, optimizer and problem; ``only`` keeps checks or targets of these names."""
+    targets = {"regularizer": tuple(known_regularizers()), "optimizer": OPTIMIZERS}
+    jobs = [Job(check.id, target) for check in ALL_CHECKS for target in targets.get(check.kind, check.problems)]
+    names = {job.check for job in jobs} | {job.target for job in jobs}
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise TargetError(f"no check or target is called {unknown[0]!r}; there are {', '.join(sorted(names))}")
+    return [job for job in jobs if not only or job.check in only or job.target in only]
+
+
+def check_jobs(specification: str) -> list[Job]:
+    """Every check of a regularizer on the user's ``specification``. Raises TargetError where it cannot be loaded."""
+    regularizer_target(specification)
+    return [Job(check.id, specification, known=False) for check in ALL_CHECKS if check.kind == "regularizer"]

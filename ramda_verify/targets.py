@@ -1,0 +1,131 @@
+"""What is checked: the known regularizers, a regularizer of the user's, the optimizers, problems with known answers."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from solvers.regularizers.base import require_regularizer
+
+ENTRY_POINT_GROUP = "ramda_verify.regularizers"
+
+
+class TargetError(Exception):
+    """A target that cannot be used; the message says which, why, and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """``kind`` is "regularizer", "optimizer" or "problem". ``instances`` draws regularizers of this target, ``example`` is
+    one of them; ``import_lines(regularizer)`` makes one in a snippet.
+    """
+
+    name: str
+    kind: str
+    example: Any
+    instances: SearchStrategy[Any]
+    import_lines: Callable[[Any], list[str]]
+
+    def probe(self, question: Callable[[Any], str | None]) -> str | None:
+        """Ask a question of a regularizer of this target, such as whether it offers an optional member."""
+        return question(self.example)
+
+
+def regularizer_target(specification: str) -> Target:
+    """The target of ``package.module:Name`` or ``path/file.py:Name``, a class without arguments or an instance.
+
+    Raises TargetError where it cannot be imported, found, built, or is no regularizer.
+    """
+    found = load_regularizer(specification)
+    lines = [
+        "from ramda_verify.targets import load_regularizer",
+        f"regularizer = load_regularizer({specification!r})",
+    ]
+    return Target(specification, "regularizer", found, st.just(found), lambda regularizer: lines)
+
+
+def load_regularizer(specification: str) -> Any:
+    """Import the object that ``specification`` names and make an instance of it. Raises TargetError."""
+    module_name, separator, name = specification.rpartition(":")
+    if not separator or not module_name or not name:
+        raise TargetError(f"TARGET must be package.module:Name or path/file.py:Name, got {specification!r}")
+    module = _load_module(module_name, specification)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            offered = ", ".join(sorted(n for n in vars(module) if not n.startswith("_"))) or "nothing"
+            raise TargetError(f"{specification!r}: no {name!r} in {module_name}, which has {offered}")
+        found = getattr(found, part)
+    if isinstance(found, type):
+        try:
+            found = found()
+        except Exception as error:
+            raise TargetError(
+                f"{specification!r}: {name}() raised {type(error).__name__}: {error}; "
+                "name an instance, or give every argument a default"
+            ) from error
+    try:
+        require_regularizer(specification, found)
+    except TypeError as error:
+        raise TargetError(str(error)) from error
+    return found
+
+
+def _load_module(name: str, specification: str) -> ModuleType:
+    try:
+        if name.endswith(".py"):
+            path = Path(name)
+            if not path.is_file():
+                raise TargetError(f"{specification!r}: there is no file {name}")
+            spec = importlib.util.spec_from_file_location(f"_ramda_verify_target_{path.stem}", path)
+            if spec is None or spec.loader is None:
+                raise TargetError(f"{specification!r}: {name} is not a Python file")
+            module = importlib.util.module_from_spec(spec)
+            # Dataclasses and pickling look their module up by name.
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+            return module
+        return importlib.import_module(name)
+    except TargetError:
+        raise
+    except Exception as error:
+        raise TargetError(f"{specification!r}: importing {name} raised {type(error).__name__}: {error}") from error
+
+
+def known_regularizers() -> dict[str, type]:
+    """Regularizer classes by name: our own and those that other packages register as entry points."""
+    return {entry.name: entry.load() for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name)}
+
+
+def known_target(name: str) -> Target:
+    """The target of a registered regularizer: ours over their whole parameter range, others as their class builds it."""
+    from ramda_verify.strategies import known_instances
+
+    classes = known_regularizers()
+    if name not in classes:
+        raise TargetError(f"no regularizer {name!r} is registered; known are {', '.join(classes)}")
+    cls = classes[name]
+    known = known_instances().get(cls)
+    if known is None:
+        example = load_regularizer(f"{cls.__module__}:{cls.__qualname__}")
+        known = st.just(example)
+    else:
+        example = cls(1.0)
+
+    def import_lines(regularizer: Any) -> list[str]:
+        return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {regularizer!r}"]
+
+    return Target(name, "regularizer", example, known, import_lines)
+
+
+def plain_target(name: str, kind: str) -> Target:
+    """A target without a regularizer to draw: an optimizer or a problem."""
+    return Target(name, kind, None, st.nothing(), lambda regularizer: [])

@@ -1,0 +1,26 @@
+"""Every tolerance of the suite, with its reason. A check may not loosen one; change it here and say why."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """``value`` bounds a violation, which every check makes dimensionless; ``reason`` says where it comes from."""
+
+    value: float
+    reason: str
+
+
+CLOSED_FORM = Tolerance(1e-10, "float64 rounding of a few hundred operations, with four digits to spare")
+ITERATIVE_PROX = Tolerance(1e-8, "the square root of the float64 epsilon: a prox that is itself computed by iteration")
+CVXPY_GAP = Tolerance(1e-7, "relative objective gap that the interior-point solver reaches at its tightest settings")
+HIGH_PRECISION = Tolerance(1e-12, "50-digit oracle; float64 rounding of sums over a few dozen entries")
+NORM_EQUATION = Tolerance(1e-12, "residual of the group equation relative to ||B||: rounding of the final division")
+CHALLENGE = Tolerance(1e-9, "a search found nothing lower by more than this share of the objective's scale")
+SUBGRADIENT = Tolerance(1e-11, "float64 rounding of a subgradient inequality, relative to the size of its terms")
+EXACT = Tolerance(0.0, "the two computations must agree bit for bit")
+FLOAT32 = Tolerance(64.0, "in units of the epsilon of the narrower dtype times the size of the input")
+RATE = Tolerance(1e-9, "a proven bound; only rounding may exceed it")
+TRANSCRIPTION = Tolerance(1e-10, "50 steps of float64 rounding, amplified by a preconditioner of entries near eps")
+PARENT = Tolerance(1e-12, "the same formula in another order of operations, over 50 steps")
+IDENTIFICATION = Tolerance(0.0, "a support is either identified or not")
