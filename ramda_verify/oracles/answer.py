@@ -22,7 +22,7 @@ class OracleAnswer:
         detail: how the oracle ended, in words.
         scale: |objective| where that is larger than the error, else the natural size of the problem (a solution at
             zero has objective 0, against which nothing is relative).
-        exact_objective: the objective at the *unrounded* point as an mpmath number, from the 50-digit oracles only.
+        exact_objective: the objective at the *unrounded* point as an mpmath number; from the high-precision oracle.
     """
 
     point: Array | None

@@ -1,6 +1,6 @@
-"""The subproblem to 45 digits with mpmath: L1 by cases, groups by the dual projection, the nuclear norm's prox by SVD.
+"""The subproblem to 40 digits and more with mpmath: L1 by cases, groups by their dual, the nuclear prox by SVD.
 
-Every solver checks its own optimality condition at the 50-digit point before it vouches for anything. The point comes
+Every solver checks its own optimality condition at the 70-digit point before it vouches for anything. The point comes
 back rounded to float64; the objective of the unrounded point comes back as an mpmath number, so that an objective gap
 of 1e-30 can be seen (``objective_gap``).
 """
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from ramda_verify.oracles.answer import Array, OracleAnswer, failure
 from ramda_verify.oracles.psi_model import as_matrix, norm_terms, require_model
 
-DIGITS = 50
+#: Digits of the arithmetic; a group just above its threshold costs up to 16 of them by cancellation.
+DIGITS = 70
 #: Largest relative residual of an optimality condition that a solver may leave and still vouch for its point.
 RESIDUAL = mpmath.mpf(10) ** -40
-#: Bisections of the multiplier: 170 halvings are 51 digits of the bracket.
-BISECTIONS = 170
+#: Bisections of the multiplier: 220 halvings are 66 digits of the bracket.
+BISECTIONS = 220
 
 #: (price, flat indices): the term ``price * ||Z[indices]||`` of lam*psi.
 NormTerm = tuple[float, NDArray[np.intp]]
@@ -53,7 +54,7 @@ def group_subproblem(b: Array, d: Array, t: float) -> OracleAnswer:
     """``min 1/2<z,d*z> - <b,z> + t*||z||`` for one group, through its dual.
 
     The dual is the projection ``min 1/2 <b-u, (b-u)/d>, ||u|| <= t`` and z = (b - u)/d. Its multiplier nu >= 0 gives
-    u = b/(1 + nu*d); nu is bisected on ``||u(nu)|| = t`` in 50 digits (the library solves a primal equation for ||z||).
+    u = b/(1 + nu*d); nu is bisected on ``||u(nu)|| = t`` in 70 digits (the library solves a primal equation for ||z||).
     """
     return group_lasso_subproblem(b, d, t, [np.arange(np.size(b))])
 
@@ -99,7 +100,7 @@ def _project_dual(b: list[Any], d: list[Any], t: Any) -> list[Any]:
 
 
 def _group_residual(z: list[Any], b: list[Any], d: list[Any], t: Any) -> Any:
-    """Relative distance of zero from the subdifferential at z, in 50 digits."""
+    """Relative distance of zero from the subdifferential at z."""
     slope = [y * v - x for v, x, y in zip(z, b, d, strict=True)]
     length, size = mpmath.norm(z), mpmath.norm(b)
     if length == 0:
@@ -110,7 +111,7 @@ def _group_residual(z: list[Any], b: list[Any], d: list[Any], t: Any) -> Any:
 def nuclear_prox(w: Array, t: float) -> OracleAnswer:
     """``argmin_z t*||z||_nuclear + 1/2||z - w||^2`` of the matrix (out, everything else); small matrices only.
 
-    Objective as in the subproblem with D = 1 (without ``1/2||w||^2``). Checked by the 50-digit factorisation error.
+    Objective as in the subproblem with D = 1 (without ``1/2||w||^2``). Checked by the 70-digit factorisation error.
     """
     refused = _refuse(w, np.ones_like(w), t)
     if refused is not None:
@@ -120,22 +121,22 @@ def nuclear_prox(w: Array, t: float) -> OracleAnswer:
         try:
             left, sigma, right = mpmath.svd_r(matrix, full_matrices=False)
         except (RuntimeError, ZeroDivisionError) as error:
-            return failure(f"the 50-digit SVD failed: {error}")
+            return failure(f"the SVD failed: {error}")
         size = mpmath.norm(matrix, 2)
         left_over = mpmath.norm(left * mpmath.diag(list(sigma)) * right - matrix, 2)
         if left_over > RESIDUAL * (size if size > 0 else 1):
-            return failure(f"the 50-digit SVD leaves an error of {mpmath.nstr(left_over, 3)}")
+            return failure(f"the SVD leaves an error of {mpmath.nstr(left_over, 3)}")
         kept = [max(s - t, mpmath.mpf(0)) for s in sigma]
         found = list(left * mpmath.diag(kept) * right)
         # 1/2||z||^2 - <w,z> + t*||z||_* along the common singular vectors.
         exact = mpmath.fsum(k * k / 2 - s * k + t * k for s, k in zip(sigma, kept, strict=True))
-        return _rounded(found, np.shape(w), exact, "50-digit SVD")
+        return _rounded(found, np.shape(w), exact, "SVD")
 
 
 def exact_objective(
     Z: Array, B: Array, D: Array, norms: Sequence[NormTerm] = (), nuclear: tuple[float, tuple[int, int]] | None = None
 ) -> Any:
-    """``1/2<Z,D*Z> - <B,Z> + sum price*||Z[indices]|| + price*||Z as (m, n)||_*`` in 50 digits, as an mpmath number.
+    """``1/2<Z,D*Z> - <B,Z> + sum price*||Z[indices]|| + price*||Z as (m, n)||_*`` in 70 digits, as an mpmath number.
 
     Z, B and D are float64 (or sequences of mpmath numbers), read as exact; ``nuclear`` is (price, (m, n)).
     """
@@ -151,7 +152,7 @@ def exact_objective(
 
 
 def objective_gap(Z: Array, B: Array, D: Array, lam: float, regularizer: Any, answer: OracleAnswer) -> float:
-    """``Q(Z) - Q*`` with Q* from a 50-digit answer, subtracted in 50 digits and then rounded; nan where there is none.
+    """``Q(Z) - Q*`` with Q* from a 70-digit answer, subtracted in 70 digits and then rounded; nan where there is none.
 
     For the known regularizers. The prices are the float64 products lam*weight, as in ``subproblem``.
     """

@@ -1,6 +1,6 @@
 """The parents of RAMDA and RMDA, which they must become where psi = 0, in the conventions of their own authors.
 
-torch.optim.AdamW is the parent of ProxGen, torch.optim.SGD with ``momentum=1-c, dampening=1-c`` that of ProxSGD. torch's
+torch.optim.AdamW is the parent of ProxGen, torch.optim.SGD(momentum=1-c, dampening=1-c) that of ProxSGD. torch's
 SGD begins its buffer with the undampened first gradient, ProxSGD with c times it: they agree where torch's first step
 is a zero gradient, where its first gradient is multiplied by c, or where c = 1.
 """

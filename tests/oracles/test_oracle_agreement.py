@@ -1,0 +1,143 @@
+"""Oracles agree where they overlap, and a wrong answer is told apart from a right one."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ramda_verify.oracles import certificate, cvxpy_models, duality_gap, high_precision, naive_prox
+from ramda_verify.oracles.psi_model import PsiModel, norm_terms, psi_value
+
+SHAPES = {"L1": (5, 4), "GroupLasso": (4, 6), "NuclearNorm": (4, 3), "Zero": (3, 3)}
+MODELS = [
+    PsiModel("L1", 0.4),
+    PsiModel("GroupLasso", 0.3, "input"),
+    PsiModel("GroupLasso", 0.3, "output"),
+    PsiModel("NuclearNorm", 0.7),
+    PsiModel("Zero"),
+]
+IDS = [f"{model.kind}-{model.grouping}" if model.grouping else model.kind for model in MODELS]
+
+
+def problem(shape, condition, seed=0):
+    """B with one small column, so that a group is zero; log-uniform D in [1/condition, 1]."""
+    random = np.random.default_rng(seed)
+    B = random.standard_normal(shape)
+    B[:, 0] *= 1e-3
+    B[0] *= 1e-3
+    return B, 10 ** -random.uniform(0, math.log10(condition), shape)
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e2, 1e4, 1e8])
+@pytest.mark.parametrize("model", [m for m in MODELS if m.kind != "NuclearNorm"], ids=str)
+def test_cvxpy_against_50_digits(model, condition):
+    B, D = problem(SHAPES[model.kind], condition)
+    exact = high_precision.subproblem(B, D, 0.9, model)
+    answer = cvxpy_models.solve_subproblem(B, D, 0.9, model)
+    assert exact.solved, exact.detail
+    assert answer.solved, answer.detail
+    gap = answer.objective - exact.objective
+    assert -1e-12 * exact.scale <= gap <= 2 * answer.error + 1e-13 * exact.scale
+    assert answer.accuracy <= (1e-7 if condition <= 1e4 else 1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_prox_of_all_three(model):
+    w, _ = problem(SHAPES[model.kind], 1.0, seed=3)
+    step = 0.8
+    exact = high_precision.subproblem(w, np.ones_like(w), step, model)
+    naive = naive_prox.naive_prox(w, step, model)
+    cone = cvxpy_models.solve_prox(w, step, model)
+    assert exact.solved
+    assert naive.solved
+    assert cone.solved
+    assert cone.accuracy <= 1e-7
+    # 1/2||z - w||^2 against 1/2||z||^2 - <w, z>.
+    assert naive.objective == pytest.approx(exact.objective + 0.5 * np.sum(w * w), rel=1e-12)
+    np.testing.assert_allclose(naive.point, exact.point, atol=1e-7)
+    # The objective is 1-strongly convex: the gap bounds the distance.
+    assert np.linalg.norm(cone.point - exact.point) <= math.sqrt(2 * cone.error) + 1e-7
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4, 2), (3, 2, 2, 2), (2, 3, 1, 2, 2)])
+@pytest.mark.parametrize("grouping", ["input", "output", "channel", "filter"])
+def test_groups_of_every_rank(shape, grouping):
+    model = PsiModel("GroupLasso", 0.2, grouping)
+    B, D = problem(shape, 10.0, seed=5)
+    exact = high_precision.subproblem(B, D, 1.0, model)
+    answer = cvxpy_models.solve_subproblem(B, D, 1.0, model)
+    assert answer.solved
+    assert answer.objective == pytest.approx(exact.objective, rel=1e-8)
+    axis = 1 if grouping in ("input", "channel") else 0
+    norms = np.sqrt((B**2).sum(axis=tuple(a for a in range(B.ndim) if a != axis)))
+    assert psi_value(B, model) == pytest.approx(0.2 * math.sqrt(B.size / shape[axis]) * norms.sum(), rel=1e-14)
+
+
+@pytest.mark.parametrize("factor", [1 - 1e-12, 1.0, 1 + 1e-12])
+def test_both_sides_of_a_threshold(factor):
+    # ||b|| = 5 exactly; t above and at the norm gives zero, below it a nonzero group of the right tiny length.
+    b, d, t = np.array([3.0, -4.0]), np.array([2.0, 0.01]), 5.0 * factor
+    answer = high_precision.group_subproblem(b, d, t)
+    assert answer.solved
+    assert bool((answer.point == 0).all()) == (t >= 5.0)
+    entry = high_precision.l1_subproblem(np.array([5.0]), np.array([0.3]), t)
+    assert bool(entry.point[0] == 0) == (t >= 5.0)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_certificate_and_gap_accept_the_solution_and_nothing_else(model):
+    B, D = problem(SHAPES[model.kind], 50.0, seed=7)
+    answer = cvxpy_models.solve_subproblem(B, D, 0.9, model)
+    point = answer.point
+    if model.kind != "NuclearNorm":
+        point = high_precision.subproblem(B, D, 0.9, model).point
+        assert certificate.stationarity(point, B, D, 0.9, model) <= 1e-13 * np.linalg.norm(B)
+    else:
+        # The cone solver leaves singular values of its own accuracy where the solution has none.
+        assert certificate.stationarity(point, B, D, 0.9, model, rank_tolerance=1e-6) <= 1e-4 * np.linalg.norm(B)
+    wrong = [0.99 * point, point + 1e-3 * (np.arange(point.size) == 0).reshape(point.shape)]
+    if model.kind != "Zero":
+        wrong.append(B / D)
+    best = duality_gap.subproblem_objective(point, B, D, 0.9, model)
+    for other in wrong:
+        assert certificate.stationarity(other, B, D, 0.9, model) > 1e-5
+        worse = duality_gap.subproblem_objective(other, B, D, 0.9, model)
+        assert worse > best + 1e3 * answer.error
+        # A lower bound from a bad point is still a lower bound.
+        assert duality_gap.lower_bound(other, B, D, 0.9, model) <= best + answer.error
+
+
+def test_wrong_models_are_told_apart():
+    # The unweighted group norm, the wrong axis and half the weight are all seen far outside the accuracy.
+    B, D = problem((4, 6), 20.0, seed=2)
+    right = PsiModel("GroupLasso", 0.3, "input")
+    best = cvxpy_models.solve_subproblem(B, D, 1.0, right)
+    for wrong in (PsiModel("GroupLasso", 0.15, "input"), PsiModel("GroupLasso", 0.3, "output"), PsiModel("L1", 0.3)):
+        point = cvxpy_models.solve_subproblem(B, D, 1.0, wrong).point
+        assert duality_gap.subproblem_objective(point, B, D, 1.0, right) > best.objective + 1e3 * best.error
+        point = high_precision.subproblem(B, D, 1.0, wrong).point
+        exact = high_precision.subproblem(B, D, 1.0, right)
+        assert high_precision.objective_gap(point, B, D, 1.0, right, exact) > 1e-3
+
+
+def test_50_digits_see_a_gap_of_one_rounding_error():
+    B, D = problem((4, 6), 100.0, seed=9)
+    model = PsiModel("GroupLasso", 0.3, "input")
+    exact = high_precision.subproblem(B, D, 1.0, model)
+    at_solution = high_precision.objective_gap(exact.point, B, D, 1.0, model, exact)
+    assert 0 <= at_solution <= 1e-29 * exact.scale
+    nudged = exact.point * (1 + 1e-12)
+    seen = high_precision.objective_gap(nudged, B, D, 1.0, model, exact)
+    assert 1e-25 * exact.scale < seen < 1e-23 * exact.scale
+    # In float64 the same nudge is invisible: this is what the digits are for.
+    terms = norm_terms(model, B.shape)
+    assert float(high_precision.exact_objective(nudged, B, D, terms)) == exact.objective
+
+
+def test_metric_is_felt():
+    # An oracle that ignored D would return the prox of B/mean(D).
+    B, D = problem((4, 6), 1e3, seed=11)
+    model = PsiModel("GroupLasso", 0.3, "input")
+    flat = high_precision.subproblem(B, np.full_like(D, D.mean()), 1.0, model)
+    exact = high_precision.subproblem(B, D, 1.0, model)
+    assert high_precision.objective_gap(flat.point, B, D, 1.0, model, exact) > 1e-2 * exact.scale

@@ -1,0 +1,115 @@
+"""The challenger beats wrong proxes, also of nonconvex psi, and leaves right ones alone; subgradients likewise."""
+
+import numpy as np
+import pytest
+
+from ramda_verify.oracles.certificate import subgradient_violation
+from ramda_verify.oracles.challenger import challenge_prox, challenge_subproblem
+from ramda_verify.oracles.high_precision import subproblem
+from ramda_verify.oracles.naive_prox import line_minimum, naive_prox
+from ramda_verify.oracles.psi_model import PsiModel, as_matrix, psi_value
+
+RANDOM = np.random.default_rng(4)
+SMALL, LARGE = RANDOM.standard_normal((2, 3)), RANDOM.standard_normal((8, 9))
+MODELS = [PsiModel("L1", 0.5), PsiModel("GroupLasso", 0.3, "output"), PsiModel("NuclearNorm", 0.8)]
+
+
+def hard(w, level):
+    """The prox of ``1/2 level^2 * (number of nonzeros)``."""
+    return np.where(np.abs(w) > level, w, 0.0)
+
+
+@pytest.mark.parametrize("w", [SMALL, LARGE], ids=["polished", "not polished"])
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_right_prox_stands_and_wrong_ones_fall(w, model):
+    right = naive_prox(w, 0.7, model).point
+
+    def value(x):
+        return psi_value(x, model)
+
+    assert challenge_prox(value, w, 0.7, right).improvement <= 1e-11
+    for wrong in (w, 0.98 * right, naive_prox(w, 0.7**2, model).point, np.zeros_like(w)):
+        assert challenge_prox(value, w, 0.7, wrong).improvement > 1e-5
+
+
+@pytest.mark.parametrize("w", [SMALL, LARGE], ids=["polished", "not polished"])
+def test_nonconvex_count(w):
+    def value(x):
+        return 0.5 * float(np.count_nonzero(x))
+
+    right = hard(w, 0.6)  # step 0.36
+    assert challenge_prox(value, w, 0.36, right).improvement <= 1e-12
+    for wrong in (hard(w, 0.8), hard(w, 0.1), np.sign(w) * np.maximum(np.abs(w) - 0.6, 0)):
+        rival = challenge_prox(value, w, 0.36, wrong)
+        assert rival.improvement > 1e-4
+        assert rival.source != "candidate"
+
+
+def test_indicator_of_a_lattice():
+    def value(x):
+        return 0.0 if np.array_equal(x, np.round(x)) else np.inf
+
+    w = np.array([[0.4, 1.7], [-2.2, 0.9]])
+    assert challenge_prox(value, w, 1.0, np.round(w)).improvement == 0
+    assert challenge_prox(value, w, 1.0, np.floor(w)).improvement > 0.1
+    outside = challenge_prox(value, w, 1.0, w)
+    assert not outside.solved
+
+
+def test_rank():
+    def value(x):
+        return float(np.linalg.matrix_rank(as_matrix(x), tol=1e-10))
+
+    left, sigma, right = np.linalg.svd(LARGE, full_matrices=False)
+    step = 0.5 * sigma[3] * sigma[4]
+    best = (left[:, :4] * sigma[:4]) @ right[:4]
+    assert challenge_prox(value, LARGE, step, best).improvement <= 1e-10
+    assert challenge_prox(value, LARGE, step, LARGE).improvement > 0.01
+
+
+def test_metric_version():
+    B, D = LARGE, 10 ** RANDOM.uniform(-2, 0, LARGE.shape)
+    model = MODELS[1]
+    right = subproblem(B, D, 1.0, model).point
+
+    def value(x):
+        return psi_value(x, model)
+
+    assert challenge_subproblem(value, B, D, 1.0, right).improvement <= 1e-11
+    ignoring_the_metric = subproblem(B, np.full_like(D, D.mean()), 1.0, model).point
+    assert challenge_subproblem(value, B, D, 1.0, ignoring_the_metric).improvement > 1e-2
+
+
+def test_challenger_is_repeatable():
+    results = [challenge_prox(lambda x: float(np.abs(x).sum()), LARGE, 0.3, LARGE, seed=5) for _ in range(2)]
+    np.testing.assert_array_equal(results[0].point, results[1].point)
+
+
+def test_line_minimum_finds_ends_and_inside():
+    assert line_minimum(lambda x: x, 0.0, 1.0) == 0.0
+    assert line_minimum(lambda x: -x, 0.0, 1.0) == 1.0
+    assert line_minimum(lambda x: (x - 0.3) ** 2, 0.0, 1.0) == pytest.approx(0.3, abs=1e-8)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_subgradients(model):
+    w = RANDOM.standard_normal((5, 4))
+    z = naive_prox(w, 0.9, model).point if model.kind != "L1" else subproblem(w, np.ones_like(w), 0.9, model).point
+    right = (w - z) / 0.9  # optimality of the prox: w - z is in 0.9*dpsi(z)
+
+    def psi(x):
+        return psi_value(x, model)
+
+    assert subgradient_violation(psi, z, right) <= 1e-6
+    for wrong in (1.05 * right, 0.95 * right, np.zeros_like(w), right + 0.05 * RANDOM.standard_normal(w.shape)):
+        assert subgradient_violation(psi, z, wrong) > 1e-3
+
+
+def test_subgradient_at_zero_is_held_to_the_dual_ball():
+    def psi(x):
+        return psi_value(x, PsiModel("NuclearNorm", 1.0))
+
+    left, _, right = np.linalg.svd(LARGE, full_matrices=False)
+    zero = np.zeros_like(LARGE)
+    assert subgradient_violation(psi, zero, left @ right) == 0
+    assert subgradient_violation(psi, zero, 1.01 * left @ right) > 1e-3
