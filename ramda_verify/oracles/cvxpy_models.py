@@ -69,7 +69,8 @@ def solve_subproblem(B: Array, D: Array, lam: float, regularizer: Any, max_passe
     best = failure("no pass was made")
     for exponent, tolerance in ATTEMPTS:
         scaling = D**-exponent
-        scaling = scaling * max(float(np.abs(B * scaling).max()), tiny) / float((D * scaling * scaling).max())
+        # B = 0 has no scale of its own: any will do.
+        scaling = scaling * (float(np.abs(B * scaling).max()) or 1.0) / float((D * scaling * scaling).max())
         for _ in range(max_passes):
             try:
                 answer = _one_pass(B, D, lam, regularizer, scaling, tolerance)
@@ -85,7 +86,7 @@ def solve_subproblem(B: Array, D: Array, lam: float, regularizer: Any, max_passe
             scaling = size + 1e-3 * np.minimum(float(size.max()), np.abs(B) / D) + tiny
         if best.accuracy <= ENOUGH_ACCURACY:
             break
-    return best
+    return best if best.solved else _zero_if_proved(B, D, lam, regularizer, best)
 
 
 def solve_prox(w: Array, step: float, regularizer: Any) -> OracleAnswer:
@@ -95,10 +96,12 @@ def solve_prox(w: Array, step: float, regularizer: Any) -> OracleAnswer:
 
 def _one_pass(B: Array, D: Array, lam: float, regularizer: Any, scaling: Array, tolerance: float) -> OracleAnswer:
     variable = cp.Variable(B.shape)
-    x = cp.multiply(scaling, variable)
-    psi = expression(x, regularizer)
+    model = None if callable(getattr(regularizer, "as_cvxpy", None)) else describe(regularizer)
+    # The known psi are positively homogeneous: taking the size out keeps the cones well scaled. A user's need not be.
+    size = float(scaling.max()) if model is not None else 1.0
+    psi = size * expression(cp.multiply(scaling / size, variable), regularizer)
     linear = B * scaling
-    unit = max(float(np.abs(linear).max()), np.finfo(np.float64).tiny)
+    unit = float(np.abs(linear).max()) or 1.0
     quadratic = cp.sum_squares(cp.multiply(np.sqrt(D / unit) * scaling, variable)) / 2
     objective = cp.Minimize(quadratic - cp.sum(cp.multiply(linear / unit, variable)) + (lam / unit) * psi)
     problem = cp.Problem(objective)
@@ -113,7 +116,6 @@ def _one_pass(B: Array, D: Array, lam: float, regularizer: Any, scaling: Array, 
         return failure(f"Clarabel ended with status {problem.status} and no point")
     point = scaling * variable.value
     smooth = math.fsum(smooth_terms(point, B, D))
-    model = None if callable(getattr(regularizer, "as_cvxpy", None)) else describe(regularizer)
     if model is not None:
         value, error, source = _rigorous(point, smooth, B, D, lam, model)
     else:
@@ -122,11 +124,24 @@ def _one_pass(B: Array, D: Array, lam: float, regularizer: Any, scaling: Array, 
         gap = abs(raw.obj_val - raw.obj_val_dual) * unit
         residual = max(raw.r_prim, raw.r_dual) * max(abs(value), unit)
         error, source = float(gap + residual + abs(value - problem.value * unit)), "solver's gap and residuals"
-    accuracy, scale = relative_error(error, value, 0.5 * math.fsum((B * B / D).ravel()))
+    accuracy, scale = relative_error(error, value, 0.5 * math.fsum((B * B / D).ravel()) or 1.0)
     ended_well = problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE)
     solved = bool(ended_well and accuracy <= WORST_ACCURACY)
     detail = f"Clarabel: {problem.status}, relative gap {accuracy:.1e} ({source})"
     return OracleAnswer(point, value, accuracy, solved, detail, scale)
+
+
+def _zero_if_proved(B: Array, D: Array, lam: float, regularizer: Any, otherwise: OracleAnswer) -> OracleAnswer:
+    """The zero point where the duality gap proves it optimal: a huge price defeats the cone solver's scaling."""
+    model = None if callable(getattr(regularizer, "as_cvxpy", None)) else describe(regularizer)
+    if model is None:
+        return otherwise
+    zero = np.zeros_like(B)
+    value, error, source = _rigorous(zero, 0.0, B, D, lam, model)
+    accuracy, scale = relative_error(error, value, 0.5 * math.fsum((B * B / D).ravel()))
+    if accuracy > WORST_ACCURACY:
+        return otherwise
+    return OracleAnswer(zero, value, accuracy, True, f"zero is optimal ({source}); before: {otherwise.detail}", scale)
 
 
 def _rigorous(point: Array, smooth: float, B: Array, D: Array, lam: float, model: PsiModel) -> tuple[float, float, str]:

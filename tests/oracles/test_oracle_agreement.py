@@ -141,3 +141,31 @@ def test_metric_is_felt():
     flat = high_precision.subproblem(B, np.full_like(D, D.mean()), 1.0, model)
     exact = high_precision.subproblem(B, D, 1.0, model)
     assert high_precision.objective_gap(flat.point, B, D, 1.0, model, exact) > 1e-2 * exact.scale
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+@pytest.mark.parametrize(("size", "metric", "lam"), [(0, 1, 1), (1e-10, 1e3, 1e6), (1e10, 1e-6, 1), (1, 1, 0)])
+def test_extreme_scales(model, size, metric, lam):
+    B, D = problem(SHAPES[model.kind], 100.0, seed=13)
+    answer = cvxpy_models.solve_subproblem(size * B, metric * D, lam, model)
+    assert answer.solved, answer.detail
+    assert answer.accuracy <= 1e-7
+    if size == 0:
+        np.testing.assert_allclose(answer.point, 0, atol=1e-9)
+    if model.kind != "NuclearNorm":
+        exact = high_precision.subproblem(size * B, metric * D, lam, model)
+        gap = high_precision.objective_gap(answer.point, size * B, metric * D, lam, model, exact)
+        assert -1e-15 * exact.scale <= gap <= answer.error
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_vouched_accuracy_is_kept(seed):
+    # What an answer vouches for must cover its true gap, whatever the size, metric and price.
+    random = np.random.default_rng(seed)
+    model = (PsiModel("L1", 0.3), PsiModel("GroupLasso", 0.2, "input"), PsiModel("GroupLasso", 0.2, "filter"))[seed % 3]
+    B, D = problem((4, 3), 10.0 ** random.integers(0, 9), seed=seed)
+    B, lam = B * 10.0 ** random.integers(-6, 7), 10.0 ** random.uniform(-3, 2)
+    answer, exact = cvxpy_models.solve_subproblem(B, D, lam, model), high_precision.subproblem(B, D, lam, model)
+    assert answer.solved, answer.detail
+    gap = high_precision.objective_gap(answer.point, B, D, lam, model, exact)
+    assert -1e-15 * exact.scale <= gap <= answer.error
