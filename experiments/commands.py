@@ -90,14 +90,9 @@ def _run_with_progress(plan: Plan, console: Console) -> Entry:
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task(label, total=plan.settings.epochs, state="certifying the optimum")
 
-        def show(epoch: int, entry: Entry | None) -> None:
-            progress.update(bar, completed=epoch)
-            if entry is not None:
-                state = (
-                    f"gap {entry['objective_gap']:.1e}  accuracy {entry['test_accuracy']:.2f}%  "
-                    f"differing groups {entry['differing_groups']}"
-                )
-                progress.update(bar, state=state)
+        def show(entry: Entry) -> None:
+            state = f"accuracy {entry['test_accuracy']:.2f} %, {entry['differing_groups']} groups differ"
+            progress.update(bar, completed=entry["epoch"], state=state)
 
         return run(plan, show)
 

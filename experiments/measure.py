@@ -34,14 +34,17 @@ class Measure:
         mask[torch.from_numpy(self.optimum.support)] = True
         return mask
 
-    def of_point(self, model: torch.nn.Linear, tracker: SupportTracker) -> dict[str, Any]:
-        """F, gap, stationarity and support of the latest What; test accuracy (percent) of What and of W."""
+    def of_point(self, model: torch.nn.Linear, tracker: SupportTracker, *, full: bool) -> dict[str, Any]:
+        """Support of the latest What; test accuracy (percent) of What and of W; F, gap and stationarity at What.
+
+        The last three take the whole training set: without ``full`` they are None.
+        """
         weight, bias = tracker.structured[model.weight], tracker.structured[model.bias]
-        found = evaluate(weight, bias, self.features, self.labels, self.regularizer)
+        found = evaluate(weight, bias, self.features, self.labels, self.regularizer) if full else None
         return {
-            "objective": found.objective,
-            "objective_gap": found.objective - self.optimum.objective,
-            "stationarity": found.stationarity,
+            "objective": found and found.objective,
+            "objective_gap": found and found.objective - self.optimum.objective,
+            "stationarity": found and found.stationarity,
             "test_accuracy": accuracy(weight, bias, self.test_features, self.test_labels),
             "test_accuracy_of_average": accuracy(model.weight, model.bias, self.test_features, self.test_labels),
             "support_size": len(tracker.nonzero()),

@@ -28,7 +28,8 @@ class Curve:
     style: dict[str, Any]
 
     def draw(self, axes: Axes, quantity: str) -> None:
-        axes.plot([entry["epoch"] for entry in self.log], [entry[quantity] for entry in self.log], **self.style)
+        known = [(entry["epoch"], entry[quantity]) for entry in self.log if entry[quantity] is not None]
+        axes.plot(*zip(*known, strict=True), **self.style)
 
 
 def read_curves(runs: Sequence[Path]) -> list[Curve]:

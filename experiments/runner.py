@@ -3,6 +3,7 @@
 ``prepare`` makes every check that a user's input needs, ``run`` does the work.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,10 +71,10 @@ def prepare(
     return Plan(TASKS[task], settings, seed, resolved, dataset, folder, threads)
 
 
-def run(plan: Plan, on_epoch: Callable[[int, Entry | None], None] | None = None) -> Entry:
+def run(plan: Plan, on_epoch: Callable[[Entry], None] | None = None) -> Entry:
     """Train, log to ``log.jsonl``, write ``result.json`` and return its contents.
 
-    ``on_epoch(epoch, entry)`` is called after every epoch, with the log entry where one was made. Raises RunFailedError
+    ``on_epoch(entry)`` is called with the log entry of every epoch. Raises RunFailedError
     on a gradient or an objective that is not finite and where the optimum cannot be certified; there is no
     ``result.json`` then.
     """
@@ -85,23 +86,23 @@ def run(plan: Plan, on_epoch: Callable[[int, Entry | None], None] | None = None)
         features = torch.from_numpy(plan.dataset.train_features).to(plan.device)
         labels = torch.from_numpy(plan.dataset.train_labels).to(plan.device)
         measure = Measure(plan.dataset, features, labels, plan.task.regularizer(plan.settings), optimum)
-        certified_after = time.perf_counter()
+        certified_after, processor_time = time.perf_counter(), time.process_time()
 
         model = plan.task.model(plan.dataset, plan.device)
         tracker = SupportTracker(measure.regularizer, model.weight, measure.expected_support())
         last: Entry = {}
         for epoch, values in _train(plan, model, tracker, features, labels):
-            entry = None
-            if epoch % plan.settings.evaluate_every == 0 or epoch == plan.settings.epochs:
-                entry = {"epoch": epoch, "step": tracker.steps, **values, **measure.of_point(model, tracker)}
-                entry["seconds"] = time.perf_counter() - certified_after
-                if not torch.isfinite(torch.tensor(entry["objective"])):
-                    raise RunFailedError(f"F is {entry['objective']} after epoch {epoch}")
-                folder.log(entry)
-                last = entry
+            full = epoch % plan.settings.evaluate_every == 0 or epoch == plan.settings.epochs
+            point = measure.of_point(model, tracker, full=full)
+            last = {"epoch": epoch, "step": tracker.steps, **values, **point}
+            last["seconds"] = time.perf_counter() - certified_after
+            if full and not math.isfinite(last["objective"]):
+                raise RunFailedError(f"F is {last['objective']} after epoch {epoch}")
+            folder.log(last)
             if on_epoch is not None:
-                on_epoch(epoch, entry)
+                on_epoch(last)
         result = _result(plan, tracker, measure, last)
+        result["processor_seconds"] = time.process_time() - processor_time
         result["certificate_seconds"] = certified_after - began
         folder.finish(result)
     return result

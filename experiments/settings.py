@@ -14,7 +14,7 @@ OPTIMIZERS = {"ramda": RAMDA, "rmda": RMDA, "proxsgd": ProxSGD, "proxgen": ProxG
 class Settings:
     """Everything that a run is determined by, apart from its data, seed and device.
 
-    ``milestones`` are epochs; ``hyperparameters`` are the keyword arguments of the optimizer. F and the test accuracy
+    ``milestones`` are epochs; ``hyperparameters`` are the keyword arguments of the optimizer. F and its stationarity
     are evaluated after every ``evaluate_every`` epochs and after the last. Raises ValueError or TypeError on a value
     that is not allowed.
     """

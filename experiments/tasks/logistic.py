@@ -54,7 +54,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    weight: Tensor, bias: Tensor, features: Tensor, labels: Tensor, regularizer: GroupLasso, chunk: int = 4096
+    weight: Tensor, bias: Tensor, features: Tensor, labels: Tensor, regularizer: GroupLasso, chunk: int = 1024
 ) -> Evaluation:
     """F and its stationarity at (``weight``, ``bias``) over all of ``features`` (n, p), in float64.
 

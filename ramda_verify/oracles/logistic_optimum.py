@@ -106,7 +106,8 @@ def _minimise(x: Array, y: NDArray[np.int64], classes: int, reg_weight: float) -
     problem = LogisticProblem(x - mean, y, classes, reg_weight)
     lipschitz = problem.lipschitz()
     weight, bias = np.zeros((classes, x.shape[1])), np.zeros(classes)
-    weight, bias = accelerated(problem, weight, bias, lipschitz, steps=1000)
+    rough = 0.05 * problem.threshold
+    weight, bias = accelerated(problem, weight, bias, lipschitz, steps=2000, tolerance=rough)
     best, best_residual, stalled = (weight, bias), np.inf, 0
     for _ in range(60):
         moved = newton(problem, weight, bias)

@@ -10,21 +10,27 @@ from ramda_verify.oracles.logistic_problem import Array, LogisticProblem
 
 
 def accelerated(
-    problem: LogisticProblem, weight: Array, bias: Array, lipschitz: float, steps: int
+    problem: LogisticProblem, weight: Array, bias: Array, lipschitz: float, steps: int, tolerance: float = 0.0
 ) -> tuple[Array, Array]:
-    """``steps`` steps of FISTA with restart where the momentum points uphill (O'Donoghue and Candes, 2015)."""
+    """At most ``steps`` steps of FISTA with restart where the momentum points uphill (O'Donoghue and Candes, 2015).
+
+    Ends early once the gradient mapping, ``lipschitz`` times the length of the proximal step, is at most ``tolerance``.
+    """
     step = 1.0 / lipschitz
     ahead_weight, ahead_bias, inertia = weight, bias, 1.0
     for _ in range(steps):
         grad_weight, grad_bias = problem.gradient(problem.smooth(ahead_weight, ahead_bias)[1])
         new_weight = problem.shrink(ahead_weight - step * grad_weight, step)
         new_bias = ahead_bias - step * grad_bias
-        uphill = np.vdot(ahead_weight - new_weight, new_weight - weight) + (ahead_bias - new_bias) @ (new_bias - bias)
+        back_weight, back_bias = ahead_weight - new_weight, ahead_bias - new_bias
+        uphill = np.vdot(back_weight, new_weight - weight) + back_bias @ (new_bias - bias)
         new_inertia = 1.0 if uphill > 0 else (1 + np.sqrt(1 + 4 * inertia**2)) / 2
         carried = 0.0 if uphill > 0 else (inertia - 1) / new_inertia
         ahead_weight = new_weight + carried * (new_weight - weight)
         ahead_bias = new_bias + carried * (new_bias - bias)
         weight, bias, inertia = new_weight, new_bias, new_inertia
+        if lipschitz * np.hypot(np.linalg.norm(back_weight), np.linalg.norm(back_bias)) <= tolerance:
+            break
     return weight, bias
 
 
