@@ -40,7 +40,8 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
 
 def _read(path: Path) -> dict[str, NDArray[np.uint8]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, since np.load leaves a broken archive that it opened itself to the garbage collector.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in ARRAYS if name in archive}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} cannot be read as a NumPy archive with {CONTENTS}: {error}") from error

@@ -40,7 +40,8 @@ def load(key: str, shape: tuple[int, int]) -> tuple[Array, Array] | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, since np.load leaves a broken archive that it opened itself to the garbage collector.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             weight, bias = archive["weight"], archive["bias"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         discard(key)
