@@ -145,5 +145,5 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int) -> 
     drawn = tally.cases + tally.inconclusive
     if drawn == 0 or tally.inconclusive > MAX_INCONCLUSIVE * drawn:
         return result(Verdict.INCONCLUSIVE, tally, detail=detail or "no case could be drawn")
-    trace = check.trace(target) if check.trace is not None else None
+    trace = check.trace(target) if check.trace is not None and target.traced else None
     return result(Verdict.PASS, tally, detail=detail, trace=trace)

@@ -88,8 +88,9 @@ def steps() -> SearchStrategy[float]:
 @st.composite
 def metrics(draw: DrawFn, shape: tuple[int, ...], max_condition: float = 1e8, extreme: bool = True) -> np.ndarray:
     """D > 0 with max/min from 1 to ``max_condition``; with ``extreme`` entries go down to 1e-12 and up to 1e12."""
-    spread = draw(st.one_of(st.just(0.0), st.floats(0, np.log10(max_condition))))
-    top = draw(st.floats(spread - 12, 12)) if extreme and draw(st.booleans()) else 0.0
+    spread = draw(st.one_of(st.just(0.0), st.floats(0, float(np.log10(max_condition)))))
+    far: bool = extreme and draw(st.booleans())
+    top: float = draw(st.floats(spread - 12, 12)) if far else 0.0
     share = draw(arrays(np.float64, shape, elements=st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))))
     return 10.0 ** (top - spread * share)
 

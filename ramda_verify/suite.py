@@ -17,8 +17,10 @@ OPTIMIZERS = ("ramda", "rmda", "proxsgd", "proxgen")
 
 @dataclass(frozen=True)
 class Job:
-    """One check on one target, by name, so that it can be sent to another process. ``known`` names a registered
-    regularizer rather than a user's."""
+    """One check on one target, by name, so that it can be sent to another process.
+
+    ``known``: the target is a registered regularizer, not a user's specification.
+    """
 
     check: str
     target: str

@@ -24,8 +24,10 @@ class TargetError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """``kind`` is "regularizer", "optimizer" or "problem". ``instances`` draws regularizers of this target, ``example`` is
-    one of them; ``import_lines(regularizer)`` makes one in a snippet.
+    """``kind`` is "regularizer", "optimizer" or "problem".
+
+    ``instances`` draws regularizers of this target, ``example`` is one of them; ``import_lines(regularizer)`` makes one
+    in a snippet. ``traced`` targets appear in the report's pictures.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Target:
     example: Any
     instances: SearchStrategy[Any]
     import_lines: Callable[[Any], list[str]]
+    traced: bool = True
 
     def probe(self, question: Callable[[Any], str | None]) -> str | None:
         """Ask a question of a regularizer of this target, such as whether it offers an optional member."""
@@ -49,7 +52,7 @@ def regularizer_target(specification: str) -> Target:
         "from ramda_verify.targets import load_regularizer",
         f"regularizer = load_regularizer({specification!r})",
     ]
-    return Target(specification, "regularizer", found, st.just(found), lambda regularizer: lines)
+    return Target(specification, "regularizer", found, st.just(found), lambda regularizer: lines, traced=False)
 
 
 def load_regularizer(specification: str) -> Any:
@@ -106,7 +109,7 @@ def known_regularizers() -> dict[str, type]:
 
 
 def known_target(name: str) -> Target:
-    """The target of a registered regularizer: ours over their whole parameter range, others as their class builds it."""
+    """The target of a registered regularizer: ours over all parameters, another as its class builds it."""
     from ramda_verify.strategies import known_instances
 
     classes = known_regularizers()
@@ -123,7 +126,7 @@ def known_target(name: str) -> Target:
     def import_lines(regularizer: Any) -> list[str]:
         return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {regularizer!r}"]
 
-    return Target(name, "regularizer", example, known, import_lines)
+    return Target(name, "regularizer", example, known, import_lines, traced=cls in known_instances())
 
 
 def plain_target(name: str, kind: str) -> Target:

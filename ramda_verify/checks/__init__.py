@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from ramda_verify.checks import certificate, claims, prox, rate, subproblem, tensors
+from ramda_verify.checks import (
+    acceptance,
+    certificate,
+    claims,
+    identification,
+    optimizers,
+    prox,
+    rate,
+    subproblem,
+    tensors,
+)
 from ramda_verify.property import Check, Measurement
 
 ALL_CHECKS: tuple[Check, ...] = (
@@ -12,6 +22,9 @@ ALL_CHECKS: tuple[Check, ...] = (
     *subproblem.CHECKS,
     *certificate.CHECKS,
     *rate.CHECKS,
+    *optimizers.CHECKS,
+    *acceptance.CHECKS,
+    *identification.CHECKS,
 )
 BY_ID = {check.id: check for check in ALL_CHECKS}
 

@@ -78,7 +78,9 @@ def measure_minimum_norm(
         exact = regularizer.subgradient_residual(tensor(Z), tensor(D * Z - B), lam).numpy()
         scale = float(np.linalg.norm(B)) + size(D) * size(Z, start) + np.finfo(float).tiny
         norm = float(np.linalg.norm(exact))
-        found = [((norm - bound) / scale, f"norm {norm:.6g} at Z = {Z.tolist()}, a member of norm {bound:.6g} exists")]
+        found: list[tuple[float, str]] = [
+            (float(norm - bound) / scale, f"norm {norm:.6g} at Z = {Z.tolist()}, a member of norm {bound:.6g} exists")
+        ]
         if getattr(regularizer, "convex", False):
             found.append(_member_violation(regularizer, B, D, lam, Z, exact, start, seed))
         if describe(regularizer) is not None:
@@ -114,9 +116,9 @@ def measure_soundness(
             distance = float(np.linalg.norm(Z - best))
             gap = _objective(regularizer, B, D, lam, Z) - _objective(regularizer, B, D, lam, best)
             size_Q = 0.5 * float((B * B / D).sum()) + abs(lam * float(regularizer.value(tensor(Z))))
-            rounding = rounding_floor(subproblem, solution.point)
+            rounding = rounding_floor(subproblem, solution.point) + rounding_floor(subproblem, tensor(start))
             reach = (solution.residual + exact.residual + rounding) / mu
-            allowed_gap = solution.residual**2 / (2 * mu) + 1e-12 * size_Q + np.finfo(float).tiny
+            allowed_gap = (solution.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_Q + np.finfo(float).tiny
             found = max(
                 (distance / (reach + np.finfo(float).tiny) - 1, f"error {distance:.3g}, promised {reach:.3g}"),
                 (gap / allowed_gap - 1, f"gap {gap:.3g}, promised {allowed_gap:.3g}"),

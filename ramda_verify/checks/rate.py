@@ -12,6 +12,7 @@ from ramda_verify.checks.subproblem import model, solved
 from ramda_verify.property import Case, Check, Measurement
 from ramda_verify.strategies import subproblem_cases, tensors
 from ramda_verify.targets import Target
+from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.proximal_gradient import proximal_gradient
 
 ITERATIONS = 40
@@ -61,6 +62,36 @@ def _cases(target: Target) -> st.SearchStrategy[Case]:
     )
 
 
+def trace_rate(target: Target) -> dict[str, Any]:
+    """One run from a random start: gap against (11), residual against what (9) to (11) imply, and acceleration."""
+    rng = np.random.default_rng(0)
+    shape = (12, 8) if target.name != "l1" else (96,)
+    B, D = rng.standard_normal(shape), 10.0 ** rng.uniform(-1, 1, shape)
+    regularizer = type(target.example)(0.1)
+    subproblem, start = model(regularizer, B, D, 1.0), tensor(rng.standard_normal(shape))
+    exact = solved(subproblem, "auto", 1e-14)
+    L, mu = float(D.max()), float(D.min())
+    distance = float((exact.point - start).norm())
+    gap, residual = [], []
+    for iterate in islice(proximal_gradient(subproblem, start, step_rule="global"), 120):
+        gap.append(float(subproblem.objective(iterate.point)) - exact.objective)
+        residual.append(float(iterate.member.norm()))
+    fast = islice(accelerated_proximal_gradient(subproblem, start, step_rule="global"), 120)
+    bound = [L / 2 * (1 - mu / L) ** j * distance**2 for j in range(1, len(gap) + 1)]
+    # ||s|| <= 2L ||Z+ - Z|| and L/2 ||Z+ - Z||^2 <= Q(Z) - Q*: (9) and (10), then (11) one iteration earlier.
+    residual_bound = [2 * L * np.sqrt(2 / L * b / (1 - mu / L)) for b in bound]
+    floor = 1e-16
+    return {
+        "kind": "rate",
+        "condition": L / mu,
+        "gap": [max(g, floor) for g in gap],
+        "bound": bound,
+        "residual": [max(r, floor) for r in residual],
+        "residual_bound": residual_bound,
+        "accelerated": [max(float(iterate.member.norm()), floor) for iterate in fast],
+    }
+
+
 CHECKS = (
     Check(
         id="proximal-gradient-rate",
@@ -71,5 +102,6 @@ CHECKS = (
         cases=_cases,
         measure=measure_rate,
         share=0.7,
+        trace=trace_rate,
     ),
 )

@@ -51,7 +51,7 @@ def measure_oracle(regularizer: Any, B: Array, D: Array, lam: float) -> Measurem
         return float((Z * (0.5 * D * Z - B)).sum()) + lam * psi_oracle.model_value(Z, regularizer)
 
     best = objective(answer.point)
-    scale = 0.5 * float((B * B / D).sum()) + np.finfo(float).tiny
+    scale = 0.5 * float((B * B / D).sum()) or 1.0
     worst, note = 0.0, ""
     for method in available_methods(model(regularizer, B, D, lam)):
         solution = solved(model(regularizer, B, D, lam), method, 1e-11 * size(B))
@@ -66,10 +66,10 @@ def measure_oracle(regularizer: Any, B: Array, D: Array, lam: float) -> Measurem
 
 
 def measure_high_precision(regularizer: Any, B: Array, D: Array, lam: float) -> Measurement:
-    """Distance of the direct solution to the 50-digit one, relative to its size and to rounding of B/D."""
+    """Distance of the direct solution to the 70-digit one, relative to its size and to rounding of B/D."""
     exact = high_precision.subproblem(B, D, lam, regularizer)
     if not exact.solved or exact.point is None:
-        raise Inconclusive(f"50-digit oracle: {exact.detail}")
+        raise Inconclusive(f"70-digit oracle: {exact.detail}")
     Z = solve(model(regularizer, B, D, lam), tolerance=0.0).point.numpy()
     # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution.
     distance = np.sqrt(float((D * (Z - exact.point) ** 2).sum()))
@@ -81,7 +81,7 @@ def measure_high_precision(regularizer: Any, B: Array, D: Array, lam: float) -> 
 
 def _is_scalar_case(target: Target) -> str | None:
     return target.probe(
-        lambda r: None if isinstance(r, L1 | GroupLasso) else "the 50-digit oracle covers L1 and GroupLasso only"
+        lambda r: None if isinstance(r, L1 | GroupLasso) else "the 70-digit oracle covers L1 and GroupLasso only"
     )
 
 
@@ -123,8 +123,6 @@ def measure_descent(regularizer: Any, B: Array, D: Array, lam: float, reference:
         solution = solve(subproblem, tensor(reference), tolerance=0.0, max_iterations=iterations, method=method)
         change, rounding = subproblem.objective_change(solution.point, tensor(reference))
         scale = float(rounding) + np.finfo(float).tiny
-        if solution.descent is not True:
-            return Measurement(np.inf, f"{method}: descent is reported as {solution.descent}")
         if not float(change) / scale - 1 <= worst:
             worst, note = float(change) / scale - 1, f"{method}: Q rose by {float(change):.3g}"
     return Measurement(worst, note)
@@ -179,7 +177,7 @@ CHECKS = (
     ),
     Check(
         id="subproblem-high-precision",
-        claim="The direct solution agrees with a 50-digit one for condition numbers up to 1e8.",
+        claim="The direct solution agrees with a 70-digit one for condition numbers up to 1e8.",
         source="duality of the norm, evaluated with mpmath",
         kind="regularizer",
         tolerance=tolerances.HIGH_PRECISION,

@@ -51,7 +51,7 @@ def _nuclear(B: Array, D: Array, t: float, iterations: int) -> Array:
     for _ in range(iterations):
         left, sigma, right = np.linalg.svd(Z - (D * Z - B) / L, full_matrices=False)
         moved = (left * np.maximum(sigma - t / L, 0.0)) @ right
-        if np.abs(moved - Z).max() <= 1e-16 * np.abs(moved).max():
+        if np.abs(moved - Z).max() <= 4e-16 * np.abs(moved).max():
             return moved
         Z = moved
     if np.abs(L * (moved - Z)).max() <= 1e-13 * np.abs(B).max():

@@ -52,14 +52,11 @@ class DualAveraging(StructuredOptimizer):
             if "eps" in group:
                 group["eps"] *= gamma
             for param in group["params"]:
-                state = self.state.get(param)
-                if state:
-                    for key, value in state.items():
-                        state[key] = (
-                            param.detach().to(value.dtype, copy=True)
-                            if key == "initial_point"
-                            else (torch.zeros_like(value))
-                        )
+                for key, value in self.state.get(param, {}).items():
+                    if key == "initial_point":
+                        value.copy_(param.detach())
+                    else:
+                        value.zero_()
 
     def ramp_momentum(self, initial: list[float], stage_step: int) -> None:
         """``c_i = min(c*sqrt(i), 1)`` for step i of the last stage."""

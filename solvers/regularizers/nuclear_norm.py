@@ -77,7 +77,5 @@ def _matrix(w: Tensor) -> Tensor:
 
 
 def rank_tolerance(sigma: Tensor, shape: Sequence[int]) -> float | Tensor:
-    """Singular values up to this are rounding of a product of factors: max(m, n) * eps * sigma_max, as in LAPACK's
-    users'
-    guide and ``torch.linalg.matrix_rank``."""
+    """Singular values up to this are rounding: ``max(m, n) * eps * sigma_max``, as in ``torch.linalg.matrix_rank``."""
     return sigma.amax() * max(shape) * torch.finfo(sigma.dtype).eps

@@ -25,9 +25,9 @@ class Status(Enum):
 class Solution:
     """The result of a solve.
 
-    ``residual`` is the norm of a member of dQ(point) (the smallest one where the regularizer offers it) and
-    ``objective`` is Q(point), both in the units of the undivided problem. ``descent`` says whether
-    Q(point) <= Q(reference) holds, criterion (7b); None where no reference was given.
+    ``residual`` is the norm of a member of dQ(point), the smallest one known, and ``objective`` is Q(point), both in
+    the units of the undivided problem. ``descent`` says whether the solver's own point had Q <= Q(reference), criterion
+    (7b), None where no reference was given; where it had not, the point was replaced by one that has (FELL_BACK).
     """
 
     point: Tensor
@@ -41,5 +41,5 @@ class Solution:
 
     @property
     def accepted(self) -> bool:
-        """Both parts of criterion (7): the residual is at most the tolerance and the objective did not rise."""
-        return self.residual <= self.tolerance and self.descent is not False
+        """Criterion (7): the residual is at most the tolerance. (7b) holds for every point returned."""
+        return self.residual <= self.tolerance

@@ -71,12 +71,11 @@ def solve(
     if check_values:
         subproblem.check_values()
 
-    found = direct_point(subproblem, method)
+    chosen = method if method != "auto" else available_methods(subproblem)[0]
+    found = direct_point(subproblem, chosen)
     if found is not None:
-        chosen = method if method != "auto" else available_methods(subproblem)[0]
         ending = _certify(subproblem, *found, tolerance)
     else:
-        chosen = method if method != "auto" else available_methods(subproblem)[0]
         start = _best_start(subproblem, reference, warm_starts)
         if subproblem.convex:
             start = screen(subproblem, start)
@@ -140,4 +139,4 @@ def _enforce_descent(subproblem: Subproblem, ending: Ending, reference: Tensor) 
         exact = exact_member(subproblem, reference)
         point, residual = reference, math.inf if exact is None else residual_norm(subproblem, exact)
     status = ending.status if ending.status is Status.NON_FINITE else Status.FELL_BACK
-    return Ending(point, status, ending.iterations, residual), True
+    return Ending(point, status, ending.iterations, residual), False

@@ -1,0 +1,111 @@
+"""Is an accepted step what (7) says? Every step of a run, with the certificate recomputed outside the solver."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from ramda_verify import tolerances
+from ramda_verify.checks.helpers import tensor
+from ramda_verify.checks.optimizers import CLASSES, gradients, settings_of
+from ramda_verify.oracles import certificate
+from ramda_verify.oracles.psi_model import psi_value
+from ramda_verify.property import Case, Check, Measurement
+from ramda_verify.targets import Target
+from solvers import GroupLasso, NuclearNorm, PowerSchedule
+from solvers.optimizers.diagnostics import StepReport
+
+STEPS = 30
+
+
+def observed_run(
+    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, steps: int, limit: int, tolerance: float
+) -> tuple[list[StepReport], list[tuple[Any, ...]]]:
+    """Reports of a run, and (W before, What, B, D, lam) of each step as numpy arrays."""
+    param = torch.nn.Parameter(tensor(np.random.default_rng(seed).standard_normal(shape)))
+    made = CLASSES[optimizer](
+        [param],
+        **settings_of(optimizer, lr=0.1, momentum=0.3, decay=0.0, amsgrad=False),
+        regularizer=regularizer,
+        schedule=PowerSchedule(tolerance),
+        max_inner_iterations=limit,
+    )
+    solved: list[tuple[Any, ...]] = []
+    gradient = gradients(shape, seed)
+    structured: list[torch.Tensor] = []
+    made.observers.append(lambda _, What: structured.append(What.clone()))
+    with made.diagnostics.recorded() as reports, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for t in range(steps):
+            before = param.detach().clone()
+            param.grad = tensor(gradient(t, before.numpy()))
+            made.step()
+            B, D, lam = made.normal_form(before, made.state[param], made.param_groups[0])
+            solved.append((before.numpy(), structured[-1].numpy(), B.numpy(), D.numpy(), lam))
+    return reports, solved
+
+
+def measure_acceptance(
+    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, limit: int, tolerance: float
+) -> Measurement:
+    """Of every step called accepted: the recomputed residual over eps_t, and (7b) with psi by plain loops."""
+    reports, solved = observed_run(optimizer, regularizer, shape, seed, STEPS, limit, tolerance)
+    for report, (before, What, B, D, lam) in zip(reports, solved, strict=True):
+        # Rounding moves the point by eps, and with it a tiny singular value: the certificate is for a neighbour.
+        residual = certificate.stationarity(What, B, D, lam, regularizer, rank_tolerance=1e-12)
+        rounding = 1e-12 * float(np.linalg.norm(B) + np.linalg.norm(D.max() * What))
+        if report.accepted and residual > report.tolerance + rounding:
+            return Measurement(np.inf, f"step {report.step}: residual {residual:.3g} > eps_t {report.tolerance:.3g}")
+        if not report.accepted and residual <= report.tolerance - rounding:
+            return Measurement(np.inf, f"step {report.step}: rejected, but the residual is {residual:.3g}")
+        terms = (What - before) * (0.5 * D * (What + before) - B)
+        psi = lam * psi_value(What, regularizer), lam * psi_value(before, regularizer)
+        rise = float(terms.sum()) + psi[0] - psi[1]
+        if rise > 1e-12 * (float(np.abs(terms).sum()) + sum(psi)):
+            return Measurement(np.inf, f"step {report.step}: Q rose by {rise:.3g}")
+    return Measurement(0.0)
+
+
+def trace_acceptance(target: Target) -> dict[str, Any]:
+    """Residuals and eps_t of two runs with the nuclear norm: enough inner iterations, and two."""
+    runs = {}
+    for name, limit in (("inner iterations as needed", 1000), ("at most 2 inner iterations", 2)):
+        reports, _ = observed_run(target.name, NuclearNorm(0.2), (8, 6), 0, 200, limit, 1e-2)
+        runs[name] = {
+            "step": [report.step for report in reports],
+            "residual": [max(report.residual, 1e-16) for report in reports],
+            "tolerance": [report.tolerance for report in reports],
+            "accepted": [report.accepted for report in reports],
+        }
+    return {"kind": "acceptance", "runs": runs}
+
+
+def _cases(target: Target) -> st.SearchStrategy[Case]:
+    return st.fixed_dictionaries(
+        {
+            "optimizer": st.just(target.name),
+            "regularizer": st.sampled_from([NuclearNorm(0.2), NuclearNorm(0.05), GroupLasso(0.1, "input")]),
+            "shape": st.sampled_from([(4, 3), (2, 2, 2)]),
+            "seed": st.integers(0, 2**16),
+            "limit": st.sampled_from([1, 3, 1000]),
+            "tolerance": st.sampled_from([1e-1, 1e-3, 1e-6]),
+        }
+    )
+
+
+CHECKS = (
+    Check(
+        id="criterion-acceptance",
+        claim="A step is reported as accepted exactly if (7) holds, recomputed outside the solver; Q never rises.",
+        source="paper, eq. 7 and 8",
+        kind="optimizer",
+        tolerance=tolerances.EXACT,
+        cases=_cases,
+        measure=measure_acceptance,
+        share=0.2,
+        cost=4,
+        trace=trace_acceptance,
+    ),
+)

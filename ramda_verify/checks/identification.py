@@ -1,0 +1,118 @@
+"""Does the structure of the limit appear, and stay? Theorem 3, on problems whose support is known for certain."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from ramda_verify import tolerances
+from ramda_verify.checks.helpers import tensor
+from ramda_verify.oracles.logistic_optimum import OptimumStatus
+from ramda_verify.problems import digits
+from ramda_verify.problems.planted import planted
+from ramda_verify.property import Case, Check, Inconclusive, Measurement
+from ramda_verify.strategies import seeds
+from ramda_verify.targets import Target
+from solvers import RAMDA, RMDA, ProxSGD, Stages
+
+#: Steps of a planted run, and the share at its end in which the structure may not change any more.
+STEPS, TAIL = 1500, 0.3
+
+
+def measure_planted(problem: str, optimizer: str, seed: int) -> Measurement:
+    """Share of the last steps in which What is not on the manifold of the known solution; and What ends near it."""
+    known = planted(problem, seed)
+    param = torch.nn.Parameter(torch.zeros(known.solution.shape, dtype=torch.float64))
+    classes = {"ramda": RAMDA, "rmda": RMDA}
+    made = classes[optimizer]([param], lr=0.2, momentum=0.1, regularizer=known.regularizer)
+    stages = Stages(made, [STEPS // 2], gamma=0.5)
+    structured: list[torch.Tensor] = [param.detach()]
+    made.observers.append(lambda _, What: structured.append(What))
+    gradients = known.gradients(seed)
+    wanted = known.regularizer.structure(tensor(known.solution))  # type: ignore[attr-defined]
+    first_tail, wrong = int(STEPS * (1 - TAIL)), 0
+    for step in range(STEPS):
+        param.grad = tensor(next(gradients)(param.detach().numpy()))
+        made.step()
+        stages.step()
+        if step >= first_tail:
+            wrong += not torch.equal(known.regularizer.structure(structured[-1]), wanted)  # type: ignore[attr-defined]
+    if made.unaccepted_steps:
+        raise Inconclusive(f"{made.unaccepted_steps} inner solves were not accepted")
+    error = float(np.abs(structured[-1].numpy() - known.solution).max())
+    if error > 0.25:
+        return Measurement(np.inf, f"What ends {error:.3g} away from the solution")
+    return Measurement(wrong / (STEPS - first_tail), f"{wrong} of the last {STEPS - first_tail} steps off the manifold")
+
+
+@cache
+def _digits_run(optimizer: str, seed: int) -> digits.SupportHistory:
+    classes: dict[str, tuple[Any, dict[str, float]]] = {
+        "ramda": (RAMDA, {"lr": 1e-1, "momentum": 1e-2, "eps": 1e-6}),
+        "proxsgd": (ProxSGD, {"lr": 1.0, "momentum": 0.1}),
+    }
+    chosen, settings = classes[optimizer]
+    return digits.train(chosen, seed, **settings)
+
+
+def measure_digits(optimizer: str, seed: int) -> Measurement:
+    """Largest number of groups in which What's support differs from the certified one over the last 30 epochs."""
+    optimum = digits.optimum()
+    if optimum.status is not OptimumStatus.CERTIFIED:
+        raise Inconclusive(f"the optimum is not certified: {optimum.status.value}, residual {optimum.residual:.2e}")
+    history = _digits_run(optimizer, seed)
+    worst = max(history.differing[-30:])
+    note = (
+        f"{worst} of {len(optimum.margins)} groups differ; certified residual {optimum.residual:.1e}, "
+        f"smallest margin of a zero group {optimum.zero_margin:.3g}"
+    )
+    return Measurement(float(worst), note)
+
+
+def trace_digits(target: Target) -> dict[str, Any]:
+    """Support over time for RAMDA and, for comparison, ProxSGD, whose support is not promised to settle."""
+    return {
+        "kind": "support",
+        "runs": {name: vars(_digits_run(name, 0)) for name in ("ramda", "proxsgd")},
+    }
+
+
+def _planted_cases(target: Target) -> st.SearchStrategy[Case]:
+    return st.fixed_dictionaries(
+        {
+            "problem": st.just(target.name),
+            "optimizer": st.sampled_from(["ramda", "rmda"]),
+            "seed": st.integers(0, 2**16),
+        }
+    )
+
+
+CHECKS = (
+    Check(
+        id="identification-planted",
+        claim="RAMDA and RMDA reach the manifold of the known solution, and every later What stays on it.",
+        source="paper, Theorem 3; RMDA: arXiv 2112.02612",
+        kind="problem",
+        tolerance=tolerances.IDENTIFICATION,
+        cases=_planted_cases,
+        measure=measure_planted,
+        problems=("l1", "group_lasso", "nuclear_norm"),
+        share=0.06,
+        cost=30,
+    ),
+    Check(
+        id="identification-digits",
+        claim="On scikit-learn's digits RAMDA's What has exactly the support of the certified optimum at the end.",
+        source="paper, Theorem 3; certificate: ramda_verify/oracles/logistic_optimum.py",
+        kind="problem",
+        tolerance=tolerances.IDENTIFICATION,
+        cases=lambda target: st.builds(lambda seed: {"optimizer": "ramda", "seed": seed}, seeds()),
+        measure=measure_digits,
+        problems=("digits",),
+        trace=trace_digits,
+        share=0.02,
+        cost=100,
+    ),
+)

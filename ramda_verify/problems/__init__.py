@@ -1,0 +1,1 @@
+"""Small problems whose solution and support are known for certain."""

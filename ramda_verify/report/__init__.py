@@ -1,0 +1,7 @@
+"""Results for people and programs: the terminal, report.json, report.html."""
+
+from ramda_verify.report.files import write_report
+from ramda_verify.report.summary import machine_and_versions
+from ramda_verify.report.terminal import show_results, watch
+
+__all__ = ["machine_and_versions", "show_results", "watch", "write_report"]

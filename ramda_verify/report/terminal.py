@@ -1,0 +1,68 @@
+"""The terminal: live progress while checks run, then a verdict table and every counterexample."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.syntax import Syntax
+from rich.table import Table
+
+from ramda_verify.checks import BY_ID
+from ramda_verify.record import CheckResult, Verdict
+
+STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.SKIP: "dim", Verdict.INCONCLUSIVE: "yellow"}
+
+
+def watch(results: Iterable[CheckResult], *, total: int, console: Console) -> Iterator[CheckResult]:
+    """Pass results through while showing how far the run is and what has failed."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[cases]:,} cases"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("checking", total=total, cases=0)
+        cases = 0
+        for result in results:
+            cases += result.cases
+            progress.update(task, advance=1, cases=cases, description=f"{result.check} ({result.target})")
+            if not result.status.holds:
+                progress.console.print(f"[{STYLES[result.status]}]{result.status}[/] {result.check} on {result.target}")
+            yield result
+
+
+def show_results(console: Console, results: Sequence[CheckResult]) -> None:
+    """The verdict table, the counterexamples, and the count of each verdict."""
+    table = Table(title="Verdicts", title_justify="left", header_style="bold")
+    for heading, justify in [("check", "left"), ("target", "left"), ("verdict", "left"), ("cases", "right")]:
+        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for heading in ("worst", "tolerance", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    previous = ""
+    for result in results:
+        table.add_row(
+            result.check if result.check != previous else "",
+            result.target,
+            f"[{STYLES[result.status]}]{result.status}[/]",
+            str(result.cases),
+            "" if result.worst is None else f"{result.worst:.1e}",
+            "" if result.tolerance is None else f"{result.tolerance:.0e}",
+            f"{result.seconds:.1f}",
+        )
+        previous = result.check
+    console.print(table)
+    for result in results:
+        if result.counterexample is not None:
+            title = f"{result.check} fails on {result.target}"
+            console.print(Panel(result.counterexample.note or "", title=title, title_align="left", border_style="red"))
+            console.print(f"claim: {BY_ID[result.check].claim}", highlight=False)
+            console.print(Syntax(result.counterexample.snippet, "python", word_wrap=True))
+        elif result.detail and result.status is not Verdict.PASS:
+            console.print(f"{result.status}: {result.check} on {result.target}: {result.detail}", highlight=False)
+    count = Counter(result.status for result in results)
+    words = ", ".join(f"[{STYLES[verdict]}]{count[verdict]} {verdict}[/]" for verdict in Verdict if count[verdict])
+    console.print(f"{sum(result.cases for result in results):,} cases: {words}")
