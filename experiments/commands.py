@@ -51,13 +51,12 @@ def train(
         )
     except (ValueError, TypeError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
-    console = Console()
     try:
-        result = _run_with_progress(plan, console)
+        result = _run_with_progress(plan)
     except RunFailedError as error:
-        console.print(f"[red]failed:[/red] {error}", soft_wrap=True)
+        typer.echo(f"failed: {error}", err=True)
         raise typer.Exit(1) from error
-    _print_summary(result, plan.folder.path, console)
+    typer.echo(_summary(result, plan.folder.path))
 
 
 def plot(
@@ -77,27 +76,30 @@ def plot(
         typer.echo(path)
 
 
-def _run_with_progress(plan: Plan, console: Console) -> Entry:
+def _run_with_progress(plan: Plan) -> Entry:
+    console = Console(stderr=True)
     columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("epoch"),
         MofNCompleteColumn(),
+        BarColumn(bar_width=20),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[state]}"),
     ]
-    label = f"{plan.task.name} {DISPLAY_NAMES[plan.settings.optimizer]} seed {plan.seed} on {plan.device}"
+    name = DISPLAY_NAMES[plan.settings.optimizer]
+    typer.echo(f"{plan.task.name}, {name}, seed {plan.seed}, on {plan.device}", err=True)
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task(label, total=plan.settings.epochs, state="certifying the optimum")
+        bar = progress.add_task("", total=plan.settings.epochs, state="certifying the optimum")
 
         def show(entry: Entry) -> None:
-            state = f"accuracy {entry['test_accuracy']:.2f} %, {entry['differing_groups']} groups differ"
+            state = f"{entry['test_accuracy']:.2f} % right, {entry['differing_groups']} groups differ"
             progress.update(bar, completed=entry["epoch"], state=state)
 
         return run(plan, show)
 
 
-def _print_summary(result: Entry, folder: Path, console: Console) -> None:
+def _summary(result: Entry, folder: Path) -> str:
+    """The end of a run in five lines."""
     certified, groups = result["certified"], result["groups"]
     identified = result["identified_from_step"]
     lines = [
@@ -110,4 +112,4 @@ def _print_summary(result: Entry, folder: Path, console: Console) -> None:
         + ("not the certified one" if identified is None else f"certified from step {identified}"),
         f"run folder      {folder}",
     ]
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    return "\n".join(lines)

@@ -89,8 +89,8 @@ def draw(curves: Sequence[Curve]) -> Figure:
     )
     for axes in (differing, size):
         axes.set_xlabel("Epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        axes.set_xlim(0, _largest(curves, "epoch"))
     handles = [gap.plot([], [], label=curve.label, **curve.style)[0] for curve in curves]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(curves), 4), frameon=False)
     return figure
@@ -106,10 +106,10 @@ def _largest(curves: Sequence[Curve], quantity: str) -> float:
     return max(entry[quantity] for curve in curves for entry in curve.log)
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write ``name.png`` and ``name.pdf`` into ``folder``; OSError where that cannot be done."""
+def save(figure: Figure, folder: Path, name: str, endings: Sequence[str] = ("png", "pdf")) -> list[Path]:
+    """Write the figure into ``folder``, once per ending; OSError where that cannot be done."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
+    paths = [folder / f"{name}.{ending}" for ending in endings]
     for path in paths:
         figure.savefig(path, dpi=150)
     return paths

@@ -1,10 +1,12 @@
 """The commands ``train`` and ``plot`` as a user meets them: exit codes, messages, files."""
 
+import json
+
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from experiments import commands
+from experiments import commands, summary
 from experiments.runner import RunFailedError
 from experiments.tasks import TASKS
 
@@ -94,6 +96,16 @@ def test_plot_refuses_runs_of_two_problems(tmp_path, monkeypatch):
     found = invoke("plot", tmp_path / "one", tmp_path / "two")
     assert found.exit_code == 2
     assert "same problem" in found.output
+
+
+def test_summary_of_runs(tmp_path):
+    for optimizer in ("ramda", "rmda"):
+        assert train_digits(tmp_path / optimizer, "--optimizer", optimizer).exit_code == 0
+    summary.main([tmp_path / "ramda", tmp_path / "rmda"], tmp_path / "table", "digits")
+    rows = json.loads((tmp_path / "table" / "digits.json").read_text())["runs"]
+    assert [row["optimizer"] for row in rows] == ["RAMDA", "RMDA"]
+    assert (tmp_path / "table" / "digits.md").read_text().count("\n| R") == 2
+    assert (tmp_path / "table" / "digits.png").exists()
 
 
 def test_help_names_the_tasks():
