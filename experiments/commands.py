@@ -7,14 +7,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from experiments.plots import DISPLAY_NAMES, draw, read_curves, save
 from experiments.runner import Entry, Plan, RunFailedError, prepare, run
-from experiments.settings import OPTIMIZERS
+from experiments.settings import DISPLAY_NAMES, OPTIMIZERS
 from experiments.tasks import TASKS
 
 
 def train(
-    task: Annotated[str, typer.Argument(help=f"One of: {', '.join(TASKS)}.", show_default=False)],
+    task: Annotated[str, typer.Argument(metavar="TASK", help=f"One of: {', '.join(TASKS)}.", show_default=False)],
     optimizer: Annotated[str, typer.Option(help=f"One of: {', '.join(OPTIMIZERS)}.")] = "ramda",
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data files; else RAMDA_DATA, else the user's cache folder.")
@@ -60,7 +59,9 @@ def train(
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs of one task.", show_default=False)],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Folders of finished runs of one task.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the figure.")] = Path("runs"),
     name: Annotated[str, typer.Option(help="File name without its ending.")] = "comparison",
 ) -> None:
@@ -68,6 +69,9 @@ def plot(
 
     Exit codes: 0 drawn, 2 bad usage.
     """
+    # Imported here: every command of ramda-verify loads this module, and only this one needs matplotlib.
+    from experiments.plots import draw, read_curves, save
+
     try:
         paths = save(draw(read_curves(runs)), out, name)
     except (ValueError, OSError) as error:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.run_folder import read_run
+from experiments.settings import DISPLAY_NAMES
 
-DISPLAY_NAMES = {"ramda": "RAMDA", "rmda": "RMDA", "proxsgd": "ProxSGD", "proxgen": "ProxGen"}
 #: Okabe and Ito's colours, which the colour-blind tell apart; one per optimizer, whatever else is in the figure.
 COLOURS = {"ramda": "#0072B2", "rmda": "#E69F00", "proxsgd": "#009E73", "proxgen": "#CC79A7"}
 #: One line style per run of the same optimizer.

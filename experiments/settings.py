@@ -8,6 +8,7 @@ from typing import Any, Self
 from solvers import RAMDA, RMDA, ProxGen, ProxSGD, validate
 
 OPTIMIZERS = {"ramda": RAMDA, "rmda": RMDA, "proxsgd": ProxSGD, "proxgen": ProxGen}
+DISPLAY_NAMES = {name: method.__name__ for name, method in OPTIMIZERS.items()}
 
 
 @dataclass(frozen=True)

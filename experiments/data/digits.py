@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits as sklearn_digits
-from sklearn.model_selection import train_test_split
 
 from experiments.data.dataset import Dataset
 
@@ -14,6 +12,10 @@ def load_digits(data_dir: Path | None = None) -> Dataset:
 
     ``data_dir`` is not needed and not read.
     """
+    # Imported here: it takes seconds, and every command of ramda-verify loads this module.
+    from sklearn.datasets import load_digits as sklearn_digits
+    from sklearn.model_selection import train_test_split
+
     images, labels = sklearn_digits(return_X_y=True)
     features = (images / 16).astype(np.float32)
     train_features, test_features, train_labels, test_labels = train_test_split(
