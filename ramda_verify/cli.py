@@ -100,7 +100,13 @@ def _writable(folder: Path) -> None:
 def main() -> None:
     """Entry point: our commands and those registered by other packages under ``ramda_verify.commands``."""
     for entry in sorted(entry_points(group=COMMAND_GROUP), key=lambda e: e.name):
-        app.command(entry.name)(entry.load())
+        try:
+            command = entry.load()
+        except Exception as error:
+            # A package that is broken must not take our own commands with it.
+            Console(stderr=True).print(f"{entry.name}: not available, {type(error).__name__}: {error}", style="yellow")
+            continue
+        app.command(entry.name)(command)
     app()
 
 

@@ -89,8 +89,7 @@ def steps() -> SearchStrategy[float]:
 def metrics(draw: DrawFn, shape: tuple[int, ...], max_condition: float = 1e8, extreme: bool = True) -> np.ndarray:
     """D > 0 with max/min from 1 to ``max_condition``; with ``extreme`` entries go down to 1e-12 and up to 1e12."""
     spread = draw(st.one_of(st.just(0.0), st.floats(0, float(np.log10(max_condition)))))
-    far: bool = extreme and draw(st.booleans())
-    top: float = draw(st.floats(spread - 12, 12)) if far else 0.0
+    top = draw(st.one_of(st.just(0.0), st.floats(spread - 12, 12))) if extreme else 0.0
     share = draw(arrays(np.float64, shape, elements=st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))))
     return 10.0 ** (top - spread * share)
 
@@ -99,7 +98,8 @@ def metrics(draw: DrawFn, shape: tuple[int, ...], max_condition: float = 1e8, ex
 def weights_for(draw: DrawFn, regularizer: Any, B: np.ndarray) -> float:
     """lam: often on either side of a value at which a part of the solution turns zero, else from 1e-4 to 1e4."""
     critical = [c for c in critical_weights(regularizer, B) if np.isfinite(c) and 1e-12 < c < 1e12]
-    if critical and draw(st.booleans()):
+    near_a_threshold = draw(st.booleans())
+    if critical and near_a_threshold:
         return float(draw(st.sampled_from(critical)) * draw(st.sampled_from(AROUND_A_THRESHOLD)))
     return draw(steps())
 

@@ -39,7 +39,7 @@ class Job:
 
 
 def suite_jobs(only: Sequence[str] = ()) -> list[Job]:
-    """Every check on every known regularizer, optimizer and problem; ``only`` keeps checks or targets of these names."""
+    """Every check on every regularizer, optimizer and problem; ``only`` keeps checks or targets of these names."""
     targets = {"regularizer": tuple(known_regularizers()), "optimizer": OPTIMIZERS}
     jobs = [Job(check.id, target) for check in ALL_CHECKS for target in targets.get(check.kind, check.problems)]
     names = {job.check for job in jobs} | {job.target for job in jobs}

@@ -18,7 +18,7 @@ from ramda_verify.targets import Target
 from solvers import RAMDA, RMDA, ProxSGD, Stages
 
 #: Steps of a planted run, and the share at its end in which the structure may not change any more.
-STEPS, TAIL = 1500, 0.3
+STEPS, TAIL = 1000, 0.3
 
 
 def measure_planted(problem: str, optimizer: str, seed: int) -> Measurement:

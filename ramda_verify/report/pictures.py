@@ -59,8 +59,8 @@ def _draw_rate(result: CheckResult) -> Picture:
         axis.legend(frameon=False, fontsize=8)
     return Picture(
         f"Convergence of the inner solver: {result.target}",
-        f"Proximal gradient on a subproblem with max D / min D = {trace['condition']:.0f}: it must stay below the dashed "
-        "line at every iteration.",
+        f"Proximal gradient on a subproblem with max D / min D = {trace['condition']:.0f}: it must stay below the "
+        "dashed line at every iteration.",
         _svg(figure),
     )
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -37,11 +38,12 @@ def watch(results: Iterable[CheckResult], *, total: int, console: Console) -> It
 
 def show_results(console: Console, results: Sequence[CheckResult]) -> None:
     """The verdict table, the counterexamples, and the count of each verdict."""
-    table = Table(title="Verdicts", title_justify="left", header_style="bold")
-    for heading, justify in [("check", "left"), ("target", "left"), ("verdict", "left"), ("cases", "right")]:
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for heading in ("worst", "tolerance", "seconds"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = Table(title="Verdicts", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    for heading in ("check", "target"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("verdict", min_width=7, no_wrap=True)
+    for heading in ("cases", "worst", "allowed", "seconds"):
+        table.add_column(heading, justify="right", min_width=7, no_wrap=True)
     previous = ""
     for result in results:
         table.add_row(

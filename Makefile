@@ -1,0 +1,31 @@
+# make verify   fresh machine to verdict: the environment, then the verification suite
+# make test     fresh machine to green tests: the environment, then pytest
+# make lint     style and types
+# ARGS="..."    goes to ramda-verify run or to pytest, e.g. make verify ARGS=--quick
+
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+
+.PHONY: verify test lint clean
+
+verify: $(READY)
+	$(VENV)/bin/ramda-verify run $(ARGS)
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto $(ARGS)
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# Remade only when what it installs has changed, so that both commands run again without a network.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) report build *.egg-info
