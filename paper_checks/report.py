@@ -1,0 +1,144 @@
+"""Outcomes for people and programs: live progress, the table of verdicts, paper.json and the pictures."""
+
+import json
+import math
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from paper_checks.claim import Claim, Settings
+from paper_checks.outcome import Outcome
+from ramda_verify.record import Verdict
+from ramda_verify.report import machine_and_versions
+
+STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.SKIP: "dim", Verdict.INCONCLUSIVE: "yellow"}
+#: How a verdict is called in a sentence about a claim.
+WORDS = {
+    Verdict.PASS: "holds",
+    Verdict.FAIL: "falls short",
+    Verdict.SKIP: "skipped",
+    Verdict.INCONCLUSIVE: "inconclusive",
+}
+
+
+def show_claims(console: Console, claims: Sequence[Claim]) -> None:
+    """Every claim with its id, its place in the paper and what it says."""
+    for claim in claims:
+        console.print(f"[bold]{claim.id}[/]  ({claim.kind}; {escape(claim.source)})", highlight=False)
+        console.print(f"    {escape(claim.statement)}", highlight=False)
+
+
+@contextmanager
+def watch(total: int, console: Console) -> Iterator[tuple[Callable[[str], None], Callable[[Outcome], Outcome]]]:
+    """Two functions: one shows what is being done, the other passes an outcome through and shows its verdict."""
+    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=total)
+
+        def describe(words: str) -> None:
+            progress.update(task, description=escape(words))
+
+        def advance(outcome: Outcome) -> Outcome:
+            progress.update(task, advance=1)
+            verdict = outcome.evidence.verdict
+            words = f"[{STYLES[verdict]}]{WORDS[verdict]}[/] {outcome.claim.id} ({outcome.seconds:.1f} s)"
+            progress.console.print(words, highlight=False)
+            return outcome
+
+        yield describe, advance
+
+
+def show_outcomes(console: Console, outcomes: Sequence[Outcome]) -> None:
+    """The table, then one paragraph a claim, then the count of each verdict."""
+    table = Table(title="The paper's claims", title_justify="left", header_style="bold")
+    for heading in ("claim", "measured", "bound", "verdict"):
+        table.add_column(heading, no_wrap=heading in ("claim", "verdict"))
+    for outcome in outcomes:
+        evidence = outcome.evidence
+        verdict = f"[{STYLES[evidence.verdict]}]{WORDS[evidence.verdict]}[/]"
+        table.add_row(outcome.claim.id, escape(evidence.measured), escape(evidence.bound), verdict)
+    console.print(table)
+    for outcome in outcomes:
+        if outcome.evidence.detail:
+            text = f"[bold]{outcome.claim.id}[/]: {escape(outcome.evidence.detail)}"
+            console.print(text, highlight=False)
+    count = Counter(outcome.evidence.verdict for outcome in outcomes)
+    console.print(", ".join(f"[{STYLES[v]}]{count[v]} {WORDS[v]}[/]" for v in Verdict if count[v]), highlight=False)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make ``folder`` and try to write in it, before anything is computed. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def write_report(folder: Path, outcomes: Sequence[Outcome], settings: Settings) -> list[Path]:
+    """Write ``paper.json`` and a PNG for every claim that has a picture; returns their paths."""
+    pictures = []
+    rows = []
+    for outcome in outcomes:
+        name = f"{outcome.claim.id}.png" if outcome.evidence.picture is not None else None
+        if outcome.evidence.picture is not None and name is not None:
+            outcome.evidence.picture.savefig(folder / name, dpi=150)
+            pictures.append(folder / name)
+        rows.append(_row(outcome, name))
+    summary = machine_and_versions([], seed=settings.seed)
+    document = {
+        "schema": 1,
+        "seed": settings.seed,
+        "full": settings.full,
+        "versions": summary.versions,
+        "machine": summary.machine,
+        "claims": rows,
+    }
+    text = json.dumps(_jsonable(document), indent=1, allow_nan=False) + "\n"
+    # Beside its place and moved there: a reader never meets half a file.
+    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    path = folder / "paper.json"
+    os.replace(temporary, path)
+    path.chmod(0o644)
+    return [path, *pictures]
+
+
+def _row(outcome: Outcome, picture: str | None) -> dict[str, Any]:
+    claim, evidence = outcome.claim, outcome.evidence
+    return {
+        "id": claim.id,
+        "title": claim.title,
+        "source": claim.source,
+        "statement": claim.statement,
+        "kind": claim.kind,
+        "verdict": evidence.verdict,
+        "measured": evidence.measured,
+        "bound": evidence.bound,
+        "tolerance": evidence.tolerance,
+        "detail": evidence.detail,
+        "numbers": evidence.numbers,
+        "seconds": round(outcome.seconds, 3),
+        "picture": picture,
+    }
+
+
+def _jsonable(value: Any) -> Any:
+    """Plain data; a number that is not finite, which JSON has not, becomes a string."""
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(entry) for entry in value]
+    if hasattr(value, "tolist"):
+        return _jsonable(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
