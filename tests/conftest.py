@@ -1,0 +1,28 @@
+"""What every test shares: one thread, so that parallel workers do not fight, and a fixed seed."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+settings.register_profile("tests", deadline=None, database=None, derandomize=True)
+settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def more_examples() -> int:
+    """Factor on the number of drawn cases: ``RAMDA_TEST_EXAMPLES=10 pytest`` looks ten times as hard."""
+    return int(os.environ.get("RAMDA_TEST_EXAMPLES", "1"))

@@ -1,0 +1,59 @@
+"""What a mutant is: a wrong part, how to put it in place, and the checks that must reject it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from ramda_verify.strategies import known_instances, reg_weights
+from ramda_verify.targets import Target, plain_target
+from solvers import L1, GroupLasso, NuclearNorm
+
+#: Puts a wrong part of the solvers or optimizers in place until the test ends.
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant is the regularizer itself."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong part by name, the target that shows it, and the checks each of which must reject it."""
+
+    name: str
+    target: Target
+    checks: tuple[str, ...]
+    patch: Patch = field(default=nothing)
+
+
+def instances_of(cls: type) -> st.SearchStrategy[Any]:
+    """Regularizers of a mutant class over the whole range of its parameters, as the suite draws the correct ones."""
+    for known in (L1, GroupLasso, NuclearNorm):
+        if cls is known:
+            return known_instances()[known]
+    if issubclass(cls, GroupLasso):
+        return st.builds(cls, reg_weights(), st.sampled_from(["input", "output", "channel", "filter"]))
+    return st.builds(cls, reg_weights())
+
+
+def regularizer_target_of(cls: type) -> Target:
+    def import_lines(regularizer: Any) -> list[str]:
+        return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {regularizer!r}"]
+
+    return Target(cls.__name__, "regularizer", cls(1.0), instances_of(cls), import_lines, traced=False)
+
+
+def wrong_regularizer(cls: type, *checks: str) -> Mutant:
+    return Mutant(cls.__name__, regularizer_target_of(cls), checks)
+
+
+def wrong_solver(name: str, patch: Patch, shown_by: type, *checks: str) -> Mutant:
+    """A mutant of the solvers, which the regularizer class ``shown_by`` brings to light."""
+    return Mutant(name, regularizer_target_of(shown_by), checks, patch)
+
+
+def wrong_optimizer(name: str, patch: Patch, optimizer: str, *checks: str) -> Mutant:
+    return Mutant(name, plain_target(optimizer, "optimizer"), checks, patch)

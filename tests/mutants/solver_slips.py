@@ -1,0 +1,235 @@
+"""Wrong inner solvers, certificates and criteria, put in the place of the right ones."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from mutants.claims import CountNonzero
+from mutants.mutant import Patch, wrong_optimizer, wrong_solver
+
+from solvers import L1, GroupLasso, NuclearNorm, Subproblem
+from solvers.subproblem.iterate import Ending, Iterate
+from solvers.subproblem.result import Solution, Status
+
+#: Every module that holds a function of the inner solvers under its name.
+MODULES = [
+    importlib.import_module(name)
+    for name in (
+        "solvers.regularizers.norm_equation",
+        "solvers.regularizers.group_lasso",
+        "solvers.subproblem.criterion",
+        "solvers.subproblem.iterate",
+        "solvers.subproblem.proximal_gradient",
+        "solvers.subproblem.accelerated",
+        "solvers.subproblem.solve",
+        "solvers.optimizers.base",
+        "ramda_verify.checks.subproblem",
+        "ramda_verify.checks.certificate",
+        "ramda_verify.checks.rate",
+    )
+]
+
+
+def everywhere(name: str, wrong: Any) -> Patch:
+    """Replace the function ``name`` in every module that has it, as an edit of its source would."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        holders = [module for module in MODULES if hasattr(module, name)]
+        assert holders, name
+        for module in holders:
+            monkeypatch.setattr(module, name, wrong)
+        iterative = importlib.import_module("solvers.subproblem.solve").ITERATIVE
+        for method in iterative:
+            if name in (method, f"{method}_proximal_gradient"):
+                monkeypatch.setitem(iterative, method, wrong)
+
+    return patch
+
+
+def of_subproblem(name: str, wrong: Any) -> Patch:
+    return lambda monkeypatch: monkeypatch.setattr(Subproblem, name, wrong)
+
+
+def original(module: str, name: str) -> Callable[..., Any]:
+    return getattr(importlib.import_module(module), name)
+
+
+def stale_certificate(subproblem, Z, Z_next, theta):
+    """The gradient of the smooth part is taken at Z, the subgradient of psi at Z_next."""
+    return (Z - Z_next) / theta
+
+
+def negative_certificate(subproblem, Z, Z_next, theta):
+    """D*Z - B with the wrong sign."""
+    return -(subproblem.D - 1 / theta) * (Z_next - Z)
+
+
+def plain_steps(theta_of: Callable[[Subproblem, Any], Any], prox: Callable[..., Any] = Subproblem.prox) -> Any:
+    """Proximal gradient with the wrong step size or the wrong prox."""
+    member = original("solvers.subproblem.criterion", "proximal_gradient_member")
+
+    def steps(subproblem, start, *, step_rule="block"):
+        theta = theta_of(subproblem, subproblem.step_lipschitz(step_rule))
+        Z = start
+        while True:
+            Z_next = prox(subproblem, Z - theta * subproblem.gradient(Z), theta)
+            yield Iterate(Z_next, member(subproblem, Z, Z_next, theta))
+            Z = Z_next
+
+    return steps
+
+
+def prox_without_theta(subproblem, w, theta):
+    """prox of lam*psi, as the paper's Algorithm 2 writes it."""
+    return subproblem.regularizer.prox(w, subproblem.lam)
+
+
+def late_point(subproblem, start, *, step_rule="block"):
+    """Reports the certificate of the next point for this one."""
+    steps = original("solvers.subproblem.proximal_gradient", "proximal_gradient")
+    Z = start
+    for iterate in steps(subproblem, start, step_rule=step_rule):
+        yield Iterate(Z, iterate.member)
+        Z = iterate.point
+
+
+def accelerated_without_extrapolated_certificate(subproblem, start, *, step_rule="block"):
+    """The certificate measures the step from Z, but the step was taken from the extrapolated point."""
+    member = original("solvers.subproblem.criterion", "proximal_gradient_member")
+    theta = 1 / subproblem.step_lipschitz(step_rule)
+    Z = Y = start
+    while True:
+        Z_next = subproblem.prox(Y - theta * subproblem.gradient(Y), theta)
+        yield Iterate(Z_next, member(subproblem, Z, Z_next, theta))
+        Y, Z = Z_next + 0.5 * (Z_next - Z), Z_next
+
+
+def objective_per_group(self, Z):
+    """Adds the scalar quadratic part to a vector with one entry per column, then sums (the released code's fault)."""
+    z = Z.double()
+    smooth = torch.sum(z * (0.5 * self.D.double() * z - self.B.double()))
+    return (smooth * Z.shape[-1] + self.lam * self.regularizer.value(z)) * self.scale
+
+
+def change_per_group(self, Z, reference):
+    """The change of that objective."""
+    change = objective_per_group(self, Z) - objective_per_group(self, reference)
+    return change, change.abs() * 1e-14
+
+
+def unscaled_residual(subproblem, member):
+    """The residual of the divided problem, not multiplied by what it was divided by."""
+    return float(torch.linalg.vector_norm(member, dtype=torch.float64))
+
+
+def division_without_lam(self, factor):
+    """Divides the smooth part alone."""
+    return Subproblem(self.B / factor, self.D / factor, self.lam, self.regularizer, self.scale * factor)
+
+
+def member_at_zero(subproblem, Z):
+    """The exact subgradient with the gradient of another point: zero."""
+    if not hasattr(subproblem.regularizer, "subgradient_residual"):
+        return None
+    return subproblem.regularizer.subgradient_residual(Z, -subproblem.B, subproblem.lam)
+
+
+def ending_always_converged(subproblem, iterates, start, *, tolerance, max_iterations, observe=None):
+    """Says CONVERGED after one iteration, with a residual of zero."""
+    return Ending(next(iterates).point, Status.CONVERGED, 1, 0.0)
+
+
+def status_always_converged(subproblem, iterates, start, *, tolerance, max_iterations, observe=None):
+    """Tells the truth about the residual and still says CONVERGED."""
+    run = original("solvers.subproblem.iterate", "run")
+    steps = run(subproblem, iterates, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe)
+    return steps._replace(status=Status.CONVERGED)
+
+
+def enormous_rounding(subproblem, Z=None):
+    """Calls a residual of a thousandth of ||B|| rounding."""
+    return 1e-3 * float(subproblem.B.norm()) * subproblem.scale
+
+
+def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends the norm equation after two iterations."""
+    monkeypatch.setattr(importlib.import_module("solvers.regularizers.norm_equation"), "MAX_ITERATIONS", 2)
+
+
+def long_norms(B, D, threshold, groups):
+    """Solves the norm equation with a lower bound that is not one: roots come out too large."""
+    solve = original("solvers.regularizers.norm_equation", "solve_norm_equation")
+    found = solve(B, D, threshold, groups)
+    shortest = (groups.norm(B) - threshold).clamp_min(0) / groups.max(D) * 1.1
+    return found._replace(point=found.point * (shortest / groups.norm(found.point).clamp_min(1e-300)).clamp_min(1.0))
+
+
+RATE, MEMBER = "proximal-gradient-rate", "certificate-membership"
+MUTANTS = [
+    wrong_solver("stale_certificate", everywhere("proximal_gradient_member", stale_certificate), L1, MEMBER),
+    wrong_solver("negative_certificate", everywhere("proximal_gradient_member", negative_certificate), L1, MEMBER),
+    wrong_solver(
+        "step_of_1.9_over_L",
+        everywhere("proximal_gradient", plain_steps(lambda subproblem, L: 1.9 / L)),
+        GroupLasso,
+        RATE,
+    ),
+    wrong_solver(
+        "convex_step_for_nonconvex",
+        everywhere("proximal_gradient", plain_steps(lambda subproblem, L: 1 / L)),
+        CountNonzero,
+        RATE,
+    ),
+    wrong_solver(
+        "prox_without_theta",
+        everywhere("proximal_gradient", plain_steps(lambda subproblem, L: 1 / L, prox_without_theta)),
+        NuclearNorm,
+        MEMBER,
+        RATE,
+    ),
+    wrong_solver("late_point", everywhere("proximal_gradient", late_point), GroupLasso, MEMBER),
+    wrong_solver(
+        "accelerated_certificate",
+        everywhere("accelerated_proximal_gradient", accelerated_without_extrapolated_certificate),
+        NuclearNorm,
+        MEMBER,
+    ),
+    wrong_solver("objective_per_group", of_subproblem("objective", objective_per_group), GroupLasso, RATE),
+    wrong_solver("change_per_group", of_subproblem("objective_change", change_per_group), GroupLasso, RATE),
+    wrong_solver("unscaled_residual", everywhere("residual_norm", unscaled_residual), NuclearNorm, "criterion-soundness"),
+    wrong_solver("division_without_lam", of_subproblem("divided_by", division_without_lam), L1, "criterion-soundness"),
+    wrong_solver("member_at_zero", everywhere("exact_member", member_at_zero), GroupLasso, "criterion-soundness"),
+    wrong_solver(
+        "gradient_of_plus_B",
+        of_subproblem("gradient", lambda self, Z: self.D * Z + self.B),
+        L1,
+        "solver-agreement",
+        RATE,
+    ),
+    wrong_solver(
+        "smallest_entry_for_L",
+        of_subproblem("step_lipschitz", lambda self, rule="block": self.D.amin()),
+        NuclearNorm,
+        RATE,
+    ),
+    wrong_solver(
+        "no_descent",
+        everywhere("_enforce_descent", lambda subproblem, ending, reference: (ending, True)),
+        CountNonzero,
+        "objective-descent",
+    ),
+    wrong_solver("always_converged", everywhere("run", ending_always_converged), NuclearNorm, "solver-agreement"),
+    wrong_solver("status_always_converged", everywhere("run", status_always_converged), NuclearNorm, "solver-agreement"),
+    wrong_solver("enormous_rounding", everywhere("rounding_floor", enormous_rounding), NuclearNorm, "subproblem-oracle"),
+    wrong_solver("few_iterations", few_iterations, GroupLasso, "group-norm-equation", "subproblem-high-precision"),
+    wrong_solver("long_norms", everywhere("solve_norm_equation", long_norms), GroupLasso, "group-norm-equation"),
+    wrong_optimizer(
+        "always_accepted",
+        lambda monkeypatch: monkeypatch.setattr(Solution, "accepted", property(lambda self: True)),
+        "ramda",
+        "criterion-acceptance",
+    ),
+    wrong_optimizer("zero_residual", everywhere("best_residual", lambda *_: 0.0), "rmda", "criterion-acceptance"),
+]
