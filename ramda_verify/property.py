@@ -59,7 +59,7 @@ class Check:
     share: float = 1.0
     cost: float = 1.0
     problems: tuple[str, ...] = ()
-    trace: Callable[[Target], dict[str, Any]] | None = None
+    trace: Callable[[Target], dict[str, Any] | None] | None = None
 
 
 class _Falsified(Exception):

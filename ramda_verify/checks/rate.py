@@ -66,7 +66,7 @@ def trace_rate(target: Target) -> dict[str, Any]:
     """One run from a random start: gap against (11), residual against what (9) to (11) imply, and acceleration."""
     rng = np.random.default_rng(0)
     shape = (12, 8) if target.name != "l1" else (96,)
-    B, D = rng.standard_normal(shape), 10.0 ** rng.uniform(-1, 1, shape)
+    B, D = rng.standard_normal(shape), 10.0 ** rng.uniform(-0.5, 0.5, shape)
     regularizer = type(target.example)(0.1)
     subproblem, start = model(regularizer, B, D, 1.0), tensor(rng.standard_normal(shape))
     exact = solved(subproblem, "auto", 1e-14)
