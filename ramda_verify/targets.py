@@ -38,7 +38,7 @@ class Target:
     traced: bool = True
 
     def probe(self, question: Callable[[Any], str | None]) -> str | None:
-        """Ask a question of a regularizer of this target, such as whether it offers an optional member."""
+        """Ask a question of a regularizer of this target: None, or the reason why a check does not apply."""
         return question(self.example)
 
 
@@ -130,5 +130,9 @@ def known_target(name: str) -> Target:
 
 
 def plain_target(name: str, kind: str) -> Target:
-    """A target without a regularizer to draw: an optimizer or a problem."""
-    return Target(name, kind, None, st.nothing(), lambda regularizer: [])
+    """A target without a regularizer to draw, an optimizer or a problem; a case may still name one of ours."""
+
+    def import_lines(regularizer: Any) -> list[str]:
+        return [f"from solvers import {type(regularizer).__name__}", f"regularizer = {regularizer!r}"]
+
+    return Target(name, kind, None, st.nothing(), import_lines)

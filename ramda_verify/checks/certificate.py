@@ -7,14 +7,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, size, tensor
+from ramda_verify.checks.helpers import Array, comparison_points, needs, size, tensor
 from ramda_verify.checks.subproblem import model, solved
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import describe
 from ramda_verify.property import Case, Check, Measurement
 from ramda_verify.strategies import seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
-from solvers.regularizers.base import offers
 from solvers.subproblem import solve
 from solvers.subproblem.criterion import rounding_floor
 from solvers.subproblem.solve import ITERATIVE, available_methods
@@ -48,8 +47,6 @@ def measure_membership(
     regularizer: Any, B: Array, D: Array, lam: float, start: Array, iterations: int, seed: int
 ) -> Measurement:
     """The certificate of each iterative method at its iterates lies in dQ there; for convex psi by the inequality."""
-    if not getattr(regularizer, "convex", False):
-        return Measurement(0.0)
     subproblem = model(regularizer, B, D, lam)
     worst, note = 0.0, ""
     for method in available_methods(subproblem):
@@ -99,8 +96,6 @@ def measure_soundness(
 
     Z* is found by the best method to rounding, Z by each iterative one to a loose tolerance.
     """
-    if not getattr(regularizer, "convex", False):
-        return Measurement(0.0)
     subproblem = model(regularizer, B, D, lam)
     exact = solved(subproblem, "auto", 1e-12 * size(B))
     best = exact.point.numpy()
@@ -150,10 +145,6 @@ def _loosely(target: Target) -> st.SearchStrategy[Case]:
     )
 
 
-def _has_residual(target: Target) -> str | None:
-    return target.probe(lambda r: None if offers(r, "subgradient_residual") else "no subgradient_residual")
-
-
 CHECKS = (
     Check(
         id="certificate-membership",
@@ -163,6 +154,7 @@ CHECKS = (
         tolerance=tolerances.SUBGRADIENT,
         cases=_from_anywhere,
         measure=measure_membership,
+        applies=needs("convex"),
     ),
     Check(
         id="minimum-norm-subgradient",
@@ -172,7 +164,7 @@ CHECKS = (
         tolerance=tolerances.SUBGRADIENT,
         cases=_from_anywhere,
         measure=measure_minimum_norm,
-        applies=_has_residual,
+        applies=needs("subgradient_residual"),
     ),
     Check(
         id="criterion-soundness",
@@ -182,5 +174,6 @@ CHECKS = (
         tolerance=tolerances.RATE,
         cases=_loosely,
         measure=measure_soundness,
+        applies=needs("convex"),
     ),
 )

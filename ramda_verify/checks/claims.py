@@ -7,16 +7,12 @@ import torch
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, size, tensor
+from ramda_verify.checks.helpers import Array, comparison_points, needs, size, tensor
 from ramda_verify.oracles import psi_oracle
 from ramda_verify.property import Case, Check, Inconclusive, Measurement
 from ramda_verify.strategies import prox_cases, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
 from solvers.regularizers.base import offers
-
-
-def _offers(member: str) -> Any:
-    return lambda target: target.probe(lambda r: None if offers(r, member) else f"no {member}")
 
 
 def measure_convex(regularizer: Any, w: Array, other: Array, share: float, **_: Any) -> Measurement:
@@ -150,7 +146,7 @@ CHECKS = (
         tolerance=tolerances.CLOSED_FORM,
         cases=_chords,
         measure=measure_convex,
-        applies=_offers("convex"),
+        applies=needs("convex"),
     ),
     Check(
         id="separable-claim",
@@ -160,7 +156,7 @@ CHECKS = (
         tolerance=tolerances.ITERATIVE_PROX,
         cases=_seeded_prox,
         measure=measure_separable,
-        applies=_offers("separable"),
+        applies=needs("separable"),
         share=0.5,
     ),
     Check(
@@ -171,7 +167,7 @@ CHECKS = (
         tolerance=tolerances.CHALLENGE,
         cases=_seeded_subproblem,
         measure=measure_metric_prox,
-        applies=_offers("metric_prox"),
+        applies=needs("metric_prox"),
     ),
     Check(
         id="structure-claim",
@@ -181,7 +177,7 @@ CHECKS = (
         tolerance=tolerances.EXACT,
         cases=lambda target: prox_cases(target.instances),
         measure=measure_structure,
-        applies=_offers("structure"),
+        applies=needs("structure"),
         share=0.5,
     ),
     Check(

@@ -1,8 +1,13 @@
 """What several checks need: tensors from arrays, sizes, points to compare with."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
+
+from ramda_verify.targets import Target
+from solvers.regularizers.base import offers
 
 Array = np.ndarray
 
@@ -16,6 +21,13 @@ def size(*values: Array | Tensor | float) -> float:
     """The largest magnitude among the arguments, at least the smallest normal number: a scale to divide by."""
     largest = [float(np.abs(np.asarray(v)).max(initial=0.0)) for v in values]
     return max([*largest, float(np.finfo(np.float64).tiny)])
+
+
+def needs(member: str) -> Callable[[Target], str | None]:
+    """``applies`` of a check on an optional member, such as ``convex``: a claim that is not made is not checked."""
+    return lambda target: target.probe(
+        lambda r: None if offers(r, member) else f"the regularizer does not offer {member}"
+    )
 
 
 def comparison_points(w: Array, z: Array, seed: int, count: int = 12) -> list[Array]:

@@ -7,11 +7,10 @@ import torch
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, size, tensor
+from ramda_verify.checks.helpers import Array, comparison_points, needs, size, tensor
 from ramda_verify.property import Case, Check, Measurement
 from ramda_verify.strategies import prox_cases, seeds, steps, tensors
 from ramda_verify.targets import Target
-from solvers.regularizers.base import offers
 
 PARIKH_BOYD = "Parikh and Boyd, Proximal Algorithms, 2014"
 
@@ -22,10 +21,6 @@ def _psi(regularizer: Any, point: Array) -> float:
 
 def _prox(regularizer: Any, w: Array, step: float) -> Array:
     return regularizer.prox(tensor(w), step).detach().numpy()
-
-
-def _convex(target_instance: Any) -> bool:
-    return offers(target_instance, "convex")
 
 
 def _with_seed(target: Target) -> st.SearchStrategy[Case]:
@@ -51,8 +46,6 @@ def measure_minimises(regularizer: Any, w: Array, step: float, seed: int) -> Mea
 def measure_optimality(regularizer: Any, w: Array, step: float, seed: int) -> Measurement:
     """Violation of psi(x) >= psi(z) + <(w - z)/step, x - z> over many x: whether (w - z)/step is in dpsi(z)."""
     z = _prox(regularizer, w, step)
-    if not getattr(regularizer, "convex", False):
-        return Measurement(0.0)
     member, at_z = (w - z) / step, _psi(regularizer, z)
     worst, where = 0.0, z
     for x in comparison_points(w, z, seed):
@@ -67,8 +60,6 @@ def measure_optimality(regularizer: Any, w: Array, step: float, seed: int) -> Me
 
 def measure_firmly_nonexpansive(regularizer: Any, w: Array, other: Array, step: float) -> Measurement:
     """||Pw - Pv||^2 <= <Pw - Pv, w - v>, relative to ||w - v||^2."""
-    if not getattr(regularizer, "convex", False):
-        return Measurement(0.0)
     moved = _prox(regularizer, w, step) - _prox(regularizer, other, step)
     distance = float(((w - other) ** 2).sum())
     # Rounding of the prox is relative to its input, so it enters through the size of w and v.
@@ -169,6 +160,7 @@ CHECKS = (
         tolerance=tolerances.SUBGRADIENT,
         cases=_with_seed,
         measure=measure_optimality,
+        applies=needs("convex"),
     ),
     Check(
         id="prox-firmly-nonexpansive",
@@ -178,6 +170,7 @@ CHECKS = (
         tolerance=tolerances.CLOSED_FORM,
         cases=_pair,
         measure=measure_firmly_nonexpansive,
+        applies=needs("convex"),
     ),
     Check(
         id="prox-limits",

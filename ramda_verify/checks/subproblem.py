@@ -6,13 +6,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, size, tensor
+from ramda_verify.checks.helpers import Array, needs, size, tensor
 from ramda_verify.oracles import certificate, cvxpy_models, high_precision, psi_oracle
 from ramda_verify.property import Case, Check, Inconclusive, Measurement
 from ramda_verify.strategies import subproblem_cases, tensors
 from ramda_verify.targets import Target
 from solvers.regularizers import L1, GroupLasso
-from solvers.regularizers.base import offers
 from solvers.subproblem import Subproblem, available_methods, solve
 from solvers.subproblem.criterion import rounding_floor
 from solvers.subproblem.iterate import run
@@ -159,10 +158,6 @@ def measure_screening(regularizer: Any, B: Array, D: Array, lam: float) -> Measu
     )
 
 
-def _screens(target: Target) -> str | None:
-    return target.probe(lambda r: None if offers(r, "zero_mask") else "no zero_mask")
-
-
 CHECKS = (
     Check(
         id="subproblem-oracle",
@@ -205,6 +200,7 @@ CHECKS = (
         tolerance=tolerances.RATE,
         cases=lambda target: subproblem_cases(target.instances, max_condition=100.0),
         measure=measure_agreement,
+        applies=needs("convex"),
     ),
     Check(
         id="objective-descent",
@@ -223,6 +219,6 @@ CHECKS = (
         tolerance=tolerances.CLOSED_FORM,
         cases=lambda target: subproblem_cases(target.instances, max_condition=100.0),
         measure=measure_screening,
-        applies=_screens,
+        applies=needs("zero_mask"),
     ),
 )

@@ -64,7 +64,7 @@ def show_results(console: Console, results: Sequence[CheckResult]) -> None:
             console.print(f"claim: {BY_ID[result.check].claim}", highlight=False)
             console.print(Syntax(result.counterexample.snippet, "python", word_wrap=True))
         elif result.detail and result.status is not Verdict.PASS:
-            console.print(f"{result.status}: {result.check} on {result.target}: {result.detail}", highlight=False)
+            console.print(f"{result.status}: {result.check} ({result.target}): {result.detail}", highlight=False)
     count = Counter(result.status for result in results)
     words = ", ".join(f"[{STYLES[verdict]}]{count[verdict]} {verdict}[/]" for verdict in Verdict if count[verdict])
     console.print(f"{sum(result.cases for result in results):,} cases: {words}")
