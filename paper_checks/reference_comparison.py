@@ -6,8 +6,9 @@ PATH is a checkout of ismoptgroup/RAMDA. Its package is imported in a process of
 
 1. RMDA and ProxSGD, float32, group LASSO on columns: the trajectories agree to float32 rounding.
 2. RAMDA's subproblems: our residual of stationarity is at the rounding level of float32 everywhere.
-3. The released inner solver (100 proximal gradient steps, early stop) leaves a residual at least 1000 times larger. How
-   true that is depends on the subproblem, so every regime is shown, with the early stop on and off.
+3. The released inner solver (100 proximal gradient steps, early stop) leaves a residual at least 1000 times larger. In
+   float64 it does, in every regime. In float32 rounding is a floor for both, and how far the released solver stays
+   above it depends on the subproblem: every regime is shown, and what its early stop has to do with it.
 """
 
 import argparse
@@ -76,8 +77,9 @@ def verdicts(measured: dict[str, Any]) -> dict[str, bool]:
         ),
         "our_residual_is_rounding": max(ours) <= RESIDUAL_LIMIT,
     }
-    for name, summary in _summaries(shipped).items():
-        found[f"ratio_at_least_1000: {name}"] = summary["ratio_of_medians"] >= RATIO_GOAL
+    for precision, residuals in (("float64", measured["ramda_subproblems_float64"]), ("float32", shipped)):
+        for name, summary in _summaries(residuals).items():
+            found[f"ratio_at_least_1000, {precision}: {name}"] = summary["ratio_of_medians"] >= RATIO_GOAL
     return found
 
 
@@ -105,7 +107,12 @@ def show(result: dict[str, Any], console: Console) -> None:
         values = (row["same_gradients_eps"], row["closed_loop_eps"], row["moved"])
         table.add_row(name, *(f"{value:.2f}" for value in values))
     console.print(table)
-    for key, title in (("shipped", "as shipped"), ("early_stop_off", "with its early stop off")):
+    titles = {
+        "float64": "in float64",
+        "shipped": "in float32",
+        "early_stop_off": "in float32 with its early stop off",
+    }
+    for key, title in titles.items():
         table = Table(title=f"RAMDA's subproblems: median stationarity residual, released solver {title}")
         for column in ("subproblems", "cases", "zero groups", "its steps", "released", "ours", "ratio"):
             table.add_column(column, justify="left" if column == "subproblems" else "right")

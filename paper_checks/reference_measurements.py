@@ -47,6 +47,10 @@ class Case(NamedTuple):
     denom: Tensor
     lambda_: float
 
+    def to(self, dtype: torch.dtype) -> "Case":
+        """The same numbers in another precision, for both solvers."""
+        return Case(self.p.to(dtype), self.p0.to(dtype), self.v.to(dtype), self.denom.to(dtype), self.lambda_)
+
 
 @contextlib.contextmanager
 def importable(path: Path) -> Iterator[None]:
@@ -167,8 +171,8 @@ class Outcome(NamedTuple):
 
 
 def solve_both(case: Case, solvers_module: ModuleType, rtol: float) -> Outcome:
-    """Stationarity residuals in float64 of both float32 solutions of one subproblem."""
-    # Ours gets B as its optimizer would form it, in float32; the judge forms it in float64.
+    """Stationarity residuals in float64 of both solutions, found in the dtype of the case, of one subproblem."""
+    # Ours gets B as its optimizer would form it, in that dtype; the judge forms it in float64.
     psi = GroupLasso(1.0, "input")
     solution = solve(Subproblem(case.denom * case.p0 - case.v, case.denom, case.lambda_, psi), tolerance=1e-4)
     D = case.denom.double().numpy()
@@ -225,16 +229,19 @@ def counted_steps(solvers_module: ModuleType) -> Iterator[dict[str, int]]:
         solvers_module.pgd.step = original
 
 
-def residuals_at(rtol: float, recorded: list[Case], inner: ModuleType, seed: int) -> dict[str, Any]:
-    """All residual summaries with one early-stop tolerance of the released solver."""
+def residuals_at(
+    rtol: float, recorded: list[Case], inner: ModuleType, seed: int, dtype: torch.dtype = torch.float32
+) -> dict[str, Any]:
+    """All residual summaries with one early-stop tolerance of the released solver, both solvers in ``dtype``."""
+    count = 200 // len(RANDOM_WEIGHTS)
     by_weight = {
-        weight: [solve_both(case, inner, rtol) for case in random_cases(seed, weight, 200 // len(RANDOM_WEIGHTS))]
+        weight: [solve_both(case.to(dtype), inner, rtol) for case in random_cases(seed, weight, count)]
         for weight in RANDOM_WEIGHTS
     }
     return {
         "random_all": summarise([outcome for outcomes in by_weight.values() for outcome in outcomes]),
         "random_by_weight": {f"{weight:g}": summarise(outcomes) for weight, outcomes in by_weight.items()},
-        "digits_trajectory": summarise([solve_both(case, inner, rtol) for case in recorded]),
+        "digits_trajectory": summarise([solve_both(case.to(dtype), inner, rtol) for case in recorded]),
     }
 
 
@@ -250,6 +257,7 @@ def measure(path: Path, steps: int, seed: int) -> dict[str, Any]:
     return {
         "trajectories": compare_trajectories(optimizers, steps, seed),
         "ramda_subproblems_shipped": residuals_at(SHIPPED_RTOL, recorded, inner, seed),
+        "ramda_subproblems_float64": residuals_at(SHIPPED_RTOL, recorded, inner, seed, torch.float64),
         "ramda_subproblems_early_stop_off": residuals_at(EARLY_STOP_OFF, recorded, inner, seed),
     }
 
