@@ -40,6 +40,7 @@ def summarise(curve: Curve) -> Row:
             min(entry["test_accuracy"] for entry in last),
             max(entry["test_accuracy"] for entry in last),
         ],
+        "differing_groups": result["differing_groups"],
         "steps": result["steps"],
         "support_stable_from_step": result["support_stable_from_step"],
         "identified_from_step": result["identified_from_step"],
@@ -61,6 +62,7 @@ def markdown(rows: Sequence[Row], certified: Row, groups: int, origin: Row) -> s
         "zero groups % (paper)",
         f"groups that differ after epoch {' / '.join(map(str, milestones))}",
         "most in the last 50 epochs",
+        "which at the end: group (margin)",
         "support unchanged from step",
         "certified support from step",
         "objective gap",
@@ -89,6 +91,7 @@ def markdown(rows: Sequence[Row], certified: Row, groups: int, origin: Row) -> s
             f"{row['zero_percent']:.2f} ({row['paper_zero_percent']:.2f})",
             " / ".join(str(count) for count in row["differing_by_epoch"].values()),
             row["most_differing_in_last_50_epochs"],
+            _named(row["differing_groups"]),
             f"{row['support_stable_from_step']} of {row['steps']}",
             "never" if row["identified_from_step"] is None else row["identified_from_step"],
             f"{row['objective_gap']:.1e}",
@@ -98,10 +101,18 @@ def markdown(rows: Sequence[Row], certified: Row, groups: int, origin: Row) -> s
     return "\n".join(lines) + "\n"
 
 
+def _named(differing: list[Row], most: int = 5) -> str:
+    """The groups that the optimum decides most narrowly come first; of many only those are named."""
+    ordered = sorted(differing, key=lambda group: group["certified_margin"])
+    named = ", ".join(f"{group['index']} ({group['certified_margin']:.1e})" for group in ordered[:most])
+    return f"{named}, and {len(ordered) - most} more" if len(ordered) > most else named or "none"
+
+
 def main(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs of one task.")],
     out: Annotated[Path, typer.Option(help="Folder for the table and the figure.")],
     name: Annotated[str, typer.Option(help="File name without its ending.")] = "mnist_logistic",
+    note: Annotated[str, typer.Option(help="A sentence to go with the table.")] = "",
 ) -> None:
     """Write NAME.md, NAME.json and NAME.png."""
     try:
@@ -116,7 +127,8 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**origin, "certified": certified, "runs": rows}, indent=2) + "\n"
     (out / f"{name}.json").write_text(text, encoding="utf-8")
-    (out / f"{name}.md").write_text(markdown(rows, certified, first["groups"], origin), encoding="utf-8")
+    table = markdown(rows, certified, first["groups"], origin)
+    (out / f"{name}.md").write_text(f"{table}\n{note}\n" if note else table, encoding="utf-8")
     # One run of each optimizer: more seeds of one method would hide the differences between the methods.
     drawn = {curve.result["optimizer"]: curve for curve in reversed(curves)}
     save(draw([curve for curve in curves if drawn[curve.result["optimizer"]] is curve]), out, name, endings=("png",))
