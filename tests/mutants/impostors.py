@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mutants.mutant import wrong_regularizer
-from mutants.thresholds import PROX
-from solvers import L1, GroupLasso, NuclearNorm
 from torch import Tensor
+
+from solvers import L1, GroupLasso, NuclearNorm
+from tests.mutants.mutant import wrong_regularizer
+from tests.mutants.thresholds import PROX
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from mutants.mutant import Mutant, Patch, wrong_optimizer
 
 from ramda_verify.checks import optimizers as checks
 from solvers import RAMDA, RMDA, ProxGen, ProxSGD, Stages
 from solvers.optimizers.base import NormalForm, StructuredOptimizer
 from solvers.optimizers.state_dict import restore_regularizers
+from tests.mutants.mutant import Mutant, Patch, wrong_optimizer
 
 STEP, PARENT, RELOAD, WHAT = "step-transcription", "parent-method", "save-and-continue", "structured-iterate"
 
@@ -276,7 +276,6 @@ MUTANTS = [
     _mutant("proxgen", FlushesTooMuch, STEP),
     _mutant("ramda", CastsOnLoad, RELOAD),
     *(_mutant("ramda", forgetting(e), RELOAD) for e in ("weight_sum", "grad_sum", "grad_sq_sum", "initial_point")),
-    _mutant("ramda", forgetting("unit"), RELOAD),
     _mutant("proxsgd", ForgetsBuffer, RELOAD),
     _mutant("ramda", AverageForStructured, WHAT),
     _mutant("rmda", SwapNotRestored, WHAT),

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from mutants.claims import CountNonzero
-from mutants.mutant import Patch, wrong_optimizer, wrong_solver
 
 from solvers import L1, GroupLasso, NuclearNorm, Subproblem
 from solvers.subproblem.iterate import Ending, Iterate
 from solvers.subproblem.result import Solution, Status
+from tests.mutants.claims import CountNonzero
+from tests.mutants.mutant import Patch, wrong_optimizer, wrong_solver
 
 #: Every module that holds a function of the inner solvers under its name.
 MODULES = [
@@ -52,8 +52,13 @@ def of_subproblem(name: str, wrong: Any) -> Patch:
     return lambda monkeypatch: monkeypatch.setattr(Subproblem, name, wrong)
 
 
-def original(module: str, name: str) -> Callable[..., Any]:
-    return getattr(importlib.import_module(module), name)
+#: The right parts, as they were before any patch.
+RIGHT = {
+    name: getattr(module, name)
+    for module in MODULES
+    for name in ("proximal_gradient_member", "proximal_gradient", "run", "solve_norm_equation")
+    if hasattr(module, name)
+}
 
 
 def stale_certificate(subproblem, Z, Z_next, theta):
@@ -68,7 +73,7 @@ def negative_certificate(subproblem, Z, Z_next, theta):
 
 def plain_steps(theta_of: Callable[[Subproblem, Any], Any], prox: Callable[..., Any] = Subproblem.prox) -> Any:
     """Proximal gradient with the wrong step size or the wrong prox."""
-    member = original("solvers.subproblem.criterion", "proximal_gradient_member")
+    member = RIGHT["proximal_gradient_member"]
 
     def steps(subproblem, start, *, step_rule="block"):
         theta = theta_of(subproblem, subproblem.step_lipschitz(step_rule))
@@ -88,7 +93,7 @@ def prox_without_theta(subproblem, w, theta):
 
 def late_point(subproblem, start, *, step_rule="block"):
     """Reports the certificate of the next point for this one."""
-    steps = original("solvers.subproblem.proximal_gradient", "proximal_gradient")
+    steps = RIGHT["proximal_gradient"]
     Z = start
     for iterate in steps(subproblem, start, step_rule=step_rule):
         yield Iterate(Z, iterate.member)
@@ -97,7 +102,7 @@ def late_point(subproblem, start, *, step_rule="block"):
 
 def accelerated_without_extrapolated_certificate(subproblem, start, *, step_rule="block"):
     """The certificate measures the step from Z, but the step was taken from the extrapolated point."""
-    member = original("solvers.subproblem.criterion", "proximal_gradient_member")
+    member = RIGHT["proximal_gradient_member"]
     theta = 1 / subproblem.step_lipschitz(step_rule)
     Z = Y = start
     while True:
@@ -143,7 +148,7 @@ def ending_always_converged(subproblem, iterates, start, *, tolerance, max_itera
 
 def status_always_converged(subproblem, iterates, start, *, tolerance, max_iterations, observe=None):
     """Tells the truth about the residual and still says CONVERGED."""
-    run = original("solvers.subproblem.iterate", "run")
+    run = RIGHT["run"]
     steps = run(subproblem, iterates, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe)
     return steps._replace(status=Status.CONVERGED)
 
@@ -160,16 +165,19 @@ def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def long_norms(B, D, threshold, groups):
     """Solves the norm equation with a lower bound that is not one: roots come out too large."""
-    solve = original("solvers.regularizers.norm_equation", "solve_norm_equation")
+    solve = RIGHT["solve_norm_equation"]
     found = solve(B, D, threshold, groups)
     shortest = (groups.norm(B) - threshold).clamp_min(0) / groups.max(D) * 1.1
     return found._replace(point=found.point * (shortest / groups.norm(found.point).clamp_min(1e-300)).clamp_min(1.0))
 
 
-RATE, MEMBER = "proximal-gradient-rate", "certificate-membership"
+RATE, MEMBER, SOUND = "proximal-gradient-rate", "certificate-membership", "criterion-soundness"
+ORACLE, AGREEMENT = "subproblem-oracle", "solver-agreement"
 MUTANTS = [
     wrong_solver("stale_certificate", everywhere("proximal_gradient_member", stale_certificate), L1, MEMBER),
-    wrong_solver("negative_certificate", everywhere("proximal_gradient_member", negative_certificate), L1, MEMBER),
+    wrong_solver(
+        "negative_certificate", everywhere("proximal_gradient_member", negative_certificate), NuclearNorm, MEMBER
+    ),
     wrong_solver(
         "step_of_1.9_over_L",
         everywhere("proximal_gradient", plain_steps(lambda subproblem, L: 1.9 / L)),
@@ -193,37 +201,35 @@ MUTANTS = [
     wrong_solver(
         "accelerated_certificate",
         everywhere("accelerated_proximal_gradient", accelerated_without_extrapolated_certificate),
-        NuclearNorm,
+        GroupLasso,
         MEMBER,
     ),
-    wrong_solver("objective_per_group", of_subproblem("objective", objective_per_group), GroupLasso, RATE),
-    wrong_solver("change_per_group", of_subproblem("objective_change", change_per_group), GroupLasso, RATE),
-    wrong_solver("unscaled_residual", everywhere("residual_norm", unscaled_residual), NuclearNorm, "criterion-soundness"),
-    wrong_solver("division_without_lam", of_subproblem("divided_by", division_without_lam), L1, "criterion-soundness"),
-    wrong_solver("member_at_zero", everywhere("exact_member", member_at_zero), GroupLasso, "criterion-soundness"),
+    wrong_solver("change_per_group", of_subproblem("objective_change", change_per_group), L1, RATE),
     wrong_solver(
-        "gradient_of_plus_B",
-        of_subproblem("gradient", lambda self, Z: self.D * Z + self.B),
-        L1,
-        "solver-agreement",
-        RATE,
+        "unscaled_residual", everywhere("residual_norm", unscaled_residual), NuclearNorm, "criterion-soundness"
     ),
+    wrong_solver("division_without_lam", of_subproblem("divided_by", division_without_lam), L1, SOUND),
+    wrong_solver("gradient_of_plus_B", of_subproblem("gradient", lambda self, Z: self.D * Z + self.B), L1, MEMBER),
     wrong_solver(
         "smallest_entry_for_L",
         of_subproblem("step_lipschitz", lambda self, rule="block": self.D.amin()),
-        NuclearNorm,
+        GroupLasso,
         RATE,
     ),
     wrong_solver(
         "no_descent",
         everywhere("_enforce_descent", lambda subproblem, ending, reference: (ending, True)),
-        CountNonzero,
+        NuclearNorm,
         "objective-descent",
     ),
-    wrong_solver("always_converged", everywhere("run", ending_always_converged), NuclearNorm, "solver-agreement"),
-    wrong_solver("status_always_converged", everywhere("run", status_always_converged), NuclearNorm, "solver-agreement"),
-    wrong_solver("enormous_rounding", everywhere("rounding_floor", enormous_rounding), NuclearNorm, "subproblem-oracle"),
-    wrong_solver("few_iterations", few_iterations, GroupLasso, "group-norm-equation", "subproblem-high-precision"),
+    wrong_solver("always_converged", everywhere("run", ending_always_converged), NuclearNorm, ORACLE),
+    wrong_solver(
+        "status_always_converged", everywhere("run", status_always_converged), NuclearNorm, "solver-agreement"
+    ),
+    wrong_solver(
+        "enormous_rounding", everywhere("rounding_floor", enormous_rounding), NuclearNorm, "subproblem-oracle"
+    ),
+    wrong_solver("few_iterations", few_iterations, GroupLasso, "group-norm-equation"),
     wrong_solver("long_norms", everywhere("solve_norm_equation", long_norms), GroupLasso, "group-norm-equation"),
     wrong_optimizer(
         "always_accepted",
@@ -231,5 +237,6 @@ MUTANTS = [
         "ramda",
         "criterion-acceptance",
     ),
-    wrong_optimizer("zero_residual", everywhere("best_residual", lambda *_: 0.0), "rmda", "criterion-acceptance"),
+    wrong_optimizer("zero_residual", everywhere("best_residual", lambda *_: 0.0), "ramda", "criterion-acceptance"),
+    wrong_optimizer("member_at_zero", everywhere("exact_member", member_at_zero), "proxgen", "criterion-acceptance"),
 ]

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mutants.mutant import wrong_regularizer
-from solvers import L1, GroupLasso
 from torch import Tensor
+
+from solvers import L1, GroupLasso
+from tests.mutants.mutant import wrong_regularizer
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import math
 
 import pytest
-from mutants import claims, impostors, metric_proxes, optimizers, solver_slips, tensor_slips, thresholds
-from mutants.mutant import Mutant
 
 from ramda_verify.checks import BY_ID
 from ramda_verify.property import run_check
 from ramda_verify.record import CheckResult, Verdict
+from tests.mutants import claims, impostors, metric_proxes, optimizers, solver_slips, tensor_slips, thresholds
+from tests.mutants.mutant import Mutant
 
 FAMILIES = (thresholds, impostors, tensor_slips, metric_proxes, claims, solver_slips, optimizers)
 MUTANTS = [mutant for family in FAMILIES for mutant in family.MUTANTS]

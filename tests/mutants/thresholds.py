@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from mutants.mutant import wrong_regularizer
+from torch import Tensor
+
 from solvers import L1, GroupLasso
 from solvers.regularizers.base import shrink
-from torch import Tensor
+from tests.mutants.mutant import wrong_regularizer
 
 PROX = ("prox-minimises", "prox-optimality")
 

@@ -1,0 +1,1 @@
+"""Tests of the core, the verifier, the experiments and the claims."""

@@ -1,0 +1,1 @@
+"""The core piece by piece: what the property suite does not ask."""

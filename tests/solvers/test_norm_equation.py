@@ -1,0 +1,84 @@
+"""The group equation at the ends of its range."""
+
+import numpy as np
+import pytest
+import torch
+
+from ramda_verify.oracles import certificate
+from solvers import GroupLasso, Subproblem, solve
+from solvers.regularizers import norm_equation
+
+
+def relative_residual(B: torch.Tensor, D: torch.Tensor, lam: float, regularizer: GroupLasso) -> float:
+    """Of the returned point, recomputed outside the library and divided by ||B||."""
+    point = regularizer.metric_prox(B, D, lam).point
+    residual = certificate.stationarity(point.numpy(), B.numpy(), D.numpy(), lam, regularizer)
+    return residual / float(B.norm())
+
+
+@pytest.mark.parametrize("exponent", [0, 2, 4, 8, 16, 24])
+@pytest.mark.parametrize("lam", [1e-12, 1e-3, 0.5, 0.9, 1 - 1e-9])
+def test_every_condition_number(exponent, lam, random):
+    B = torch.tensor(random.standard_normal((40, 25)))
+    D = torch.tensor(10.0 ** random.uniform(-exponent, 0, (40, 25)))
+    D[0], D[1] = 1.0, 10.0**-exponent
+    # In units of the weight at which the largest group turns zero.
+    critical = float(GroupLasso(1.0, "input").groups.norm(B).max()) / np.sqrt(40)
+    assert relative_residual(B, D, lam * critical, GroupLasso(1.0, "input")) <= 1e-13
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-15, 1.0, 1e15, 1e30])
+@pytest.mark.parametrize("metric", [1e-30, 1e-6, 1.0, 1e6])
+def test_float32_extremes(size, metric, random):
+    if size / metric > 1e37:
+        metric = size * 1e-37
+    B = torch.tensor(size * random.uniform(0.5, 1.0, (6, 5)), dtype=torch.float32)
+    D = torch.tensor(metric * random.uniform(0.5, 1.0, (6, 5)), dtype=torch.float32)
+    lam = 0.3 * size
+    found = GroupLasso(1.0, "input").metric_prox(B, D, lam).point
+    exact = GroupLasso(1.0, "input").metric_prox(B.double(), D.double(), lam).point
+    assert found.dtype == torch.float32
+    assert bool(torch.isfinite(found).all())
+    # Below float32's smallest normal number there are fewer digits.
+    tiny = torch.finfo(torch.float32).tiny
+    torch.testing.assert_close(found.double(), exact, rtol=2e-6, atol=tiny)
+
+
+def test_needs_few_iterations(random):
+    B = torch.tensor(random.standard_normal((64, 100)))
+    D = torch.tensor(10.0 ** random.uniform(-8, 0, (64, 100)))
+    assert GroupLasso(0.05, "input").metric_prox(B, D, 1.0).iterations <= 10
+
+
+def test_zero_weight_is_division(random):
+    B, D = torch.tensor(random.standard_normal((4, 3))), torch.tensor(random.uniform(0.1, 9, (4, 3)))
+    torch.testing.assert_close(GroupLasso(0.0).metric_prox(B, D, 1.0).point, B / D, rtol=1e-15, atol=0)
+    torch.testing.assert_close(GroupLasso(1.0).metric_prox(B, D, 0.0).point, B / D, rtol=1e-15, atol=0)
+
+
+def test_zero_groups_and_zero_problem(random):
+    B = torch.tensor(random.standard_normal((4, 3)))
+    B[:, 1] = 0
+    D = torch.tensor(random.uniform(0.1, 9, (4, 3)))
+    point = GroupLasso(0.1, "input").metric_prox(B, D, 1.0).point
+    assert point[:, 1].eq(0).all()
+    assert point[:, 0].ne(0).all()
+    for lam in (0.0, 1.0):
+        assert GroupLasso(1.0).metric_prox(torch.zeros_like(B), D, lam).point.eq(0).all()
+
+
+def test_single_group(random):
+    B, D = torch.tensor(random.standard_normal((6, 1))), torch.tensor(random.uniform(0.1, 9, (6, 1)))
+    assert relative_residual(B, D, 0.2, GroupLasso(1.0, "input")) <= 1e-14
+    solution = solve(Subproblem(B, D, 0.2, GroupLasso(1.0, "input")), tolerance=1e-12)
+    assert solution.status.converged
+
+
+def test_iteration_limit_is_never_the_reason_to_stop(random, monkeypatch):
+    B = torch.tensor(random.standard_normal((16, 50)))
+    D = torch.tensor(10.0 ** random.uniform(-24, 0, (16, 50)))
+    before = GroupLasso(0.1, "input").metric_prox(B, D, 1.0)
+    monkeypatch.setattr(norm_equation, "MAX_ITERATIONS", 200)
+    after = GroupLasso(0.1, "input").metric_prox(B, D, 1.0)
+    assert before.iterations < 20
+    torch.testing.assert_close(before.point, after.point, rtol=1e-14, atol=0)

@@ -1,0 +1,161 @@
+"""Constructors and proxes: what they refuse, and identities between regularizers."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from solvers import L1, GroupLasso, MetricProx, NuclearNorm, Regularizer, Zero
+from solvers.regularizers import OPTIONAL_MEMBERS
+from solvers.regularizers.base import offers, require_regularizer
+
+OURS = [L1, GroupLasso, NuclearNorm]
+
+BAD_WEIGHTS = [
+    pytest.param(-1.0, ValueError, "reg_weight must be finite and >= 0, got -1.0", id="negative"),
+    pytest.param(-0.5e-300, ValueError, "reg_weight must be finite and >= 0", id="barely-negative"),
+    pytest.param(math.nan, ValueError, "reg_weight must be finite and >= 0, got nan", id="nan"),
+    pytest.param(math.inf, ValueError, "reg_weight must be finite and >= 0, got inf", id="infinite"),
+    pytest.param("1", TypeError, "reg_weight must be a number >= 0, got '1'", id="text"),
+    pytest.param(None, TypeError, "reg_weight must be a number >= 0, got None", id="none"),
+    pytest.param(True, TypeError, "reg_weight must be a number >= 0, got True", id="bool"),
+    pytest.param(torch.tensor(1.0), TypeError, "reg_weight must be a number", id="tensor"),
+]
+
+BAD_PROX = [
+    pytest.param([1.0], 1.0, TypeError, "w must be a torch.Tensor, got list", id="list"),
+    pytest.param(np.ones((2, 2)), 1.0, TypeError, "w must be a torch.Tensor, got ndarray", id="array"),
+    pytest.param(torch.ones(2, 2, dtype=torch.int64), 1.0, TypeError, "w must be a dense real floating", id="integer"),
+    pytest.param(torch.ones(2, 2, dtype=torch.complex64), 1.0, TypeError, "w must be a dense real", id="complex"),
+    pytest.param(torch.ones(2, 2).to_sparse(), 1.0, TypeError, "w must be a dense real", id="sparse"),
+    pytest.param(torch.ones(0, 2), 1.0, ValueError, "w must have at least one entry", id="empty"),
+    pytest.param(torch.ones(2, 2), 0.0, ValueError, "step must be finite and > 0, got 0.0", id="step-zero"),
+    pytest.param(torch.ones(2, 2), -1, ValueError, "step must be finite and > 0, got -1", id="step-negative"),
+    pytest.param(torch.ones(2, 2), math.nan, ValueError, "step must be finite and > 0, got nan", id="step-nan"),
+    pytest.param(torch.ones(2, 2), math.inf, ValueError, "step must be finite and > 0, got inf", id="step-infinite"),
+    pytest.param(torch.ones(2, 2), "1", TypeError, "step must be a number > 0, got '1'", id="step-text"),
+]
+
+
+@pytest.mark.parametrize("cls", OURS)
+@pytest.mark.parametrize(("weight", "error", "message"), BAD_WEIGHTS)
+def test_bad_weight(cls, weight, error, message):
+    with pytest.raises(error, match=message):
+        cls(weight)
+
+
+@pytest.mark.parametrize("regularizer", [L1(1.0), GroupLasso(1.0), NuclearNorm(1.0), Zero()], ids=repr)
+@pytest.mark.parametrize(("w", "step", "error", "message"), BAD_PROX)
+def test_bad_prox_input(regularizer, w, step, error, message):
+    with pytest.raises(error, match=message):
+        regularizer.prox(w, step)
+
+
+@pytest.mark.parametrize("grouping", ["columns", None, 1])
+def test_bad_grouping(grouping):
+    with pytest.raises(ValueError, match="grouping must be one of 'input', 'output', 'channel', 'filter'"):
+        GroupLasso(1.0, grouping)
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "shape", "message"),
+    [
+        (L1(1.0), (0,), "L1 needs a nonempty tensor"),
+        (GroupLasso(1.0), (3,), "2 to 5 dimensions, got shape"),
+        (NuclearNorm(1.0), (3,), "2 or more dimensions"),
+        (NuclearNorm(1.0), (3, 0), "NuclearNorm needs a nonempty tensor"),
+    ],
+)
+def test_shapes_where_psi_is_not_defined(regularizer, shape, message):
+    with pytest.raises(ValueError, match=message):
+        regularizer.check_shape(shape)
+
+
+def test_a_class_is_no_regularizer():
+    with pytest.raises(TypeError, match="got the class L1; call it first"):
+        require_regularizer("regularizer", L1)
+
+
+def test_every_missing_method_is_named():
+    class OnlyValue:
+        def value(self, w):
+            return w.sum()
+
+    with pytest.raises(TypeError, match="lacks prox$"):
+        require_regularizer("psi", OnlyValue())
+    with pytest.raises(TypeError, match="psi must have the methods .* lacks value, prox$"):
+        require_regularizer("psi", object())
+
+
+def test_frozen_and_equal_by_value():
+    for regularizer in (L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)):
+        assert isinstance(regularizer, Regularizer)
+        assert regularizer == type(regularizer)(0.5)
+        assert hash(regularizer) == hash(type(regularizer)(0.5))
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            regularizer.reg_weight = 1.0
+
+
+def test_offers_reads_flags_and_members():
+    class Flags:
+        convex = False
+        separable = True
+
+    assert not offers(Flags(), "convex")
+    assert offers(Flags(), "separable")
+    assert not offers(Flags(), "zero_mask")
+    assert all(offers(L1(1.0), member) for member in OPTIONAL_MEMBERS if member not in ("shapes", "as_cvxpy"))
+    with pytest.raises(KeyError):
+        offers(Flags(), "no such member")
+
+
+def test_groups_of_size_one_are_l1(random):
+    B, D = torch.tensor(random.standard_normal((1, 50))), torch.tensor(10.0 ** random.uniform(-3, 3, (1, 50)))
+    group, entry = GroupLasso(0.3, "input"), L1(0.3)
+    torch.testing.assert_close(group.value(B), entry.value(B), rtol=1e-14, atol=0)
+    torch.testing.assert_close(group.prox(B, 1.7), entry.prox(B, 1.7), rtol=1e-14, atol=1e-15)
+    torch.testing.assert_close(group.metric_prox(B, D, 1.7).point, entry.metric_prox(B, D, 1.7), rtol=1e-13, atol=1e-15)
+
+
+def test_one_row_or_column_has_its_norm_as_nuclear_norm(random):
+    w = torch.tensor(random.standard_normal((7, 1)))
+    vector = w.norm()
+    torch.testing.assert_close(NuclearNorm(2.0).value(w), 2 * vector)
+    torch.testing.assert_close(NuclearNorm(2.0).prox(w, 0.1), w * (1 - 0.2 / vector))
+    torch.testing.assert_close(GroupLasso(2.0 / math.sqrt(7), "input").prox(w, 0.1), w * (1 - 0.2 / vector))
+
+
+def test_blockwise_max_is_the_largest_entry_of_each_group(random):
+    D = torch.tensor(random.uniform(1, 9, (3, 4, 2)))
+    by_column = GroupLasso(1.0, "channel").blockwise_max(D)
+    assert by_column.flatten().tolist() == [float(D[:, j].max()) for j in range(4)]
+    assert torch.equal(L1(1.0).blockwise_max(D), D)
+
+
+def test_values_by_hand():
+    w = torch.tensor([[3.0, 0.0], [4.0, 0.0]], dtype=torch.float64)
+    assert float(L1(2.0).value(w)) == 14.0
+    assert float(GroupLasso(2.0, "input").value(w)) == pytest.approx(2 * math.sqrt(2) * 5)
+    assert float(GroupLasso(2.0, "output").value(w)) == pytest.approx(2 * math.sqrt(2) * 7)
+    assert float(NuclearNorm(2.0).value(w)) == pytest.approx(10)
+    assert float(Zero().value(w)) == 0.0
+
+
+def test_structure_and_sparsity_by_hand():
+    w = torch.tensor([[3.0, 0.0, 1.0], [4.0, 0.0, 0.0]])
+    assert GroupLasso(1.0, "input").structure(w).tolist() == [True, False, True]
+    assert GroupLasso(1.0, "input").sparsity(w) == (2, 6)
+    assert GroupLasso(1.0, "output").sparsity(w) == (0, 6)
+    assert L1(1.0).sparsity(w) == (3, 6)
+    assert NuclearNorm(1.0).sparsity(w) == (0, 2)
+    assert NuclearNorm(1.0).sparsity(torch.ones(3, 4)) == (2, 3)
+    assert int(NuclearNorm(1.0).structure(torch.zeros(3, 4))) == 0
+    assert Zero().sparsity(w) == (0, 0)
+
+
+def test_metric_prox_record_is_a_pair():
+    point, iterations = GroupLasso(1.0).metric_prox(torch.ones(2, 2), torch.ones(2, 2), 0.1)
+    assert isinstance(MetricProx(point, iterations), tuple)
+    assert iterations >= 1

@@ -1,0 +1,189 @@
+"""Every way in which a solve can end is reached, and says what it says."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ramda_verify.oracles import certificate
+from ramda_verify.oracles.psi_model import psi_value
+from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve
+from solvers.regularizers.base import shrink
+
+
+@pytest.fixture
+def low_rank(random):
+    """A subproblem that needs iteration: a nuclear norm in a metric with entries from 0.1 to 10."""
+    B = torch.tensor(random.standard_normal((6, 5)))
+    return Subproblem(B, torch.tensor(10.0 ** random.uniform(-1, 1, (6, 5))), 0.2, NuclearNorm(1.0))
+
+
+class Lies(L1):
+    """Its metric prox ignores the metric."""
+
+    def metric_prox(self, B, D, lam):
+        return shrink(B, lam * self.reg_weight)
+
+
+class Breaks(NuclearNorm):
+    """Its prox returns NaN."""
+
+    def prox(self, w, step):
+        return torch.full_like(w, math.nan)
+
+
+def test_converged(low_rank):
+    solution = solve(low_rank, tolerance=1e-6)
+    assert solution.status is Status.CONVERGED
+    assert solution.accepted
+    Z, B, D = (t.numpy() for t in (solution.point, low_rank.B, low_rank.D))
+    recomputed = certificate.stationarity(Z, B, D, 0.2, NuclearNorm(1.0))
+    assert recomputed <= 1e-6
+    assert solution.residual == pytest.approx(recomputed, rel=1e-6)
+    expected = float((Z * (0.5 * D * Z - B)).sum()) + 0.2 * psi_value(Z, NuclearNorm(1.0))
+    assert solution.objective == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("method", ["accelerated", "proximal_gradient"])
+def test_iteration_limit(low_rank, method):
+    solution = solve(low_rank, tolerance=1e-9, max_iterations=3, method=method)
+    assert solution.status is Status.ITERATION_LIMIT
+    assert solution.iterations == 3
+    assert not solution.accepted
+    assert solution.residual > 1e-9
+
+
+def test_precision_limit(low_rank, random):
+    iterative = solve(low_rank, tolerance=0.0)
+    assert iterative.status is Status.PRECISION_LIMIT
+    assert 0 < iterative.residual < 1e-12
+    D = torch.tensor(10.0 ** random.uniform(-1, 1, (6, 5)))
+    direct = solve(Subproblem(low_rank.B, D, 0.1, GroupLasso(1.0)), tolerance=0.0)
+    assert direct.status is Status.PRECISION_LIMIT
+    assert not direct.accepted
+
+
+def test_not_stationary(random):
+    B, D = torch.tensor(random.standard_normal(9)), torch.tensor(random.uniform(2, 9, 9))
+    solution = solve(Subproblem(B, D, 0.01, Lies(1.0)), tolerance=1e-6)
+    assert solution.status is Status.NOT_STATIONARY
+    assert not solution.accepted
+
+
+def test_lie_falls_back_where_there_is_a_reference(random):
+    B, D = torch.tensor(random.standard_normal(9)), torch.tensor(random.uniform(2, 9, 9))
+    reference = B / D
+    subproblem = Subproblem(B, D, 0.01, Lies(1.0))
+    solution = solve(subproblem, reference, tolerance=1e-6)
+    assert solution.status is Status.FELL_BACK
+    assert solution.descent is False
+    assert float(subproblem.objective(solution.point)) <= float(subproblem.objective(reference))
+
+
+def test_non_finite(low_rank):
+    reference = torch.ones_like(low_rank.B)
+    broken = Subproblem(low_rank.B, low_rank.D, low_rank.lam, Breaks(1.0))
+    for start in (None, reference):
+        solution = solve(broken, start, tolerance=1e-6)
+        assert solution.status is Status.NON_FINITE
+        assert bool(torch.isfinite(solution.point).all())
+    assert torch.equal(solution.point, reference)
+
+
+def test_direct_non_finite_returns_a_finite_point(random):
+    class DirectNaN(L1):
+        def metric_prox(self, B, D, lam):
+            return torch.full_like(B, math.nan)
+
+    B = torch.tensor(random.standard_normal(5))
+    solution = solve(Subproblem(B, torch.ones_like(B), 0.1, DirectNaN(1.0)), torch.zeros_like(B), tolerance=1e-6)
+    assert solution.status is Status.NON_FINITE
+    assert bool(torch.isfinite(solution.point).all())
+
+
+def test_only_converged_converges():
+    assert [status for status in Status if status.converged] == [Status.CONVERGED]
+    assert len({status.value for status in Status}) == len(Status) == 6
+
+
+def test_start_that_is_good_enough_costs_no_iteration(low_rank):
+    best = solve(low_rank, tolerance=1e-10).point
+    again = solve(low_rank, best, tolerance=1e-9)
+    assert again.iterations == 0
+    assert torch.equal(again.point, best)
+
+
+def test_observer_follows_every_iteration(low_rank):
+    seen = []
+    solution = solve(low_rank, tolerance=1e-6, observe=lambda *what: seen.append(what))
+    assert [count for count, _, _ in seen] == list(range(1, solution.iterations + 1))
+    assert torch.equal(seen[-1][1], solution.point)
+    assert seen[-1][2] == solution.residual
+    assert all(residual > 1e-6 for _, _, residual in seen[:-1])
+
+
+def test_better_warm_start_is_taken(low_rank):
+    best = solve(low_rank, tolerance=1e-10).point
+    far = torch.full_like(best, 100.0)
+    assert solve(low_rank, far, tolerance=1e-9, warm_starts=[far, best]).iterations == 0
+
+
+@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)], ids=repr)
+@pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient"])
+def test_smallest_weight_at_which_zero_is_the_solution(regularizer, method, random):
+    B = random.standard_normal((4, 3))
+    D = torch.tensor(random.uniform(0.5, 5, (4, 3)))
+    largest = {
+        "L1": np.abs(B).max(),
+        "GroupLasso": np.linalg.norm(B, axis=0).max() / 2,
+        "NuclearNorm": np.linalg.norm(B, 2),
+    }[type(regularizer).__name__]
+    critical = largest / 0.5
+    above = solve(Subproblem(torch.tensor(B), D, critical * (1 + 1e-9), regularizer), tolerance=1e-12, method=method)
+    below = solve(Subproblem(torch.tensor(B), D, critical * (1 - 1e-3), regularizer), tolerance=1e-9, method=method)
+    assert above.point.eq(0).all()
+    assert below.status.converged
+    assert below.point.ne(0).any()
+
+
+@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)], ids=repr)
+@pytest.mark.parametrize("constant", [1e-6, 1.0, 1e6])
+def test_constant_metric_is_the_ordinary_prox(regularizer, constant, random):
+    w = torch.tensor(random.standard_normal((4, 3)))
+    expected = regularizer.prox(w, 0.3)
+    subproblem = Subproblem(constant * w, torch.full_like(w, constant), 0.3 * constant, regularizer)
+    for method in ("auto", "accelerated", "proximal_gradient"):
+        found = solve(subproblem, tolerance=1e-13 * constant, method=method).point
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)], ids=repr)
+def test_weight_zero_is_division(regularizer, random):
+    B, D = torch.tensor(random.standard_normal((4, 3))), torch.tensor(random.uniform(0.5, 5, (4, 3)))
+    for method in ("auto", "accelerated", "proximal_gradient"):
+        found = solve(Subproblem(B, D, 0.0, regularizer), tolerance=1e-12, method=method)
+        torch.testing.assert_close(found.point, B / D, rtol=1e-11, atol=0)
+
+
+def test_division_changes_units_not_the_solution(low_rank):
+    plain = solve(low_rank, tolerance=1e-8)
+    for factor in (1e-3, 7.0, 1e4):
+        divided = solve(low_rank.divided_by(factor), tolerance=1e-8)
+        assert divided.status is Status.CONVERGED
+        torch.testing.assert_close(divided.point, plain.point, rtol=1e-6, atol=1e-8)
+        assert divided.objective == pytest.approx(plain.objective, rel=1e-9)
+        residual = certificate.stationarity(
+            divided.point.numpy(), low_rank.B.numpy(), low_rank.D.numpy(), 0.2, NuclearNorm(1.0)
+        )
+        assert divided.residual == pytest.approx(residual, rel=1e-5)
+
+
+def test_objective_change_does_not_cancel(low_rank):
+    Z = solve(low_rank, tolerance=1e-3).point
+    for size in (1e-3, 1e-9, 1e-12):
+        moved = Z * (1 + size)
+        change, rounding = low_rank.objective_change(moved, Z)
+        slope = float((Z * low_rank.gradient(Z)).sum()) + 0.2 * float(NuclearNorm(1.0).value(Z))
+        bend = 0.5 * float((low_rank.D * Z * Z).sum())
+        assert float(change) == pytest.approx(slope * size + bend * size * size, abs=float(rounding) + 1e-30)
