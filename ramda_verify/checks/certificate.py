@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, needs, size, tensor
+from ramda_verify.checks.helpers import Array, comparison_points, feasible, needs, size, tensor
 from ramda_verify.checks.subproblem import model, solved
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import describe
@@ -64,7 +64,7 @@ def measure_minimum_norm(
     regularizer: Any, B: Array, D: Array, lam: float, start: Array, iterations: int, seed: int
 ) -> Measurement:
     """``subgradient_residual`` is a member of dQ, is no longer than the PG certificate, and agrees with our oracle."""
-    subproblem = model(regularizer, B, D, lam)
+    subproblem, start = model(regularizer, B, D, lam), feasible(regularizer, start)
     points = [start, np.zeros_like(B)]
     worst, note = 0.0, ""
     shortest = [np.inf, np.inf]

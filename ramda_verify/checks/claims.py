@@ -21,6 +21,8 @@ def measure_convex(regularizer: Any, w: Array, other: Array, share: float, **_: 
         float(regularizer.value(tensor(point))) for point in (w, other, (1 - share) * w + share * other)
     )
     chord = (1 - share) * at_w + share * at_other
+    if not np.isfinite(chord):
+        return Measurement(0.0)
     scale = abs(at_w) + abs(at_other) + np.finfo(float).tiny
     return Measurement((between - chord) / scale, f"psi is {between:.6g} on the chord, whose ends average {chord:.6g}")
 
@@ -34,7 +36,8 @@ def measure_separable(regularizer: Any, w: Array, step: float, seed: int) -> Mea
         alone.flat[index] = w.flat[index]
         total += float(regularizer.value(tensor(alone))) - zero
     value = float(regularizer.value(tensor(w)))
-    worst = abs(value - total) / (abs(value) + abs(total) + np.finfo(float).tiny)
+    # Both may be infinite, outside a constraint.
+    worst = 0.0 if value == total else abs(value - total) / (abs(value) + abs(total) + np.finfo(float).tiny)
     note = f"psi(w) = {value:.6g}, its entries add to {total:.6g}"
     rng = np.random.default_rng(seed)
     per_entry = step * 10.0 ** rng.uniform(-2, 2, w.shape)

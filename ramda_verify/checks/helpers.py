@@ -1,6 +1,7 @@
 """What several checks need: tensors from arrays, sizes, points to compare with."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,13 @@ def size(*values: Array | Tensor | float) -> float:
     """The largest magnitude among the arguments, at least the smallest normal number: a scale to divide by."""
     largest = [float(np.abs(np.asarray(v)).max(initial=0.0)) for v in values]
     return max([*largest, float(np.finfo(np.float64).tiny)])
+
+
+def feasible(regularizer: Any, point: Array) -> Array:
+    """``point``, or its prox where psi is infinite there: a start at which an objective can be compared."""
+    if np.isfinite(float(regularizer.value(tensor(point)))):
+        return point
+    return regularizer.prox(tensor(point), 1.0).numpy()
 
 
 def needs(member: str) -> Callable[[Target], str | None]:

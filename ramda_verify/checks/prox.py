@@ -75,22 +75,26 @@ def measure_limits(regularizer: Any, w: Array, step: float, factor: float) -> Me
     any x gives psi(z) <= psi(x) + ||x - w||^2/(2 step), the limit at infinity. Both hold for nonconvex psi.
     """
     worst, note = 0.0, ""
+    # Where psi is infinite, outside a constraint, the bounds say nothing.
     at_w, at_zero = _psi(regularizer, w), _psi(regularizer, np.zeros_like(w))
     previous: tuple[float, float] | None = None
     square = float((w**2).sum())
+    scale_of_psi = 1e-3 * abs(at_w) if np.isfinite(at_w) else 0.0
     for s in sorted({step * 1e-9, step, step * factor, step * 1e9}):
         z = _prox(regularizer, w, s)
         psi, moved = _psi(regularizer, z), 0.5 * float(((z - w) ** 2).sum())
         rounding = 1e-3 * square + np.finfo(float).tiny
-        found = [
-            ((moved - s * (at_w - psi)) / (rounding + s * (abs(at_w) + abs(psi))), f"step {s:g}: descent fails"),
-            (
-                (s * (psi - at_zero) - 0.5 * square + moved) / (square + np.finfo(float).tiny + s * abs(psi)),
-                f"step {s:g}: zero is better than prox",
-            ),
-        ]
+        if not np.isfinite(psi):
+            return Measurement(np.inf, f"psi(prox) = {psi} at step {s:g}")
+        found = [(0.0, "")]
+        if np.isfinite(at_w):
+            excess = (moved - s * (at_w - psi)) / (rounding + s * (abs(at_w) + abs(psi)))
+            found.append((excess, f"step {s:g}: descent fails"))
+        if np.isfinite(at_zero):
+            excess = (s * (psi - at_zero) - 0.5 * square + moved) / (square + np.finfo(float).tiny + s * abs(psi))
+            found.append((excess, f"step {s:g}: zero is better than prox"))
         if previous is not None:
-            rise = (psi - previous[0]) / (abs(psi) + abs(previous[0]) + 1e-3 * abs(at_w) + np.finfo(float).tiny)
+            rise = (psi - previous[0]) / (abs(psi) + abs(previous[0]) + scale_of_psi + np.finfo(float).tiny)
             found.append((rise, f"psi(prox) rises to {psi:g} at step {s:g}"))
             found.append(((previous[1] - moved) / (rounding + moved), f"prox comes back towards w at step {s:g}"))
         previous = psi, moved
@@ -101,7 +105,8 @@ def measure_limits(regularizer: Any, w: Array, step: float, factor: float) -> Me
 
 
 def measure_value_consistency(regularizer: Any, w: Array, step: float, move: Array) -> Measurement:
-    """value is a finite 0-d tensor, and the Moreau envelope that it forms with prox has the gradient w - prox(w).
+    """value is a 0-d tensor, finite at every prox and nowhere NaN or -inf, and the Moreau envelope that it forms with
+    prox has the gradient w - prox(w).
 
     e(w) = min step*psi + 1/2||. - w||^2 satisfies e(w+h) - e(w) - <w - z, h> <= 1/2||h||^2 for every psi, and >= 0 for
     convex psi: value and prox belong together.
@@ -109,7 +114,7 @@ def measure_value_consistency(regularizer: Any, w: Array, step: float, move: Arr
     value = regularizer.value(tensor(w))
     if not isinstance(value, torch.Tensor) or value.shape != ():
         return Measurement(np.inf, f"value(w) must be a 0-d tensor, got {value!r}")
-    if not bool(torch.isfinite(value)):
+    if bool(torch.isnan(value)) or float(value) == -np.inf:
         return Measurement(np.inf, f"value(w) = {float(value)} at a finite w")
 
     def envelope(point: Array) -> tuple[float, Array]:
@@ -117,6 +122,8 @@ def measure_value_consistency(regularizer: Any, w: Array, step: float, move: Arr
         return step * _psi(regularizer, z) + 0.5 * float(((z - point) ** 2).sum()), z
 
     (at_w, z), (at_moved, _) = envelope(w), envelope(w + move)
+    if not (np.isfinite(at_w) and np.isfinite(at_moved)):
+        return Measurement(np.inf, f"value is infinite at prox(w) = {z.tolist()} or at the prox of the moved point")
     curvature = at_moved - at_w - float(((w - z) * move).sum())
     bound = 0.5 * float((move**2).sum())
     scale = bound + abs(at_w) + abs(at_moved) + size(w, move) ** 2 + np.finfo(float).tiny
@@ -183,7 +190,7 @@ CHECKS = (
     ),
     Check(
         id="value-consistency",
-        claim="value is a finite 0-d tensor, and prox is the prox of that value (envelope gradient).",
+        claim="value is a 0-d tensor, finite at every prox, and prox is the prox of that value (envelope gradient).",
         source=f"{PARIKH_BOYD}, section 3.1",
         kind="regularizer",
         tolerance=tolerances.CLOSED_FORM,

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, size, tensor
+from ramda_verify.checks.helpers import Array, feasible, size, tensor
 from ramda_verify.checks.subproblem import model, solved
 from ramda_verify.property import Case, Check, Measurement
 from ramda_verify.strategies import subproblem_cases, tensors
@@ -24,7 +24,7 @@ def measure_rate(regularizer: Any, B: Array, D: Array, lam: float, start: Array)
     (9) ||s|| <= (L + 1/theta)||Z+ - Z||; (10) L/2 ||Z+ - Z||^2 <= Q(Z) - Q(Z+) (the square is missing in the paper);
     (11) for convex psi Q(Z_j) - Q* <= L/2 (1 - mu/L)^j ||Z_0 - Z*||^2. The nonconvex step 1/(2L) gives (10) as well.
     """
-    subproblem = model(regularizer, B, D, lam)
+    subproblem, start = model(regularizer, B, D, lam), feasible(regularizer, start)
     L, mu = float(D.max()), float(D.min())
     convex = subproblem.convex
     theta = 1 / L if convex else 1 / (2 * L)

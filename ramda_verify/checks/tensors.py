@@ -36,8 +36,9 @@ def measure_layout(regularizer: Any, w: Array, step: float) -> Measurement:
     worst, note = 0.0, ""
     for name, other in layouts(given).items():
         deviation = float((regularizer.prox(other, step) - first).abs().max()) / size(w)
-        change = abs(float(regularizer.value(other)) - float(regularizer.value(given)))
-        deviation = max(deviation, change / (abs(float(regularizer.value(given))) + size(w)))
+        value, elsewhere = float(regularizer.value(given)), float(regularizer.value(other))
+        if value != elsewhere:
+            deviation = max(deviation, abs(elsewhere - value) / (abs(value) + size(w)))
         if not deviation <= worst:
             worst, note = deviation, f"{name} changes the answer by {deviation:.3g}"
     return Measurement(worst, note)

@@ -14,7 +14,7 @@ from solvers import validate
 
 @runtime_checkable
 class Regularizer(Protocol):
-    """psi, its own weight included.
+    """psi, its own weight included; +inf outside the set, where psi constrains (an indicator).
 
     ``value(w)`` returns psi(w) as a 0-d tensor. ``prox(w, step)`` returns
     ``argmin_z step*psi(z) + 1/2||z - w||^2`` with the shape, dtype and device of ``w``; ``step`` > 0 is a number.

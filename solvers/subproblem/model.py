@@ -95,5 +95,7 @@ class Subproblem:
         terms = (z - w) * (0.5 * self.D.double() * (z + w) - self.B.double())
         psi = self.lam * torch.stack([self.regularizer.value(z), self.regularizer.value(w)])
         change = terms.sum() + psi[0] - psi[1]
-        rounding = 32 * torch.finfo(torch.float64).eps * (terms.abs().sum() + psi.abs().sum())
+        # An infinite psi (a constraint that is violated) is not subject to rounding.
+        sizes = terms.abs().sum() + psi.abs().nan_to_num(posinf=0.0).sum()
+        rounding = 32 * torch.finfo(torch.float64).eps * sizes
         return change * self.scale, rounding * self.scale
