@@ -3,10 +3,13 @@
 import multiprocessing
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 
 import torch
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from ramda_verify.checks import BY_ID
 from ramda_verify.record import CheckResult, Verdict
@@ -38,6 +41,8 @@ def default_workers() -> int:
 def _prepare_worker(path: list[str]) -> None:
     sys.path[:] = path
     torch.set_num_threads(1)
+    # Hypothesis keeps notes about the code under test; not in the folder that the user happens to stand in.
+    set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "ramda-verify-hypothesis")
 
 
 def _run(job: Job, seed: int, examples: int) -> CheckResult:
