@@ -78,7 +78,9 @@ class RandomSubproblem:
         before, after = np.broadcast_arrays(before, after)
         terms = ((before - after) * (0.5 * D * (before + after) - B)).reshape(len(after), -1)
         psi = scale * value(before), scale * value(after)
-        rounding = 64 * np.finfo(float).eps * (np.abs(terms).sum(axis=1) + psi[0] + psi[1])
+        # The smallest number keeps it positive where both points are zero.
+        size = np.abs(terms).sum(axis=1) + psi[0] + psi[1]
+        rounding = 64 * np.finfo(float).eps * size + np.finfo(float).tiny
         return terms.sum(axis=1) + psi[0] - psi[1], rounding
 
 

@@ -22,7 +22,9 @@ def test_against_the_released_code(tmp_path, capsys):
     result = json.loads(out.read_text(encoding="utf-8"))
     assert result["verdicts"]["trajectories_agree_to_rounding"]
     assert result["verdicts"]["our_residual_is_rounding"]
-    ratios = {name: held for name, held in result["verdicts"].items() if name.startswith("ratio_at_least_1000, float64")}
+    ratios = {
+        name: held for name, held in result["verdicts"].items() if name.startswith("ratio_at_least_1000, float64")
+    }
     assert len(ratios) == 6
     assert all(ratios.values())
     assert result["ramda_subproblems_shipped"]["digits_trajectory"]["ratio_of_medians"] > 10
