@@ -146,13 +146,6 @@ def ending_always_converged(subproblem, iterates, start, *, tolerance, max_itera
     return Ending(next(iterates).point, Status.CONVERGED, 1, 0.0)
 
 
-def status_always_converged(subproblem, iterates, start, *, tolerance, max_iterations, observe=None):
-    """Tells the truth about the residual and still says CONVERGED."""
-    run = RIGHT["run"]
-    steps = run(subproblem, iterates, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe)
-    return steps._replace(status=Status.CONVERGED)
-
-
 def enormous_rounding(subproblem, Z=None):
     """Calls a residual of a thousandth of ||B|| rounding."""
     return 1e-3 * float(subproblem.B.norm()) * subproblem.scale
@@ -172,11 +165,11 @@ def long_norms(B, D, threshold, groups):
 
 
 RATE, MEMBER, SOUND = "proximal-gradient-rate", "certificate-membership", "criterion-soundness"
-ORACLE, AGREEMENT = "subproblem-oracle", "solver-agreement"
+ORACLE = "subproblem-oracle"
 MUTANTS = [
     wrong_solver("stale_certificate", everywhere("proximal_gradient_member", stale_certificate), L1, MEMBER),
     wrong_solver(
-        "negative_certificate", everywhere("proximal_gradient_member", negative_certificate), NuclearNorm, MEMBER
+        "negative_certificate", everywhere("proximal_gradient_member", negative_certificate), GroupLasso, MEMBER
     ),
     wrong_solver(
         "step_of_1.9_over_L",
@@ -213,19 +206,16 @@ MUTANTS = [
     wrong_solver(
         "smallest_entry_for_L",
         of_subproblem("step_lipschitz", lambda self, rule="block": self.D.amin()),
-        GroupLasso,
+        L1,
         RATE,
     ),
     wrong_solver(
         "no_descent",
         everywhere("_enforce_descent", lambda subproblem, ending, reference: (ending, True)),
-        NuclearNorm,
+        GroupLasso,
         "objective-descent",
     ),
     wrong_solver("always_converged", everywhere("run", ending_always_converged), NuclearNorm, ORACLE),
-    wrong_solver(
-        "status_always_converged", everywhere("run", status_always_converged), NuclearNorm, "solver-agreement"
-    ),
     wrong_solver(
         "enormous_rounding", everywhere("rounding_floor", enormous_rounding), NuclearNorm, "subproblem-oracle"
     ),

@@ -83,9 +83,9 @@ def test_every_missing_method_is_named():
         def value(self, w):
             return w.sum()
 
-    with pytest.raises(TypeError, match="lacks prox$"):
+    with pytest.raises(TypeError, match=r"lacks prox$"):
         require_regularizer("psi", OnlyValue())
-    with pytest.raises(TypeError, match="psi must have the methods .* lacks value, prox$"):
+    with pytest.raises(TypeError, match=r"psi must have the methods .* lacks value, prox$"):
         require_regularizer("psi", object())
 
 

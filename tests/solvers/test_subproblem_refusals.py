@@ -112,7 +112,7 @@ def test_bad_divisor(bad):
         (NuclearNorm(1.0), ("accelerated", "proximal_gradient")),
         (PlainL1(), ("proximal_gradient",)),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_methods_allowed(regularizer, methods):
     subproblem = Subproblem(3 * ONES, ONES, 1.0, regularizer)

@@ -1,0 +1,162 @@
+"""What the optimizers refuse: hyperparameters, parameters, gradients, checkpoints; and that nothing is touched then."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD
+
+ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
+
+
+def bad(error, message, *classes, **settings):
+    label = "-".join(f"{name}={value}" for name, value in settings.items())
+    return [pytest.param(cls, settings, error, message, id=f"{cls.__name__}-{label}") for cls in classes or ALL]
+
+
+BAD_HYPERPARAMETERS = [
+    *bad(ValueError, "lr must be finite and >= 0, got -0.1", lr=-0.1),
+    *bad(ValueError, "lr must be finite and >= 0, got nan", lr=math.nan),
+    *bad(ValueError, "lr must be finite and >= 0, got inf", lr=math.inf),
+    *bad(TypeError, "lr must be a number >= 0, got '1'", lr="1"),
+    *bad(TypeError, "lr must be a number >= 0, got None", lr=None),
+    *bad(ValueError, r"momentum must be in \(0, 1\], got 0.0", RAMDA, RMDA, ProxSGD, momentum=0.0),
+    *bad(ValueError, r"momentum must be in \(0, 1\], got 1.1", RAMDA, RMDA, ProxSGD, momentum=1.1),
+    *bad(ValueError, r"momentum must be in \(0, 1\], got nan", RAMDA, RMDA, ProxSGD, momentum=math.nan),
+    *bad(ValueError, "eps must be finite and > 0, got 0.0", RAMDA, ProxGen, eps=0.0),
+    *bad(ValueError, "eps must be finite and > 0, got -1", RAMDA, ProxGen, eps=-1),
+    *bad(ValueError, r"betas\[0\] must be in \[0, 1\), got 1.0", ProxGen, betas=(1.0, 0.9)),
+    *bad(ValueError, r"betas\[1\] must be in \[0, 1\], got -0.1", ProxGen, betas=(0.9, -0.1)),
+    *bad(ValueError, r"betas must be two numbers in \[0, 1\), got 0.9", ProxGen, betas=0.9),
+    *bad(ValueError, r"betas must be two numbers", ProxGen, betas=(0.9,)),
+    *bad(TypeError, r"betas\[1\] must be a number", ProxGen, betas=(0.9, "0.9")),
+    *bad(ValueError, "weight_decay must be finite and >= 0, got -0.1", ProxGen, weight_decay=-0.1),
+    *bad(ValueError, "method must be one of 'auto', .* got 'newton'", method="newton"),
+    *bad(ValueError, "max_inner_iterations must be an integer >= 1, got 0", max_inner_iterations=0),
+    *bad(TypeError, "max_inner_iterations must be an integer >= 1, got 1.5", max_inner_iterations=1.5),
+    *bad(TypeError, "schedule must be a function of .* got '1e-3'", schedule="1e-3"),
+    *bad(TypeError, "regularizer must be a regularizer object, got the class L1", regularizer=L1),
+    *bad(TypeError, "regularizer must have the methods", regularizer=0.1),
+]
+
+BAD_PARAMETERS = [
+    pytest.param(
+        [torch.ones(2, dtype=torch.int64)], TypeError, r"parameter params\[0\] must be a dense real", id="int"
+    ),
+    pytest.param([torch.ones(2, dtype=torch.complex64)], TypeError, "must be a dense real", id="complex"),
+    pytest.param([torch.ones(0, 2)], ValueError, "must have at least one entry", id="empty"),
+    pytest.param([torch.ones(2).to_sparse()], TypeError, "must be a dense real", id="sparse"),
+    pytest.param(["weight"], TypeError, "must be a torch.Tensor, got str", id="text"),
+    pytest.param([("head.bias", torch.ones(3))], ValueError, "parameter head.bias cannot have", id="vector-in-groups"),
+]
+
+
+@pytest.mark.parametrize(("cls", "settings", "error", "message"), BAD_HYPERPARAMETERS)
+def test_bad_hyperparameter(cls, settings, error, message):
+    with pytest.raises(error, match=message):
+        cls([torch.nn.Parameter(torch.ones(2, 2))], **settings)
+
+
+@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize(("params", "error", "message"), BAD_PARAMETERS)
+def test_bad_parameter(cls, params, error, message):
+    with pytest.raises(error, match=message):
+        cls(params, regularizer=GroupLasso(0.1))
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_bad_hyperparameter_of_one_group(cls):
+    params = [torch.nn.Parameter(torch.ones(2, 2)) for _ in range(2)]
+    with pytest.raises(ValueError, match="lr must be finite and >= 0, got -1"):
+        cls([{"params": params[:1]}, {"params": params[1:], "lr": -1}])
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_refused_group_is_not_added(cls):
+    made = cls([torch.nn.Parameter(torch.ones(2, 2))])
+    for group in ({"params": torch.ones(2), "regularizer": NuclearNorm(1.0)}, {"params": torch.ones(2), "lr": -1}):
+        with pytest.raises(ValueError, match=r"cannot have the regularizer|lr must be"):
+            made.add_param_group(group)
+    assert len(made.param_groups) == 1
+
+
+def snapshot(optimizer):
+    params = [param.detach().clone() for group in optimizer.param_groups for param in group["params"]]
+    return params, copy.deepcopy(optimizer.state_dict())
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+BAD_GRADIENTS = [
+    pytest.param(torch.tensor([[1.0, math.nan], [0, 0]]), "layer.weight has NaN or infinite entries", id="nan"),
+    pytest.param(torch.tensor([[1.0, math.inf], [0, 0]]), "layer.weight has NaN or infinite", id="infinite"),
+    pytest.param(torch.tensor([[1.0, -math.inf], [0, 0]]), "layer.weight has NaN or infinite", id="minus-infinite"),
+    pytest.param(torch.ones(2, 2).to_sparse(), "layer.weight must be dense, got torch.sparse_coo", id="sparse"),
+]
+
+
+@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize(("gradient", "message"), BAD_GRADIENTS)
+@pytest.mark.parametrize("steps", [0, 2])
+def test_bad_gradient_touches_nothing(cls, gradient, message, steps):
+    good, hit = (torch.nn.Parameter(torch.randn(2, 2)) for _ in range(2))
+    optimizer = cls([("fine", good), ("layer.weight", hit)], regularizer=GroupLasso(0.01))
+    for _ in range(steps):
+        good.grad, hit.grad = torch.randn(2, 2), torch.randn(2, 2)
+        optimizer.step()
+    before = snapshot(optimizer)
+    good.grad, hit.grad = torch.randn(2, 2), gradient
+    with pytest.raises(ValueError, match=f"the gradient of parameter {message}"):
+        optimizer.step()
+    assert same(snapshot(optimizer), before)
+    # And the run goes on as if nothing had been.
+    hit.grad = torch.zeros(2, 2)
+    optimizer.step()
+    assert int(optimizer.state[hit]["step"]) == steps + 1
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_unnamed_parameter_is_named_by_its_place(cls):
+    params = [torch.nn.Parameter(torch.ones(2, 3)) for _ in range(2)]
+    optimizer = cls(params)
+    params[0].grad, params[1].grad = torch.ones(2, 3), torch.full((2, 3), math.nan)
+    with pytest.raises(ValueError, match=r"params\[1\] of shape \(2, 3\) has NaN .*\(1 such parameters\)"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_other_regularizer_in_checkpoint(cls):
+    saved = cls([torch.nn.Parameter(torch.ones(2, 2))], regularizer=GroupLasso(0.5)).state_dict()
+    param = torch.nn.Parameter(torch.ones(2, 2))
+    other = cls([param], regularizer=GroupLasso(0.25))
+    param.grad = torch.ones(2, 2)
+    other.step()
+    before = snapshot(other)
+    with pytest.raises(ValueError, match=r"saved with the regularizer GroupLasso\(reg_weight=0.5.*this optimizer has"):
+        other.load_state_dict(saved)
+    assert same(snapshot(other), before)
+    assert other.param_groups[0]["regularizer"] == GroupLasso(0.25)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_checkpoint_of_another_number_of_parameters(cls):
+    params = [torch.nn.Parameter(torch.ones(2, 2)) for _ in range(2)]
+    saved = cls(params).state_dict()
+    one = cls(params[:1])
+    before = snapshot(one)
+    with pytest.raises(ValueError, match="doesn't match the size"):
+        one.load_state_dict(saved)
+    two_groups = cls([{"params": params[:1]}, {"params": params[1:]}])
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        one.load_state_dict(two_groups.state_dict())
+    assert same(snapshot(one), before)
