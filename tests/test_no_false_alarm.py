@@ -1,0 +1,54 @@
+"""Correct parts pass, whatever the seed. ``RAMDA_TEST_EXAMPLES`` multiplies the number of cases."""
+
+from dataclasses import replace
+
+import pytest
+
+from ramda_verify.checks import ALL_CHECKS, BY_ID
+from ramda_verify.property import run_check
+from ramda_verify.record import Verdict
+from ramda_verify.suite import OPTIMIZERS
+from ramda_verify.targets import known_regularizers, known_target, plain_target
+from solvers.regularizers.base import offers
+from tests.mutants.claims import CountNonzero
+from tests.mutants.mutant import regularizer_target_of
+
+SEEDS = range(20)
+REGULARIZERS = tuple(known_regularizers())
+OF_REGULARIZERS = [check.id for check in ALL_CHECKS if check.kind == "regularizer"]
+OF_OPTIMIZERS = [check.id for check in ALL_CHECKS if check.kind == "optimizer"]
+
+#: A trajectory of 50 steps with an oracle in each is dear: these take a few seeds only.
+FEW_SEEDS = {"step-transcription-iterative": range(2), "criterion-acceptance": range(8)}
+
+
+def alarms(check: str, target, seeds, examples: int) -> list[str]:
+    """The counterexamples found. Inconclusive is no alarm here: of so few cases a single one weighs too much."""
+    target = replace(target, traced=False)  # the report's pictures are not wanted
+    results = [run_check(BY_ID[check], target, seed=1000 + seed, max_examples=examples) for seed in seeds]
+    return [
+        f"seed {1000 + seed}: {result.counterexample.snippet}"
+        for seed, result in zip(seeds, results, strict=True)
+        if result.status is Verdict.FAIL
+    ]
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+@pytest.mark.parametrize("check", OF_REGULARIZERS)
+def test_known_regularizers_pass(check, name, more_examples):
+    assert alarms(check, known_target(name), SEEDS, 6 * more_examples) == []
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("check", OF_OPTIMIZERS)
+def test_optimizers_pass(check, name, more_examples):
+    seeds = FEW_SEEDS.get(check, SEEDS)
+    assert alarms(check, plain_target(name, "optimizer"), seeds, 3 * more_examples) == []
+
+
+@pytest.mark.parametrize("check", OF_REGULARIZERS)
+def test_nonconvex_regularizer_without_claims_passes(check, more_examples):
+    """The number of nonzeros with its right prox: convexity is not asked of what does not claim it."""
+    target = regularizer_target_of(CountNonzero)
+    assert not offers(target.example, "convex")
+    assert alarms(check, target, range(5), 6 * more_examples) == []

@@ -1,0 +1,1 @@
+"""The verifier itself: targets, engine, strategies, suite, command line."""

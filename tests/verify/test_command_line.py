@@ -1,0 +1,162 @@
+"""ramda-verify run and check, as a user and as a program sees them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from ramda_verify import cli
+from ramda_verify.checks import ALL_CHECKS
+
+STATUSES = {"pass", "fail", "skip", "inconclusive"}
+FIELDS = {"check", "target", "status", "cases", "worst", "tolerance", "seconds", "counterexample", "detail"}
+
+
+@pytest.fixture
+def call(folder, monkeypatch):
+    """Call the command line in a folder of its own; few cases, one worker."""
+    monkeypatch.setitem(cli.EXAMPLES, "quick", 5)
+    monkeypatch.setitem(cli.EXAMPLES, "default", 12)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+
+    def run(*arguments):
+        return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "200", "TERM": "dumb"})
+
+    return run
+
+
+def test_run_writes_a_report(call, folder):
+    result = call("run", "--only", "prox-minimises", "--quick", "--jobs", "1", "--seed", "3")
+    assert result.exit_code == 0, result.output
+    document = json.loads((folder / "report" / "report.json").read_text())
+    assert document["schema"] == 1
+    assert document["seed"] == 3
+    assert [row["target"] for row in document["results"]] == ["group_lasso", "l1", "nuclear_norm"]
+    for row in document["results"]:
+        assert row.keys() == FIELDS
+        assert row["status"] == "pass"
+        assert 0 < row["cases"] <= 5
+    assert {"python", "torch", "numpy", "cvxpy"} <= document["versions"].keys()
+    page = (folder / "report" / "report.html").read_text()
+    assert "prox-minimises" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "report.json" in result.output
+
+
+def test_run_into_a_folder_of_choice(call, folder):
+    result = call("run", "--only", "convex-claim", "--quick", "--jobs", "1", "--report", "a/b")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (folder / "a" / "b").iterdir()) == ["report.html", "report.json"]
+
+
+def test_run_that_finds_something_ends_with_1(call, folder, monkeypatch):
+    monkeypatch.setattr("ramda_verify.oracles.psi_oracle.model_value", lambda x, regularizer: 1e9)
+    result = call("run", "--only", "cvxpy-value", "--quick", "--jobs", "1")
+    assert result.exit_code == 1, result.output
+    rows = json.loads((folder / "report" / "report.json").read_text())["results"]
+    assert {row["status"] for row in rows} == {"fail"}
+    assert all("print(measure('cvxpy-value'" in row["counterexample"]["snippet"] for row in rows)
+
+
+def test_inconclusive_ends_with_1(call, monkeypatch):
+    monkeypatch.setattr("ramda_verify.oracles.psi_oracle.model_value", lambda x, regularizer: float("nan"))
+    result = call("run", "--only", "cvxpy-value", "--quick", "--jobs", "1")
+    assert result.exit_code == 1, result.output
+
+
+def test_good_regularizer(call):
+    result = call("check", "good.py:Ridge", "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    assert "prox-minimises" in result.output
+
+
+def test_bad_regularizer_and_its_counterexample(call):
+    result = call("check", "bad.py:Unshrunk", "--jobs", "1")
+    assert result.exit_code == 1, result.output
+    assert "load_regularizer('bad.py:Unshrunk')" in result.output
+    assert "print(measure('prox-minimises'" in result.output
+
+
+@pytest.mark.parametrize(("target", "code"), [("good.py:stronger", 0), ("bad.py:Unshrunk", 1)])
+def test_json(call, target, code):
+    result = call("check", target, "--jobs", "1", "--format", "json")
+    assert result.exit_code == code, result.output
+    document = json.loads(result.stdout)
+    assert document["schema"] == 1
+    assert {row["check"] for row in document["results"]} == {c.id for c in ALL_CHECKS if c.kind == "regularizer"}
+    assert {row["status"] for row in document["results"]} <= STATUSES
+    failures = [row for row in document["results"] if row["status"] == "fail"]
+    assert bool(failures) == bool(code)
+    for row in failures:
+        assert row["counterexample"].keys() == {"case", "violation", "note", "snippet"}
+    for row in document["results"]:
+        assert (row["status"] == "skip") <= bool(row["detail"])
+
+
+def test_snippet_reproduces_in_a_fresh_python(call, folder):
+    document = json.loads(call("check", "bad.py:Unshrunk", "--jobs", "1", "--format", "json").stdout)
+    snippet = next(r["counterexample"]["snippet"] for r in document["results"] if r["check"] == "prox-optimality")
+    found = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, check=True, cwd=folder)
+    assert found.stdout.startswith("Measurement(violation=")
+    violation = float(found.stdout.split("violation=")[1].split(",")[0].removeprefix("np.float64(").rstrip(")"))
+    assert violation > 1e-3
+
+
+BAD_USAGE = [
+    pytest.param(["check", "good.py:Rigde"], "no 'Rigde' in good.py", id="unknown-name"),
+    pytest.param(["check", "good.py"], "package.module:Name or path/file.py:Name", id="no-colon"),
+    pytest.param(["check", "absent.py:Ridge"], "there is no file absent.py", id="no-file"),
+    pytest.param(["check", "raises.py:Ridge"], "RuntimeError: licence expired", id="module-raises"),
+    pytest.param(["check", "useless.py:NoProx"], "lacks prox", id="no-prox"),
+    pytest.param(["check", "good.py:Ridge", "--format", "xml"], "--format must be text or json, got 'xml'", id="xml"),
+    pytest.param(["check"], "Missing argument", id="no-target"),
+    pytest.param(["run", "--quick", "--full"], "--quick and --full exclude each other", id="quick-and-full"),
+    pytest.param(["run", "--only", "prox-minimizes"], "no check or target is called 'prox-minimizes'", id="only"),
+    pytest.param(["run", "--only", "l1", "--report", "good.py"], "cannot be written", id="report-is-a-file"),
+    pytest.param(["run", "--jobs", "-1"], "Invalid value for '--jobs'", id="jobs"),
+    pytest.param(["run", "--seed", "x"], "Invalid value for '--seed'", id="seed"),
+    pytest.param(["run", "--fast"], "No such option", id="option"),
+    pytest.param(["prove"], "No such command 'prove'", id="command"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_USAGE)
+def test_bad_usage(call, folder, arguments, message):
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.output.replace("│", " ").split())
+    assert "Traceback" not in result.output
+    assert not (folder / "report").exists()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_folder_without_permission(call, folder):
+    (folder / "closed").mkdir(mode=0o500)
+    result = call("run", "--only", "convex-claim", "--report", "closed/report")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ([], ("run", "check")),
+        (["run"], ("--quick", "--only", "--report", "--seed")),
+        (["check"], ("--format", "target")),
+    ],
+    ids=["all", "run", "check"],
+)
+def test_help_names_the_options(call, command, words):
+    result = call(*command, "--help")
+    assert result.exit_code == 0
+    for word in words:
+        assert word in result.output
+
+
+def test_module_is_the_command():
+    found = subprocess.run([sys.executable, "-m", "ramda_verify", "--help"], capture_output=True, text=True, check=True)
+    for command in ("run", "check", "train", "plot"):
+        assert command in found.stdout

@@ -1,0 +1,196 @@
+"""The engine: shrinks, reproduces, and never calls a failed oracle a pass."""
+
+import math
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+from ramda_verify import property as engine
+from ramda_verify.checks import BY_ID, measure
+from ramda_verify.property import Check, Inconclusive, Measurement, run_check
+from ramda_verify.record import Verdict
+from ramda_verify.snippets import literal
+from ramda_verify.targets import plain_target, regularizer_target
+from ramda_verify.tolerances import Tolerance
+
+TARGET = plain_target("anything", "problem")
+
+
+def check_of(measured, cases=None, **more) -> Check:
+    drawn = st.fixed_dictionaries({"x": st.integers(0, 10_000)}) if cases is None else cases
+    return Check(
+        id="invented",
+        claim="a claim",
+        source="a test",
+        kind="problem",
+        tolerance=Tolerance(1.0, "a test"),
+        cases=lambda target: drawn,
+        measure=measured,
+        **more,
+    )
+
+
+def run(check, examples=200, seed=0):
+    return run_check(check, TARGET, seed=seed, max_examples=examples)
+
+
+def test_pass_reports_the_worst():
+    result = run(check_of(lambda x: Measurement(x / 20_000)))
+    assert result.status is Verdict.PASS
+    assert 0 < result.worst <= 0.5
+    assert result.cases > 50
+    assert result.counterexample is None
+
+
+def test_fail_is_shrunk_to_the_smallest_case():
+    result = run(check_of(lambda x: Measurement(2.0 if x >= 137 else 0.0, f"x is {x}")))
+    assert result.status is Verdict.FAIL
+    assert result.counterexample.case == "x=137"
+    assert result.counterexample.note == result.detail == "x is 137"
+    assert result.worst == result.counterexample.violation == 2.0
+
+
+@pytest.mark.parametrize("violation", [math.nan, math.inf, 1.0000001])
+def test_no_violation_slips_through(violation):
+    assert run(check_of(lambda x: Measurement(violation))).status is Verdict.FAIL
+
+
+def test_violation_at_the_tolerance_holds():
+    assert run(check_of(lambda x: Measurement(1.0))).status is Verdict.PASS
+
+
+def test_exception_is_a_finding_with_its_message():
+    def raises(x):
+        raise ValueError(f"no luck with {x}")
+
+    result = run(check_of(raises))
+    assert result.status is Verdict.FAIL
+    assert result.detail == "raised ValueError: no luck with 0"
+    assert result.worst == math.inf
+
+
+@pytest.mark.parametrize(("share", "status"), [(2, Verdict.INCONCLUSIVE), (50, Verdict.PASS)])
+def test_oracle_that_fails_too_often_is_inconclusive(share, status):
+    def measured(x):
+        if x % share == 0:
+            raise Inconclusive("no answer")
+        return Measurement(0.0)
+
+    cases = st.fixed_dictionaries({"x": st.sampled_from(range(1, 1001))})
+    result = run(check_of(measured, cases))
+    assert result.status is status
+    assert "cases inconclusive: no answer" in result.detail
+
+
+def test_oracle_that_always_fails_has_no_worst():
+    def never(x):
+        raise Inconclusive("broken")
+
+    result = run(check_of(never))
+    assert (result.status, result.cases, result.worst) == (Verdict.INCONCLUSIVE, 0, None)
+
+
+def test_fail_outweighs_a_failing_oracle():
+    def measured(x):
+        if x < 100:
+            raise Inconclusive("no answer")
+        return Measurement(2.0)
+
+    assert run(check_of(measured)).status is Verdict.FAIL
+
+
+def test_skip_says_why():
+    result = run(check_of(lambda x: Measurement(9.0), applies=lambda target: "not for this one"))
+    assert (result.status, result.cases, result.detail) == (Verdict.SKIP, 0, "not for this one")
+
+
+def test_seed_decides_the_cases():
+    def drawn(seed):
+        seen = []
+
+        def measured(x):
+            seen.append(x)
+            return Measurement(0.0)
+
+        run(check_of(measured), examples=30, seed=seed)
+        return seen
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def test_share_scales_the_number_of_cases():
+    assert run(check_of(lambda x: Measurement(0.0), share=0.1), examples=100).cases <= 10
+    assert run(check_of(lambda x: Measurement(0.0), share=0.001), examples=100).cases == 1
+
+
+def test_trace_is_drawn_for_passes_of_traced_targets_only():
+    traced = {"trace": lambda target: {"kind": "rate"}}
+    assert run(check_of(lambda x: Measurement(0.0), **traced)).trace == {"kind": "rate"}
+    assert run(check_of(lambda x: Measurement(2.0), **traced)).trace is None
+
+
+def test_snippet_of_a_user_prox_runs(folder):
+    target = regularizer_target("bad.py:Unshrunk")
+    result = run_check(BY_ID["prox-minimises"], target, seed=0, max_examples=30)
+    assert result.status is Verdict.FAIL
+    printed = []
+    exec(result.counterexample.snippet, {"print": printed.append})
+    assert printed[0].violation == pytest.approx(result.counterexample.violation, rel=1e-12)
+    assert printed[0].violation > BY_ID["prox-minimises"].tolerance.value
+    assert "# violation" in result.counterexample.snippet
+
+
+def test_exception_of_a_prox_is_a_fail():
+    class Raises:
+        def value(self, w):
+            return w.abs().sum()
+
+        def prox(self, w, step):
+            raise NotImplementedError("later")
+
+    target = plain_target("raises", "regularizer")
+    target = type(target)("raises", "regularizer", Raises(), st.just(Raises()), lambda regularizer: [])
+    result = run_check(BY_ID["prox-limits"], target, seed=0, max_examples=10)
+    assert result.status is Verdict.FAIL
+    assert result.detail == "raised NotImplementedError: later"
+
+
+def test_warnings_of_a_target_are_its_own_affair():
+    def warns(x):
+        np.array(1.0) / np.array(0.0)
+        return Measurement(0.0)
+
+    assert run(check_of(warns)).status is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    "value", [np.array([[0.1, -0.0], [1e-300, 1 / 3]]), np.zeros((0, 3)), 0.1, (2, 3), "a'b", True, None], ids=str
+)
+def test_literals_read_back_exactly(value):
+    found = eval(literal(value), {"np": np})
+    if isinstance(value, np.ndarray):
+        assert found.shape == value.shape
+        assert found.tobytes() == value.tobytes()
+    else:
+        assert found == value
+
+
+def test_measure_is_what_the_suite_measures():
+    from solvers import L1
+
+    case = {"regularizer": L1(1.0), "w": np.array([3.0, -0.5]), "step": 1.0, "seed": 3}
+    assert measure("prox-minimises", **case) == BY_ID["prox-minimises"].measure(**case)
+    with pytest.raises(KeyError):
+        measure("no-such-check", **case)
+
+
+def test_every_check_says_what_it_claims():
+    for check in BY_ID.values():
+        assert check.claim.endswith(".")
+        assert check.source
+        assert check.tolerance.reason
+        assert check.kind in ("regularizer", "optimizer", "problem")
+        assert bool(check.problems) == (check.kind == "problem")
+    assert engine.MAX_INCONCLUSIVE <= 0.2

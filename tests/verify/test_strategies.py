@@ -1,0 +1,119 @@
+"""What is drawn is valid by construction and reaches the places where things go wrong."""
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from ramda_verify import strategies
+from ramda_verify.targets import known_target
+from solvers import L1, GroupLasso, NuclearNorm
+
+NAMES = ("l1", "group_lasso", "nuclear_norm")
+
+
+def drawn(strategy, count=400):
+    found = []
+
+    @hypothesis.seed(0)
+    @settings(max_examples=count, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def collect(case):
+        found.append(case)
+
+    collect()
+    return found
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def cases(request):
+    return drawn(strategies.subproblem_cases(known_target(request.param).instances))
+
+
+def test_subproblems_are_valid(cases):
+    for case in cases:
+        B, D = case["B"], case["D"]
+        assert B.shape == D.shape
+        assert B.size > 0
+        assert B.dtype == D.dtype == np.float64
+        assert np.isfinite(B).all()
+        assert (D > 0).all()
+        assert np.isfinite(D).all()
+        assert 0 < case["lam"] < 1e13
+        assert case["regularizer"].reg_weight >= 0
+        case["regularizer"].check_shape(B.shape)
+
+
+def test_condition_numbers_reach_both_ends(cases):
+    conditions = [float(case["D"].max() / case["D"].min()) for case in cases]
+    assert min(conditions) == 1.0
+    assert 1e5 < max(conditions) <= 1e8 * (1 + 1e-9)
+
+
+def test_metrics_reach_both_extremes(cases):
+    assert min(float(case["D"].min()) for case in cases) < 1e-9
+    assert max(float(case["D"].max()) for case in cases) > 1e9
+
+
+def test_weights_lie_on_both_sides_of_a_threshold(cases):
+    relative = []
+    for case in cases:
+        critical = [c for c in strategies.critical_weights(case["regularizer"], case["B"]) if c > 0]
+        relative += [case["lam"] / c for c in critical]
+    relative = np.array(relative)
+    assert (np.abs(relative - 1) < 1e-12).any()
+    for near in (1 - 1e-9, 1 + 1e-9, 0.5, 2.0):
+        assert (np.abs(relative / near - 1) < 1e-12).any(), near
+
+
+def test_degenerate_cases_are_among_them(cases):
+    assert any(not case["B"].any() for case in cases)
+    assert any(case["regularizer"].reg_weight == 0 for case in cases)
+    assert any(case["B"].size == 1 for case in cases)
+    assert len({case["B"].shape for case in cases}) >= 6
+
+
+def test_every_grouping_and_dimension_is_drawn():
+    found = drawn(strategies.prox_cases(known_target("group_lasso").instances))
+    assert {case["regularizer"].grouping for case in found} == {"input", "output", "channel", "filter"}
+    assert {case["w"].ndim for case in found} == {2, 3, 4, 5}
+
+
+def test_condition_can_be_bounded():
+    found = drawn(strategies.subproblem_cases(known_target("l1").instances, max_condition=10.0, extreme=False))
+    assert all(case["D"].max() <= 1.0 + 1e-12 for case in found)
+    assert all(case["D"].max() / case["D"].min() <= 10 * (1 + 1e-9) for case in found)
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "expected"),
+    [
+        (L1(2.0), [1.5, 0.0, 2.0, 0.0]),
+        (GroupLasso(2.0, "input"), [5 / np.sqrt(2) / 2, 0.0]),
+        (GroupLasso(2.0, "output"), [3 / np.sqrt(2) / 2, 4 / np.sqrt(2) / 2]),
+        (NuclearNorm(2.0), [2.5, 0.0]),
+        (L1(0.0), []),
+        (object(), []),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_critical_weights_by_hand(regularizer, expected):
+    B = np.array([[3.0, 0.0], [4.0, 0.0]])
+    np.testing.assert_allclose(strategies.critical_weights(regularizer, B), expected, atol=1e-15)
+
+
+def test_shapes_of_the_users_own():
+    class Own:
+        shapes = ((4, 4), (2,))
+
+    class Square:
+        def value(self, w):
+            return w.inverse().sum()
+
+    class Nothing:
+        def value(self, w):
+            raise ValueError("never")
+
+    assert strategies.shapes(Own()) == ((4, 4), (2,))
+    assert all(len(shape) >= 2 for shape in strategies.shapes(Square()))
+    assert strategies.shapes(Nothing()) == strategies.SHAPES

@@ -1,0 +1,81 @@
+"""Targets: what can be checked, and what is said about what cannot."""
+
+import sys
+
+import pytest
+
+from ramda_verify.targets import (
+    TargetError,
+    known_regularizers,
+    known_target,
+    load_regularizer,
+    plain_target,
+    regularizer_target,
+)
+from solvers import L1, GroupLasso, NuclearNorm
+
+
+def test_registered_regularizers():
+    assert known_regularizers() == {"group_lasso": GroupLasso, "l1": L1, "nuclear_norm": NuclearNorm}
+
+
+@pytest.mark.parametrize("name", ["l1", "group_lasso", "nuclear_norm"])
+def test_known_target_rebuilds_what_it_draws(name):
+    target = known_target(name)
+    namespace = {}
+    regularizer = type(target.example)(0.25)
+    exec("\n".join(target.import_lines(regularizer)), namespace)
+    assert namespace["regularizer"] == regularizer
+
+
+def test_class_and_instance_in_a_file(folder):
+    assert load_regularizer("good.py:Ridge").weight == 0.7
+    assert load_regularizer(f"{folder}/good.py:stronger").weight == 2.0
+
+
+def test_module_by_name(folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "good", raising=False)
+    assert load_regularizer("good:Ridge").weight == 0.7
+    assert type(load_regularizer("solvers.regularizers.zero:Zero")).__name__ == "Zero"
+
+
+def test_user_target_rebuilds_itself(folder):
+    target = regularizer_target("good.py:stronger")
+    namespace = {}
+    exec("\n".join(target.import_lines(target.example)), namespace)
+    assert namespace["regularizer"].weight == 2.0
+    assert (target.kind, target.name, target.traced) == ("regularizer", "good.py:stronger", False)
+
+
+def test_plain_target_rebuilds_the_regularizer_of_a_case():
+    namespace = {}
+    exec("\n".join(plain_target("ramda", "optimizer").import_lines(GroupLasso(0.5, "filter"))), namespace)
+    assert namespace["regularizer"] == GroupLasso(0.5, "filter")
+
+
+BAD = [
+    pytest.param("good.py", "must be package.module:Name or path/file.py:Name, got 'good.py'", id="no-colon"),
+    pytest.param("", "must be package.module:Name", id="empty"),
+    pytest.param(":Ridge", "must be package.module:Name", id="no-module"),
+    pytest.param("good.py:", "must be package.module:Name", id="no-name"),
+    pytest.param("absent.py:Ridge", "there is no file absent.py", id="no-file"),
+    pytest.param(".:Ridge", "importing . raised", id="folder"),
+    pytest.param("no_such_module_here:Ridge", "importing no_such_module_here raised ModuleNotFoundError", id="module"),
+    pytest.param("raises.py:Ridge", "importing raises.py raised RuntimeError: licence expired", id="module-raises"),
+    pytest.param("good.py:Rigde", "no 'Rigde' in good.py, which has Ridge, stronger, torch", id="misspelt"),
+    pytest.param("useless.py:NoProx", r"must have the methods .* lacks prox", id="no-prox"),
+    pytest.param("useless.py:number", r"useless.py:number must have the methods .* lacks value, prox", id="number"),
+    pytest.param("useless.py:NeedsArguments", r"NeedsArguments\(\) raised TypeError: .*give every argument", id="args"),
+]
+
+
+@pytest.mark.parametrize(("specification", "message"), BAD)
+def test_bad_target(folder, specification, message):
+    with pytest.raises(TargetError, match=message):
+        load_regularizer(specification)
+
+
+def test_unknown_name():
+    with pytest.raises(TargetError, match="no regularizer 'lasso' is registered; known are group_lasso, l1, nuc"):
+        known_target("lasso")
