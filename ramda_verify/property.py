@@ -15,7 +15,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
-from ramda_verify.record import CheckResult, Counterexample, Verdict
+from ramda_verify.record import Case, CheckResult, Counterexample, Measurement, Verdict
 from ramda_verify.snippets import describe_case, snippet
 from ramda_verify.targets import Target
 from ramda_verify.tolerances import Tolerance
@@ -23,19 +23,9 @@ from ramda_verify.tolerances import Tolerance
 #: Share of cases that an oracle may fail on before the whole check is inconclusive.
 MAX_INCONCLUSIVE = 0.2
 
-Case = dict[str, Any]
-
 
 class Inconclusive(Exception):
     """An oracle failed on this case, so nothing can be said about it."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A violation, made dimensionless by the check, and a sentence that explains it."""
-
-    violation: float
-    note: str = ""
 
 
 @dataclass(frozen=True)

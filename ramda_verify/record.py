@@ -1,8 +1,19 @@
-"""What a check returns. Checks never print and never assert; everything they found is in here."""
+"""What checks find. They never print and never assert; everything is in here."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+#: The keyword arguments of one case.
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A violation, made dimensionless by the check, and a sentence that explains it."""
+
+    violation: float
+    note: str = ""
 
 
 class Verdict(StrEnum):

@@ -1,12 +1,11 @@
 """Counterexamples as text: what the case is, and Python that reproduces it when pasted."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from ramda_verify.property import Case, Measurement
-    from ramda_verify.targets import Target
+from ramda_verify.record import Case, Measurement
+from ramda_verify.targets import Target
 
 
 def literal(value: Any) -> str:
@@ -16,12 +15,12 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
-def describe_case(case: "Case") -> str:
+def describe_case(case: Case) -> str:
     """The arguments in one line."""
     return ", ".join(f"{name}={literal(value)}" for name, value in case.items())
 
 
-def snippet(check_id: str, target: "Target", case: "Case", measurement: "Measurement", tolerance: float) -> str:
+def snippet(check_id: str, target: Target, case: Case, measurement: Measurement, tolerance: float) -> str:
     """A script that measures the violation of this case again."""
     lines = ["import numpy as np", "from ramda_verify.checks import measure"]
     if "regularizer" in case:

@@ -13,7 +13,8 @@ from ramda_verify.checks import (
     subproblem,
     tensors,
 )
-from ramda_verify.property import Check, Measurement
+from ramda_verify.property import Check
+from ramda_verify.record import Measurement
 
 ALL_CHECKS: tuple[Check, ...] = (
     *prox.CHECKS,

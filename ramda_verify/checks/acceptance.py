@@ -12,7 +12,8 @@ from ramda_verify.checks.helpers import tensor
 from ramda_verify.checks.optimizers import CLASSES, gradients, settings_of
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import psi_value
-from ramda_verify.property import Case, Check, Measurement
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
 from ramda_verify.targets import Target
 from solvers import GroupLasso, NuclearNorm, PowerSchedule
 from solvers.optimizers.diagnostics import StepReport

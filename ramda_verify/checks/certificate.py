@@ -11,7 +11,8 @@ from ramda_verify.checks.helpers import Array, comparison_points, feasible, need
 from ramda_verify.checks.subproblem import model, solved
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import describe
-from ramda_verify.property import Case, Check, Measurement
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
 from solvers.subproblem import solve

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, comparison_points, needs, size, tensor
 from ramda_verify.oracles import psi_oracle
-from ramda_verify.property import Case, Check, Inconclusive, Measurement
+from ramda_verify.property import Check, Inconclusive
+from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
 from solvers.regularizers.base import offers

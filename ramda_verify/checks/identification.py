@@ -12,7 +12,8 @@ from ramda_verify.checks.helpers import tensor
 from ramda_verify.oracles.logistic_optimum import OptimumStatus
 from ramda_verify.problems import digits
 from ramda_verify.problems.planted import planted
-from ramda_verify.property import Case, Check, Inconclusive, Measurement
+from ramda_verify.property import Check, Inconclusive
+from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import seeds
 from ramda_verify.targets import Target
 from solvers import RAMDA, RMDA, ProxSGD, Stages

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, size, tensor
 from ramda_verify.oracles import float_subproblem, parents, transcriptions
-from ramda_verify.property import Case, Check, Measurement
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
 from ramda_verify.targets import Target
 from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, PowerSchedule, ProxGen, ProxSGD, Stages, Zero
 from solvers.optimizers import StructuredOptimizer

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, comparison_points, needs, size, tensor
-from ramda_verify.property import Case, Check, Measurement
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases, seeds, steps, tensors
 from ramda_verify.targets import Target
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, feasible, size, tensor
 from ramda_verify.checks.subproblem import model, solved
-from ramda_verify.property import Case, Check, Measurement
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import subproblem_cases, tensors
 from ramda_verify.targets import Target
 from solvers.subproblem.accelerated import accelerated_proximal_gradient

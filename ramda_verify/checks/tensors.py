@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, size, tensor
-from ramda_verify.property import Check, Measurement
+from ramda_verify.property import Check
+from ramda_verify.record import Measurement
 from ramda_verify.strategies import prox_cases
 
 
