@@ -47,7 +47,7 @@ def read_curves(runs: Sequence[Path]) -> list[Curve]:
                 raise ValueError(f"{path} ({result['task']}) is not of the same problem as {runs[0]} ({first['task']})")
         name = result["optimizer"]
         several = sum(curve.result["optimizer"] == name for curve in curves)
-        style = {"color": COLOURS[name], "linestyle": STYLES[several % len(STYLES)], "linewidth": 1.3}
+        style = {"color": COLOURS[name], "linestyle": STYLES[several % len(STYLES)], "linewidth": 1.1, "alpha": 0.85}
         curves.append(Curve(result, log, f"{DISPLAY_NAMES[name]}, seed {result['seed']}", style))
     return curves
 
@@ -106,10 +106,12 @@ def _largest(curves: Sequence[Curve], quantity: str) -> float:
     return max(entry[quantity] for curve in curves for entry in curve.log)
 
 
-def save(figure: Figure, folder: Path, name: str, endings: Sequence[str] = ("png", "pdf")) -> list[Path]:
+def save(
+    figure: Figure, folder: Path, name: str, endings: Sequence[str] = ("png", "pdf"), dpi: int = 150
+) -> list[Path]:
     """Write the figure into ``folder``, once per ending; OSError where that cannot be done."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{ending}" for ending in endings]
     for path in paths:
-        figure.savefig(path, dpi=150)
+        figure.savefig(path, dpi=dpi)
     return paths

@@ -17,6 +17,9 @@ from experiments.settings import DISPLAY_NAMES
 #: Table 7 of the paper, one run each from an unseeded default initialisation: accuracy and zero groups in percent.
 PAPER = {"ramda": (91.35, 57.40), "rmda": (91.34, 57.02), "proxsgd": (91.31, 39.29), "proxgen": (91.31, 39.92)}
 
+#: How many of the groups that differ are named, those that the optimum decides most narrowly.
+NAMED = 5
+
 Row = dict[str, Any]
 
 
@@ -27,6 +30,7 @@ def summarise(curve: Curve) -> Row:
     at = {entry["epoch"]: entry["differing_groups"] for entry in log}
     last = [entry for entry in log if entry["epoch"] > epochs - 50]
     paper = PAPER[result["optimizer"]]
+    differing = sorted(result["differing_groups"], key=lambda group: group["certified_margin"])
     return {
         "optimizer": DISPLAY_NAMES[result["optimizer"]],
         "seed": result["seed"],
@@ -34,13 +38,18 @@ def summarise(curve: Curve) -> Row:
         "paper_accuracy": paper[0],
         "zero_percent": round(100 * result["zero_groups"] / result["groups"], 2),
         "paper_zero_percent": paper[1],
+        "zero_percent_in_last_50_epochs": [
+            round(100 - 100 * max(entry["support_size"] for entry in last) / result["groups"], 2),
+            round(100 - 100 * min(entry["support_size"] for entry in last) / result["groups"], 2),
+        ],
         "differing_by_epoch": {epoch: at[epoch] for epoch in (*result["settings"]["milestones"], epochs)},
         "most_differing_in_last_50_epochs": max(entry["differing_groups"] for entry in last),
         "accuracy_in_last_50_epochs": [
             min(entry["test_accuracy"] for entry in last),
             max(entry["test_accuracy"] for entry in last),
         ],
-        "differing_groups": result["differing_groups"],
+        "differing_groups": len(differing),
+        "narrowest_differing_groups": differing[:NAMED],
         "steps": result["steps"],
         "support_stable_from_step": result["support_stable_from_step"],
         "identified_from_step": result["identified_from_step"],
@@ -60,6 +69,7 @@ def markdown(rows: Sequence[Row], certified: Row, groups: int, origin: Row) -> s
         "optimizer, seed",
         "accuracy % (paper)",
         "zero groups % (paper)",
+        "its range, last 50 epochs",
         f"groups that differ after epoch {' / '.join(map(str, milestones))}",
         "most in the last 50 epochs",
         "which at the end: group (margin)",
@@ -89,9 +99,10 @@ def markdown(rows: Sequence[Row], certified: Row, groups: int, origin: Row) -> s
             f"{row['optimizer']}, {row['seed']}",
             f"{row['test_accuracy']:.2f} ({row['paper_accuracy']:.2f})",
             f"{row['zero_percent']:.2f} ({row['paper_zero_percent']:.2f})",
+            "{:.2f} to {:.2f}".format(*row["zero_percent_in_last_50_epochs"]),
             " / ".join(str(count) for count in row["differing_by_epoch"].values()),
             row["most_differing_in_last_50_epochs"],
-            _named(row["differing_groups"]),
+            _named(row["narrowest_differing_groups"], row["differing_groups"]),
             f"{row['support_stable_from_step']} of {row['steps']}",
             "never" if row["identified_from_step"] is None else row["identified_from_step"],
             f"{row['objective_gap']:.1e}",
@@ -101,11 +112,9 @@ def markdown(rows: Sequence[Row], certified: Row, groups: int, origin: Row) -> s
     return "\n".join(lines) + "\n"
 
 
-def _named(differing: list[Row], most: int = 5) -> str:
-    """The groups that the optimum decides most narrowly come first; of many only those are named."""
-    ordered = sorted(differing, key=lambda group: group["certified_margin"])
-    named = ", ".join(f"{group['index']} ({group['certified_margin']:.1e})" for group in ordered[:most])
-    return f"{named}, and {len(ordered) - most} more" if len(ordered) > most else named or "none"
+def _named(narrowest: list[Row], count: int) -> str:
+    named = ", ".join(f"{group['index']} ({group['certified_margin']:.1e})" for group in narrowest)
+    return f"{named}, and {count - len(narrowest)} more" if count > len(narrowest) else named or "none"
 
 
 def main(
@@ -131,7 +140,13 @@ def main(
     (out / f"{name}.md").write_text(f"{table}\n{note}\n" if note else table, encoding="utf-8")
     # One run of each optimizer: more seeds of one method would hide the differences between the methods.
     drawn = {curve.result["optimizer"]: curve for curve in reversed(curves)}
-    save(draw([curve for curve in curves if drawn[curve.result["optimizer"]] is curve]), out, name, endings=("png",))
+    save(
+        draw([curve for curve in curves if drawn[curve.result["optimizer"]] is curve]),
+        out,
+        name,
+        endings=("png",),
+        dpi=120,
+    )
 
 
 if __name__ == "__main__":
