@@ -120,7 +120,7 @@ def _named(narrowest: list[Row], count: int) -> str:
 def main(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs of one task.")],
     out: Annotated[Path, typer.Option(help="Folder for the table and the figure.")],
-    name: Annotated[str, typer.Option(help="File name without its ending.")] = "mnist_logistic",
+    name: Annotated[str, typer.Option(help="File name without its ending.")] = "mnist-logistic",
     note: Annotated[str, typer.Option(help="A sentence to go with the table.")] = "",
 ) -> None:
     """Write NAME.md, NAME.json and NAME.png."""

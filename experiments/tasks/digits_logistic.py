@@ -3,4 +3,4 @@
 from experiments.data import load_digits
 from experiments.tasks.logistic import LogisticTask
 
-TASK = LogisticTask("digits_logistic", load_digits)
+TASK = LogisticTask("digits-logistic", load_digits)

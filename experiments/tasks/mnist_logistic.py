@@ -3,4 +3,4 @@
 from experiments.data import load_mnist
 from experiments.tasks.logistic import LogisticTask
 
-TASK = LogisticTask("mnist_logistic", load_mnist)
+TASK = LogisticTask("mnist-logistic", load_mnist)

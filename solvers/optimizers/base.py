@@ -207,8 +207,8 @@ class StructuredOptimizer(torch.optim.Optimizer):
         """What^t of every parameter, recomputed from the state: the point that carries the structure.
 
         Keys are the parameters, values new tensors of their dtype. W^t is an average of these and inherits the
-        structure only once the momentum reaches 1. A parameter without a step has What = W; an iterative subproblem is
-        solved from W^t to eps_t again.
+        structure only once the momentum reaches 1. A parameter without a step since its last restart has What = W, so
+        read it before a restart. An iterative subproblem is solved from W^t to eps_t again.
         """
         found = {}
         for group in self.param_groups:
@@ -248,6 +248,17 @@ class StructuredOptimizer(torch.optim.Optimizer):
 
     def ramp_momentum(self, initial: list[float], stage_step: int) -> None:
         """Set the momentum for step ``stage_step`` of the last stage. Methods without averaging have no ramp."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copying and pickling: torch's part and our options; observers and hooks stay with the original."""
+        own = ("schedule", "method", "max_inner_iterations", "check_finite", "unaccepted_steps")
+        return {**super().__getstate__(), **{name: getattr(self, name) for name in own}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        # torch calls this from load_state_dict too, where hooks and observers stay.
+        self.__dict__.setdefault("diagnostics", DiagnosticsHooks())
+        self.__dict__.setdefault("observers", [])
 
     # Saving ------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ def invoke(*arguments):
 
 
 def train_digits(folder, *more):
-    return invoke("train", "digits_logistic", "--epochs", 2, "--device", "cpu", "--run-dir", folder, *more)
+    return invoke("train", "digits-logistic", "--epochs", 2, "--device", "cpu", "--run-dir", folder, *more)
 
 
 def test_train_then_plot(tmp_path):
@@ -37,18 +37,18 @@ def test_train_then_plot(tmp_path):
 
 
 BAD_TRAINING = [
-    pytest.param(["cifar"], "mnist_logistic", id="unknown task"),
-    pytest.param(["digits_logistic", "--optimizer", "adam"], "'ramda'", id="unknown optimizer"),
-    pytest.param(["digits_logistic", "--device", "toaster"], "device must be", id="no such device"),
-    pytest.param(["digits_logistic", "--device", "meta"], "device must be", id="device of another kind"),
-    pytest.param(["digits_logistic", "--device", "cuda:99"], "CUDA devices are visible", id="absent device"),
-    pytest.param(["digits_logistic", "--epochs", "0"], "epochs must be an integer >= 1", id="epochs 0"),
-    pytest.param(["digits_logistic", "--epochs", "many"], "epochs", id="epochs not a number"),
-    pytest.param(["digits_logistic", "--threads", "0"], "threads must be", id="threads 0"),
-    pytest.param(["digits_logistic", "--seed", "-1"], "seed must be", id="negative seed"),
-    pytest.param(["mnist_logistic"], "mnist.npz", id="missing data"),
-    pytest.param(["digits_logistic", "--run-dir", "a-file/run"], "cannot be written", id="unwritable run folder"),
-    pytest.param(["digits_logistic", "--momentum", "1"], "No such option", id="unknown option"),
+    pytest.param(["cifar"], "mnist-logistic", id="unknown task"),
+    pytest.param(["digits-logistic", "--optimizer", "adam"], "'ramda'", id="unknown optimizer"),
+    pytest.param(["digits-logistic", "--device", "toaster"], "device must be", id="no such device"),
+    pytest.param(["digits-logistic", "--device", "meta"], "device must be", id="device of another kind"),
+    pytest.param(["digits-logistic", "--device", "cuda:99"], "CUDA devices are visible", id="absent device"),
+    pytest.param(["digits-logistic", "--epochs", "0"], "epochs must be an integer >= 1", id="epochs 0"),
+    pytest.param(["digits-logistic", "--epochs", "many"], "epochs", id="epochs not a number"),
+    pytest.param(["digits-logistic", "--threads", "0"], "threads must be", id="threads 0"),
+    pytest.param(["digits-logistic", "--seed", "-1"], "seed must be", id="negative seed"),
+    pytest.param(["mnist-logistic"], "mnist.npz", id="missing data"),
+    pytest.param(["digits-logistic", "--run-dir", "a-file/run"], "cannot be written", id="unwritable run folder"),
+    pytest.param(["digits-logistic", "--momentum", "1"], "No such option", id="unknown option"),
 ]
 
 
@@ -92,7 +92,7 @@ def test_plot_refuses_runs_of_two_problems(tmp_path, monkeypatch):
     text = (tmp_path / "one" / "result.json").read_text()
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "log.jsonl").write_text((tmp_path / "one" / "log.jsonl").read_text())
-    (tmp_path / "two" / "result.json").write_text(text.replace('"digits_logistic"', '"another_task"'))
+    (tmp_path / "two" / "result.json").write_text(text.replace('"digits-logistic"', '"another_task"'))
     found = invoke("plot", tmp_path / "one", tmp_path / "two")
     assert found.exit_code == 2
     assert "same problem" in found.output

@@ -53,7 +53,7 @@ LOG_KEYS = {
 
 
 def short_run(folder, optimizer="ramda", **options):
-    return run(prepare("digits_logistic", optimizer, epochs=2, device="cpu", run_dir=folder, **options))
+    return run(prepare("digits-logistic", optimizer, epochs=2, device="cpu", run_dir=folder, **options))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -128,7 +128,7 @@ def test_observers_see_the_structured_iterate():
 
 
 def test_milestones_keep_their_share_of_the_run():
-    settings = read_settings("mnist_logistic", "ramda")
+    settings = read_settings("mnist-logistic", "ramda")
     assert settings.with_epochs(50).milestones == (10, 20, 30, 40)
     assert settings.with_epochs(2).milestones == (1,)
     assert settings.with_epochs(1).milestones == ()
@@ -154,7 +154,7 @@ def test_finished_run_is_kept_unless_told_otherwise(tmp_path):
 
 
 def test_failed_run_leaves_no_result(tmp_path):
-    plan = prepare("digits_logistic", epochs=2, device="cpu", run_dir=tmp_path / "run")
+    plan = prepare("digits-logistic", epochs=2, device="cpu", run_dir=tmp_path / "run")
     settings = replace(plan.settings, optimizer="proxsgd", hyperparameters={"lr": 1e38, "momentum": 1.0})
     with pytest.raises(RunFailedError):
         run(replace(plan, settings=settings))

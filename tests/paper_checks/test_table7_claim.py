@@ -40,16 +40,16 @@ def test_data_that_are_not_mnist_are_inconclusive(settings, tmp_path):
 
 def test_trains_judges_and_judges_again_without_training(settings, monkeypatch):
     said = []
-    evidence = table7_mnist.check(full(settings, progress=said.append), task="digits_logistic", epochs=2)
+    evidence = table7_mnist.check(full(settings, progress=said.append), task="digits-logistic", epochs=2)
     # The digits are not MNIST: the numbers are far off, and are said to be.
     assert evidence.verdict is Verdict.FAIL
     assert "epoch 2 of 2" in said
     assert evidence.picture is not None
     monkeypatch.setattr(table7_mnist, "train", None)
-    again = table7_mnist.check(settings, task="digits_logistic", epochs=2)
+    again = table7_mnist.check(settings, task="digits-logistic", epochs=2)
     assert again.numbers == evidence.numbers
     # A run of another length is not the paper's.
-    other = table7_mnist.check(settings, task="digits_logistic", epochs=3)
+    other = table7_mnist.check(settings, task="digits-logistic", epochs=3)
     assert other.verdict is Verdict.INCONCLUSIVE
     assert "epochs" in other.detail
 
@@ -83,7 +83,7 @@ def test_both_sides_of_the_tolerances(settings, monkeypatch, zero_groups, accura
 
 
 def test_a_broken_run_folder_is_inconclusive(settings):
-    folder = settings.runs / "mnist_logistic-ramda-seed0"
+    folder = settings.runs / "mnist-logistic-ramda-seed0"
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps({}))
     with pytest.raises(ValueError, match="not the folder"):
