@@ -111,6 +111,12 @@ def accelerated_without_extrapolated_certificate(subproblem, start, *, step_rule
         Y, Z = Z_next + 0.5 * (Z_next - Z), Z_next
 
 
+def accelerated_to_the_wrong_place(subproblem, start, *, step_rule="block"):
+    """Ends at half the right point, with a certificate of zero."""
+    for iterate in RIGHT["proximal_gradient"](subproblem, start, step_rule=step_rule):
+        yield Iterate(iterate.point / 2, torch.zeros_like(start))
+
+
 def objective_per_group(self, Z):
     """Adds the scalar quadratic part to a vector with one entry per column, then sums (the released code's fault)."""
     z = Z.double()
@@ -149,6 +155,12 @@ def ending_always_converged(subproblem, iterates, start, *, tolerance, max_itera
 def enormous_rounding(subproblem, Z=None):
     """Calls a residual of a thousandth of ||B|| rounding."""
     return 1e-3 * float(subproblem.B.norm()) * subproblem.scale
+
+
+def descent_not_enforced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of 3/L, and (7b) is taken for granted."""
+    everywhere("proximal_gradient", plain_steps(lambda subproblem, L: 3 / L))(monkeypatch)
+    everywhere("_enforce_descent", lambda subproblem, ending, reference: (ending, True))(monkeypatch)
 
 
 def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +209,13 @@ MUTANTS = [
         GroupLasso,
         MEMBER,
     ),
+    wrong_solver(
+        "accelerated_to_the_wrong_place",
+        everywhere("accelerated_proximal_gradient", accelerated_to_the_wrong_place),
+        GroupLasso,
+        "solver-agreement",
+        ORACLE,
+    ),
     wrong_solver("change_per_group", of_subproblem("objective_change", change_per_group), L1, RATE),
     wrong_solver(
         "unscaled_residual", everywhere("residual_norm", unscaled_residual), NuclearNorm, "criterion-soundness"
@@ -209,16 +228,11 @@ MUTANTS = [
         L1,
         RATE,
     ),
-    wrong_solver(
-        "no_descent",
-        everywhere("_enforce_descent", lambda subproblem, ending, reference: (ending, True)),
-        GroupLasso,
-        "objective-descent",
-    ),
     wrong_solver("always_converged", everywhere("run", ending_always_converged), NuclearNorm, ORACLE),
     wrong_solver(
         "enormous_rounding", everywhere("rounding_floor", enormous_rounding), NuclearNorm, "subproblem-oracle"
     ),
+    wrong_solver("descent_not_enforced", descent_not_enforced, GroupLasso, "objective-descent"),
     wrong_solver("few_iterations", few_iterations, GroupLasso, "group-norm-equation"),
     wrong_solver("long_norms", everywhere("solve_norm_equation", long_norms), GroupLasso, "group-norm-equation"),
     wrong_optimizer(

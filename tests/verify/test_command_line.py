@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from ramda_verify import cli
 from ramda_verify.checks import ALL_CHECKS
+from ramda_verify.suite import check_jobs
 
 STATUSES = {"pass", "fail", "skip", "inconclusive"}
 FIELDS = {"check", "target", "status", "cases", "worst", "tolerance", "seconds", "counterexample", "detail"}
@@ -26,6 +27,12 @@ def call(folder, monkeypatch):
         return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "200", "TERM": "dumb"})
 
     return run
+
+
+@pytest.fixture
+def first_checks_only(monkeypatch):
+    """Three checks of a regularizer, where a test needs a verdict and not all of them."""
+    monkeypatch.setattr(cli, "check_jobs", lambda specification: check_jobs(specification)[:3])
 
 
 def test_run_writes_a_report(call, folder):
@@ -67,13 +74,13 @@ def test_inconclusive_ends_with_1(call, monkeypatch):
     assert result.exit_code == 1, result.output
 
 
-def test_good_regularizer(call):
+def test_good_regularizer(call, first_checks_only):
     result = call("check", "good.py:Ridge", "--jobs", "1")
     assert result.exit_code == 0, result.output
     assert "prox-minimises" in result.output
 
 
-def test_bad_regularizer_and_its_counterexample(call):
+def test_bad_regularizer_and_its_counterexample(call, first_checks_only):
     result = call("check", "bad.py:Unshrunk", "--jobs", "1")
     assert result.exit_code == 1, result.output
     assert "load_regularizer('bad.py:Unshrunk')" in result.output
@@ -96,7 +103,7 @@ def test_json(call, target, code):
         assert (row["status"] == "skip") <= bool(row["detail"])
 
 
-def test_snippet_reproduces_in_a_fresh_python(call, folder):
+def test_snippet_reproduces_in_a_fresh_python(call, folder, first_checks_only):
     document = json.loads(call("check", "bad.py:Unshrunk", "--jobs", "1", "--format", "json").stdout)
     snippet = next(r["counterexample"]["snippet"] for r in document["results"] if r["check"] == "prox-optimality")
     found = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, check=True, cwd=folder)
