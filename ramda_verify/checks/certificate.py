@@ -74,8 +74,9 @@ def measure_minimum_norm(
         shortest.append(float(iterate.member.norm()))
     for Z, bound in zip(points, shortest, strict=True):
         exact = regularizer.subgradient_residual(tensor(Z), tensor(D * Z - B), lam).numpy()
-        scale = float(np.linalg.norm(B)) + size(D) * size(Z, start) + np.finfo(float).tiny
         norm = float(np.linalg.norm(exact))
+        # The residual rounds relative to itself as well: at B = 0 and a small Z it is lam*dpsi, larger than both.
+        scale = float(np.linalg.norm(B)) + size(D) * size(Z, start) + norm + np.finfo(float).tiny
         found: list[tuple[float, str]] = [
             (float(norm - bound) / scale, f"norm {norm:.6g} at Z = {Z.tolist()}, a member of norm {bound:.6g} exists")
         ]
