@@ -72,8 +72,13 @@ def entries() -> SearchStrategy[float]:
 
 
 def tensors(shape: tuple[int, ...]) -> SearchStrategy[np.ndarray]:
-    """A float64 array; now and then with repeated rows, so that ranks and groups degenerate."""
-    full = arrays(np.float64, shape, elements=entries())
+    """A float64 array: entries of all kinds, or a plain normal sample; now and then with repeated rows, so that ranks
+    and groups degenerate."""
+    # Without a fill value: Hypothesis would otherwise give most entries one value.
+    full = st.one_of(
+        arrays(np.float64, shape, elements=entries(), fill=st.nothing()),
+        seeds().map(lambda seed: np.random.default_rng(seed).standard_normal(shape)),
+    )
     if len(shape) < 2:
         return full
     repeated = arrays(np.float64, shape[1:], elements=entries()).map(lambda row: np.broadcast_to(row, shape).copy())
@@ -88,9 +93,16 @@ def steps() -> SearchStrategy[float]:
 @st.composite
 def metrics(draw: DrawFn, shape: tuple[int, ...], max_condition: float = 1e8, extreme: bool = True) -> np.ndarray:
     """D > 0 with max/min from 1 to ``max_condition``; with ``extreme`` entries go down to 1e-12 and up to 1e12."""
-    spread = draw(st.one_of(st.just(0.0), st.floats(0, float(np.log10(max_condition)))))
+    most = float(np.log10(max_condition))
+    spread = draw(st.one_of(st.sampled_from([0.0, most / 4, most / 2, most]), st.floats(0, most)))
     top = draw(st.one_of(st.just(0.0), st.floats(spread - 12, 12))) if extreme else 0.0
-    share = draw(arrays(np.float64, shape, elements=st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))))
+    ends_and_between = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
+    share = draw(
+        st.one_of(
+            arrays(np.float64, shape, elements=ends_and_between, fill=st.nothing()),
+            seeds().map(lambda seed: np.random.default_rng(seed).uniform(size=shape)),
+        )
+    )
     return 10.0 ** (top - spread * share)
 
 

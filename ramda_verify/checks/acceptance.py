@@ -18,7 +18,7 @@ from ramda_verify.targets import Target
 from solvers import GroupLasso, NuclearNorm, PowerSchedule
 from solvers.optimizers.diagnostics import StepReport
 
-STEPS = 30
+STEPS, LR = 30, 0.1
 
 
 def observed_run(
@@ -28,7 +28,7 @@ def observed_run(
     param = torch.nn.Parameter(tensor(np.random.default_rng(seed).standard_normal(shape)))
     made = CLASSES[optimizer](
         [param],
-        **settings_of(optimizer, lr=0.1, momentum=0.3, decay=0.0, amsgrad=False),
+        **settings_of(optimizer, lr=LR, momentum=0.3, decay=0.0, amsgrad=False),
         regularizer=regularizer,
         schedule=PowerSchedule(tolerance),
         max_inner_iterations=limit,
@@ -55,6 +55,9 @@ def measure_acceptance(
     reports, solved = observed_run(optimizer, regularizer, shape, seed, STEPS, limit, tolerance)
     for report, (before, What, B, D, lam) in zip(reports, solved, strict=True):
         # Rounding moves the point by eps, and with it a tiny singular value: the certificate is for a neighbour.
+        # eps_t = tolerance * unit / t, and the unit of all four methods is their step size.
+        if abs(report.tolerance - tolerance * LR / report.step) > 1e-12 * report.tolerance:
+            return Measurement(np.inf, f"step {report.step}: eps_t is {report.tolerance:.6g}")
         residual = certificate.stationarity(What, B, D, lam, regularizer, rank_tolerance=1e-12)
         rounding = 1e-12 * float(np.linalg.norm(B) + np.linalg.norm(D.max() * What))
         if report.accepted and residual > report.tolerance + rounding:

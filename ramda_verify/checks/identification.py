@@ -28,7 +28,7 @@ def measure_planted(problem: str, optimizer: str, seed: int) -> Measurement:
     param = torch.nn.Parameter(torch.zeros(known.solution.shape, dtype=torch.float64))
     classes = {"ramda": RAMDA, "rmda": RMDA}
     made = classes[optimizer]([param], lr=0.2, momentum=0.1, regularizer=known.regularizer)
-    stages = Stages(made, [STEPS // 2], gamma=0.5)
+    stages = Stages(made, [STEPS // 4, STEPS // 2], gamma=0.1)
     structured: list[torch.Tensor] = [param.detach()]
     made.observers.append(lambda _, What: structured.append(What))
     gradients = known.gradients(seed)
@@ -100,7 +100,7 @@ CHECKS = (
         cases=_planted_cases,
         measure=measure_planted,
         problems=("l1", "group_lasso", "nuclear_norm"),
-        share=0.06,
+        share=0.04,
         cost=30,
     ),
     Check(
@@ -113,7 +113,7 @@ CHECKS = (
         measure=measure_digits,
         problems=("digits",),
         trace=trace_digits,
-        share=0.02,
+        share=0.01,
         cost=100,
     ),
 )

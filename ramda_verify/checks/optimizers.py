@@ -263,7 +263,7 @@ CHECKS = (
         tolerance=tolerances.TRANSCRIPTION_ITERATIVE,
         cases=_staged(low_rank_regularizers()),
         measure=measure_transcription,
-        share=0.05,
+        share=0.03,
         cost=10,
     ),
     Check(
@@ -283,7 +283,7 @@ CHECKS = (
         source="the contract of an optimizer",
         kind="optimizer",
         tolerance=tolerances.EXACT,
-        cases=_staged(direct_regularizers()),
+        cases=_staged(direct_regularizers() | low_rank_regularizers()),
         measure=measure_reload,
         share=0.2,
         cost=2,

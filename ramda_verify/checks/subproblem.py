@@ -28,10 +28,11 @@ def model(regularizer: Any, B: Array, D: Array, lam: float) -> Subproblem:
 
 
 def solved(subproblem: Subproblem, method: str, tolerance: float, **options: Any) -> Solution:
-    """Solve to ``tolerance`` or rounding; anything else is Inconclusive for a check that needs the solution."""
+    """Solve to ``tolerance`` or rounding. Anything else is a finding: theory promises convergence long before the limit
+    at the condition numbers drawn here, and a direct solution that is not stationary is wrong."""
     solution = solve(subproblem, tolerance=tolerance, method=method, max_iterations=ITERATIONS, **options)
     if solution.status not in (Status.CONVERGED, Status.PRECISION_LIMIT):
-        raise Inconclusive(f"{method}: {solution.status.value}")
+        raise ArithmeticError(f"{method}: {solution.status.value} (residual {solution.residual:.3g})")
     return solution
 
 
@@ -59,9 +60,11 @@ def measure_oracle(regularizer: Any, B: Array, D: Array, lam: float) -> Measurem
         gap = (objective(Z) - best) / scale
         # 1/2<Z-Z*, D*(Z-Z*)> is at most the sum of both gaps, so the points cannot be further apart than that.
         apart = 0.5 * float((D * (Z - answer.point) ** 2).sum()) / scale - 2 * max(answer.accuracy, 1e-9)
-        violation = max(gap - answer.accuracy, apart)
+        reported = abs(solution.objective - objective(Z)) / scale
+        violation = max(gap - answer.accuracy, apart, reported)
         if not violation <= worst:
-            worst, note = violation, f"{method}: {Z.tolist()} against CVXPY's {answer.point.tolist()}"
+            worst = violation
+            note = f"{method}: {Z.tolist()}, Q = {solution.objective}; CVXPY {answer.point.tolist()}, Q = {best}"
     return Measurement(worst, note)
 
 
@@ -121,10 +124,16 @@ def measure_descent(regularizer: Any, B: Array, D: Array, lam: float, reference:
     worst, note = 0.0, ""
     for method in available_methods(subproblem):
         solution = solve(subproblem, tensor(reference), tolerance=0.0, max_iterations=iterations, method=method)
-        change, rounding = subproblem.objective_change(solution.point, tensor(reference))
-        scale = float(rounding) + np.finfo(float).tiny
-        if not float(change) / scale - 1 <= worst:
-            worst, note = float(change) / scale - 1, f"{method}: Q rose by {float(change):.3g}"
+        Z = solution.point.numpy()
+        # Q(Z) - Q(reference) again, outside the solver.
+        terms = (Z - reference) * (0.5 * D * (Z + reference) - B)
+        psi = [lam * float(regularizer.value(tensor(point))) for point in (Z, reference)]
+        if psi[1] == np.inf and psi[0] < np.inf:
+            continue
+        rise = float(terms.sum()) + psi[0] - psi[1]
+        scale = float(np.abs(terms).sum()) + abs(psi[0]) + abs(psi[1]) + np.finfo(float).tiny
+        if not rise / scale <= worst:
+            worst, note = rise / scale, f"{method}: Q rose by {rise:.3g}"
     return Measurement(worst, note)
 
 
@@ -133,7 +142,7 @@ def _with_reference(target: Target) -> st.SearchStrategy[Case]:
         lambda case: st.builds(
             lambda reference, iterations: {**case, "reference": reference, "iterations": iterations},
             tensors(case["B"].shape),
-            st.integers(1, 5),
+            st.sampled_from([1, 2, 3, 5, 40]),
         )
     )
 
@@ -208,7 +217,7 @@ CHECKS = (
         claim="(7b) Q(What) <= Q(W) holds from any W, however early the inner solver stops.",
         source="paper, eq. 7",
         kind="regularizer",
-        tolerance=tolerances.RATE,
+        tolerance=tolerances.DESCENT,
         cases=_with_reference,
         measure=measure_descent,
     ),

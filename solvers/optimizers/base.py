@@ -73,6 +73,7 @@ class StructuredOptimizer(torch.optim.Optimizer):
         self.check_finite = check_finite
         #: Subproblems whose solution did not meet criterion (7), since construction.
         self.unaccepted_steps = 0
+        self._alarm = ""
         self.diagnostics = DiagnosticsHooks()
         #: Called as observe(param, What) after each subproblem, in the dtype of the sums; must not change either.
         self.observers: list[Callable[[Tensor, Tensor], None]] = []
@@ -144,6 +145,10 @@ class StructuredOptimizer(torch.optim.Optimizer):
         check_gradients([(name, param.grad) for name, param, _ in work], finite=self.check_finite)
         share = max(1, sum(not isinstance(group["regularizer"], Zero) for *_, group in work)) ** -0.5
         blocks = [self._step_parameter(name, param, group, share) for name, param, group in work]
+        if self._alarm:
+            # Two wrappers of torch's stand between this frame and the caller's.
+            warnings.warn(self._alarm, RuntimeWarning, stacklevel=4)
+            self._alarm = ""
         if self.diagnostics.wanted:
             self.diagnostics.emit(StepReport.of([block for block in blocks if block is not None]))
         return loss
@@ -191,12 +196,10 @@ class StructuredOptimizer(torch.optim.Optimizer):
         if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:
             self.unaccepted_steps += 1
             if self.unaccepted_steps == 1:
-                warnings.warn(
+                self._alarm = (
                     f"{type(self).__name__}: step {int(state['step'])} of parameter {name} was not accepted, residual "
                     f"{solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}. Further ones are "
-                    "counted in unaccepted_steps.",
-                    RuntimeWarning,
-                    stacklevel=4,
+                    "counted in unaccepted_steps."
                 )
         return solution.point, solution, tolerance
 
@@ -251,7 +254,7 @@ class StructuredOptimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copying and pickling: torch's part and our options; observers and hooks stay with the original."""
-        own = ("schedule", "method", "max_inner_iterations", "check_finite", "unaccepted_steps")
+        own = ("schedule", "method", "max_inner_iterations", "check_finite", "unaccepted_steps", "_alarm")
         return {**super().__getstate__(), **{name: getattr(self, name) for name in own}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -52,8 +52,14 @@ class Grouping:
         return w.amax(dim=self.reduced_axes(w), keepdim=True)
 
     def norm(self, w: Tensor) -> Tensor:
-        """Euclidean norm of each group, in float32 at least; shape 1 along every reduced axis."""
-        return torch.linalg.vector_norm(w, dim=self.reduced_axes(w), keepdim=True, dtype=accumulation_dtype(w))
+        """Euclidean norm of each group, in float32 at least; shape 1 along every reduced axis.
+
+        Scaled by the largest entry first, so that no square vanishes or overflows: the norm is zero only at zero.
+        """
+        w = w.to(accumulation_dtype(w))
+        scale = self.max(w.abs())
+        safe = torch.where(scale > 0, scale, torch.ones_like(scale))
+        return scale * torch.linalg.vector_norm(w / safe, dim=self.reduced_axes(w), keepdim=True)
 
     def count(self, shape: Sequence[int]) -> int:
         """Number of groups."""

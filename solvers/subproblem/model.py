@@ -41,11 +41,12 @@ class Subproblem:
             self.regularizer.check_shape(self.B.shape)
 
     def check_values(self) -> None:
-        """Raise ValueError unless B is finite and D finite and > 0. Synchronises with the device."""
+        """Raise ValueError unless B is finite, D finite and > 0 and lam >= 0. Synchronises with the device."""
         validate.finite("B", self.B)
         validate.finite("D", self.D)
         if not bool((self.D > 0).all()):
             raise ValueError(f"D must be > 0 everywhere, got a smallest entry of {float(self.D.min()):g}")
+        validate.nonnegative("lam", float(self.lam))
 
     @property
     def convex(self) -> bool:

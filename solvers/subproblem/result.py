@@ -14,7 +14,7 @@ class Status(Enum):
     PRECISION_LIMIT = "the residual is above the tolerance but at the rounding level of the dtype"
     FELL_BACK = "the result had a higher objective than the reference point and was replaced by a point that has not"
     NOT_STATIONARY = "a direct solution has a residual above the tolerance"
-    NON_FINITE = "a NaN or an infinity appeared; the point returned is the last finite one"
+    NON_FINITE = "a NaN or an infinity appeared; the point returned is the last finite one, or zero"
 
     @property
     def converged(self) -> bool:

@@ -110,7 +110,7 @@ def _certify(subproblem: Subproblem, point: Tensor, iterations: int, tolerance: 
     certificate.
     """
     if not bool(torch.isfinite(point).all()):
-        return Ending(point, Status.NON_FINITE, iterations, math.inf)
+        return Ending(torch.zeros_like(point), Status.NON_FINITE, iterations, math.inf)
     exact = exact_member(subproblem, point)
     if exact is not None:
         residual = residual_norm(subproblem, exact)
