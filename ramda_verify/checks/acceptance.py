@@ -17,6 +17,7 @@ from ramda_verify.record import Case, Measurement
 from ramda_verify.targets import Target
 from solvers import GroupLasso, NuclearNorm, PowerSchedule
 from solvers.optimizers.diagnostics import StepReport
+from solvers.subproblem import Status
 
 STEPS, LR = 30, 0.1
 
@@ -64,6 +65,8 @@ def measure_acceptance(
             return Measurement(np.inf, f"step {report.step}: residual {residual:.3g} > eps_t {report.tolerance:.3g}")
         if not report.accepted and residual <= report.tolerance - rounding:
             return Measurement(np.inf, f"step {report.step}: rejected, but the residual is {residual:.3g}")
+        if any(b.status is Status.CONVERGED and not b.residual <= b.tolerance for b in report.blocks):
+            return Measurement(np.inf, f"step {report.step}: converged with residual {report.residual:.3g}")
         terms = (What - before) * (0.5 * D * (What + before) - B)
         psi = lam * psi_value(What, regularizer), lam * psi_value(before, regularizer)
         rise = float(terms.sum()) + psi[0] - psi[1]

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, feasible, needs, size, tensor
+from ramda_verify.checks.helpers import Array, comparison_points, feasible, needs, norm, size, tensor
 from ramda_verify.checks.subproblem import model, solved
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import describe
@@ -74,22 +74,22 @@ def measure_minimum_norm(
         shortest.append(float(iterate.member.norm()))
     for Z, bound in zip(points, shortest, strict=True):
         exact = regularizer.subgradient_residual(tensor(Z), tensor(D * Z - B), lam).numpy()
-        norm = float(np.linalg.norm(exact))
+        length = norm(exact)
         # The residual rounds relative to itself as well: at B = 0 and a small Z it is lam*dpsi, larger than both.
-        scale = float(np.linalg.norm(B)) + size(D) * size(Z, start) + norm + np.finfo(float).tiny
+        scale = norm(B) + size(D) * size(Z, start) + length
         # Near a change of structure (a singular value barely above zero) the subdifferential at the rounded point is
         # not determined: what a move by a few epsilon changes is not held against the regularizer.
         moved = Z * (1 + 4 * np.finfo(float).eps * np.random.default_rng(seed).uniform(-1, 1, Z.shape))
         other = regularizer.subgradient_residual(tensor(moved), tensor(D * moved - B), lam).numpy()
-        scale += 16 / tolerances.SUBGRADIENT.value * abs(float(np.linalg.norm(other)) - norm)
+        scale += 16 / tolerances.SUBGRADIENT.value * abs(norm(other) - length)
         found: list[tuple[float, str]] = [
-            (float(norm - bound) / scale, f"norm {norm:.6g} at Z = {Z.tolist()}, a member of norm {bound:.6g} exists")
+            ((length - bound) / scale, f"norm {length:.6g} at Z = {Z.tolist()}, a member of norm {bound:.6g} exists")
         ]
         if getattr(regularizer, "convex", False):
             found.append(_member_violation(regularizer, B, D, lam, Z, exact, start, seed))
         if describe(regularizer) is not None:
             ours = certificate.stationarity(Z, B, D, lam, regularizer)
-            found.append((abs(norm - ours) / scale, f"norm {norm:.6g} at Z = {Z.tolist()}, recomputed {ours:.6g}"))
+            found.append((abs(length - ours) / scale, f"norm {length:.6g} at Z = {Z.tolist()}, recomputed {ours:.6g}"))
         violation, why = max(found)
         if not violation <= worst:
             worst, note = violation, why
@@ -110,7 +110,7 @@ def measure_soundness(
     worst, note = 0.0, ""
     for method in available_methods(subproblem):
         for problem in (subproblem, subproblem.divided_by(factor)):
-            target = tolerance * float(np.linalg.norm(B)) + 1e-12 * size(B)
+            target = tolerance * norm(B) + 1e-12 * size(B)
             solution = solve(problem, tensor(start), tolerance=target, method=method, max_iterations=20_000)
             if solution.status is Status.CONVERGED and not solution.residual <= target:
                 return Measurement(np.inf, f"{method}: converged with residual {solution.residual:.3g} > {target:.3g}")

@@ -1,5 +1,6 @@
 """What several checks need: tensors from arrays, sizes, points to compare with."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,11 @@ def size(*values: Array | Tensor | float) -> float:
     """The largest magnitude among the arguments, at least the smallest normal number: a scale to divide by."""
     largest = [float(np.abs(np.asarray(v)).max(initial=0.0)) for v in values]
     return max([*largest, float(np.finfo(np.float64).tiny)])
+
+
+def norm(array: Array) -> float:
+    """Euclidean norm whose squares neither vanish nor overflow, at least the smallest normal number."""
+    return max(math.hypot(*np.asarray(array, dtype=np.float64).ravel()), float(np.finfo(np.float64).tiny))
 
 
 def feasible(regularizer: Any, point: Array) -> Array:

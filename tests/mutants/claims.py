@@ -134,6 +134,14 @@ class OneStepForAll(L1):
 
 
 @dataclass(frozen=True)
+class MeanForMax(GroupLasso):
+    """blockwise_max returns the mean: the step is too long."""
+
+    def blockwise_max(self, D: Tensor) -> Tensor:
+        return self.groups.sum(D) * self.groups.count(D.shape) / D.numel()
+
+
+@dataclass(frozen=True)
 class CountNonzero:
     """``reg_weight * #{w_i != 0}`` with its right prox: nothing is wrong with it, and it does not claim convexity."""
 
@@ -179,4 +187,5 @@ MUTANTS = [
     wrong_regularizer(OneStepForAll, "separable-claim"),
     wrong_regularizer(ConvexCount, "convex-claim", "prox-optimality", "prox-firmly-nonexpansive"),
     wrong_regularizer(WrongModel, "cvxpy-value"),
+    wrong_regularizer(MeanForMax, "proximal-gradient-rate"),
 ]

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from solvers import L1, GroupLasso, NuclearNorm, Subproblem
+from solvers import L1, GroupLasso, NuclearNorm, PowerSchedule, Subproblem
 from solvers.subproblem.iterate import Ending, Iterate
 from solvers.subproblem.result import Solution, Status
 from tests.mutants.claims import CountNonzero
+from tests.mutants.metric_proxes import IgnoresMetric
 from tests.mutants.mutant import Patch, wrong_optimizer, wrong_solver
 
 #: Every module that holds a function of the inner solvers under its name.
@@ -152,6 +153,24 @@ def ending_always_converged(subproblem, iterates, start, *, tolerance, max_itera
     return Ending(next(iterates).point, Status.CONVERGED, 1, 0.0)
 
 
+def no_descent(subproblem, ending, reference):
+    """(7b) is called held without a look."""
+    return ending, True
+
+
+def status_always_converged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the residual, the status says converged."""
+    right = Solution.__init__
+    monkeypatch.setattr(
+        Solution, "__init__", lambda self, **fields: right(self, **{**fields, "status": Status.CONVERGED})
+    )
+
+
+def wrong_schedule(self, step, unit):
+    """eps_t that does not know the scale of the problem."""
+    return self.tolerance * step**-self.power
+
+
 def enormous_rounding(subproblem, Z=None):
     """Calls a residual of a thousandth of ||B|| rounding."""
     return 1e-3 * float(subproblem.B.norm()) * subproblem.scale
@@ -177,7 +196,7 @@ def long_norms(B, D, threshold, groups):
 
 
 RATE, MEMBER, SOUND = "proximal-gradient-rate", "certificate-membership", "criterion-soundness"
-ORACLE = "subproblem-oracle"
+ORACLE, DESCENT = "subproblem-oracle", "objective-descent"
 MUTANTS = [
     wrong_solver("stale_certificate", everywhere("proximal_gradient_member", stale_certificate), L1, MEMBER),
     wrong_solver(
@@ -216,7 +235,9 @@ MUTANTS = [
         "solver-agreement",
         ORACLE,
     ),
-    wrong_solver("change_per_group", of_subproblem("objective_change", change_per_group), L1, RATE),
+    wrong_solver("change_per_group", of_subproblem("objective_change", change_per_group), L1, DESCENT),
+    wrong_solver("objective_per_group", of_subproblem("objective", objective_per_group), GroupLasso, ORACLE),
+    wrong_solver("no_descent", everywhere("_enforce_descent", no_descent), IgnoresMetric, DESCENT),
     wrong_solver(
         "unscaled_residual", everywhere("residual_norm", unscaled_residual), NuclearNorm, "criterion-soundness"
     ),
@@ -238,6 +259,13 @@ MUTANTS = [
     wrong_optimizer(
         "always_accepted",
         lambda monkeypatch: monkeypatch.setattr(Solution, "accepted", property(lambda self: True)),
+        "ramda",
+        "criterion-acceptance",
+    ),
+    wrong_optimizer("status_always_converged", status_always_converged, "ramda", "criterion-acceptance"),
+    wrong_optimizer(
+        "wrong_schedule",
+        lambda monkeypatch: monkeypatch.setattr(PowerSchedule, "__call__", wrong_schedule),
         "ramda",
         "criterion-acceptance",
     ),

@@ -1,0 +1,63 @@
+"""Optimizers that go to another manifold than the solution's, or to none."""
+
+import pytest
+
+from ramda_verify.checks import identification
+from ramda_verify.targets import plain_target
+from solvers import RAMDA, RMDA, ProxSGD
+from tests.mutants.mutant import Mutant, Patch
+
+
+class PsiDoubled(RAMDA):
+    """psi counts twice: the limit is the solution of another problem."""
+
+    def normal_form(self, point, state, group):
+        form = super().normal_form(point, state, group)
+        return form._replace(lam=2 * form.lam)
+
+
+class PsiQuartered(RAMDA):
+    """psi counts a quarter: groups that should be zero are not."""
+
+    def normal_form(self, point, state, group):
+        form = super().normal_form(point, state, group)
+        return form._replace(lam=form.lam / 4)
+
+
+class PsiOfTheLastStep(RMDA):
+    """psi has the weight of one step, not their sum: it vanishes against the summed gradients."""
+
+    def normal_form(self, point, state, group):
+        form = super().normal_form(point, state, group)
+        return form._replace(lam=group["lr"] * int(state["step"]) ** 0.5)
+
+
+class NoDualAveraging(ProxSGD):
+    """Proximal SGD under RAMDA's name: its support moves with the noise for ever."""
+
+    def __init__(self, params, lr, momentum, regularizer=None, eps=None):
+        super().__init__(params, lr=lr, momentum=1.0, regularizer=regularizer)
+
+
+def in_place_of(name: str, wrong: type) -> Patch:
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(identification, name, wrong)
+        # A run that was made before would answer for this one, and this one for those after it.
+        monkeypatch.setattr(identification, "_digits_run", identification._digits_run.__wrapped__)
+
+    return patch
+
+
+def _mutant(problem: str, name: str, wrong: type) -> Mutant:
+    check = "identification-digits" if problem == "digits" else "identification-planted"
+    return Mutant(
+        f"{wrong.__name__}_on_{problem}", plain_target(problem, "problem"), (check,), in_place_of(name, wrong)
+    )
+
+
+MUTANTS = [
+    _mutant("group_lasso", "RAMDA", PsiQuartered),
+    _mutant("l1", "RMDA", PsiOfTheLastStep),
+    _mutant("l1", "RAMDA", NoDualAveraging),
+    _mutant("digits", "RAMDA", PsiDoubled),
+]
