@@ -7,6 +7,7 @@ from ramda_verify.checks import (
     certificate,
     claims,
     identification,
+    optimizer_contract,
     optimizers,
     prox,
     rate,
@@ -24,6 +25,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *certificate.CHECKS,
     *rate.CHECKS,
     *optimizers.CHECKS,
+    *optimizer_contract.CHECKS,
     *acceptance.CHECKS,
     *identification.CHECKS,
 )

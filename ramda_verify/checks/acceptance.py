@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import tensor
-from ramda_verify.checks.optimizers import CLASSES, gradients, settings_of
+from ramda_verify.checks.optimizer_runs import CLASSES, gradients, settings_of
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import psi_value
 from ramda_verify.property import Check

@@ -1,0 +1,102 @@
+"""Do the optimizers keep their contract? Saving and continuing, and the structured iterate on request."""
+
+import io
+from typing import Any
+
+import numpy as np
+import torch
+
+from ramda_verify import tolerances
+from ramda_verify.checks.helpers import size, tensor
+from ramda_verify.checks.optimizer_runs import (
+    CLASSES,
+    EXACT,
+    STEPS,
+    advance,
+    direct_regularizers,
+    gradients,
+    low_rank_regularizers,
+    settings_of,
+    staged,
+)
+from ramda_verify.property import Check
+from ramda_verify.record import Measurement
+from solvers import Stages
+from solvers.optimizers import StructuredOptimizer
+
+
+def measure_reload(
+    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
+) -> Measurement:
+    """Stop, save, ``torch.load(weights_only=True)``, continue: the same bits as going on."""
+    settings = settings_of(optimizer, **hyper)
+    gradient = gradients(shape, seed)
+
+    def build(value: torch.Tensor) -> tuple[torch.nn.Parameter, StructuredOptimizer, Stages]:
+        param = torch.nn.Parameter(value.clone())
+        made = CLASSES[optimizer]([param], **settings, regularizer=regularizer)
+        return param, made, Stages(made, milestones, gamma=0.5)
+
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        param, made, stages = build(torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)).to(dtype))
+        advance(param, made, stages, gradient, range(STEPS // 2))
+        file = io.BytesIO()
+        torch.save({"optimizer": made.state_dict(), "stages": stages.state_dict()}, file)
+        file.seek(0)
+        saved = torch.load(file, weights_only=True)
+        other, reloaded, other_stages = build(param.detach())
+        reloaded.load_state_dict(saved["optimizer"])
+        other_stages.load_state_dict(saved["stages"])
+        advance(param, made, stages, gradient, range(STEPS // 2, STEPS))
+        advance(other, reloaded, other_stages, gradient, range(STEPS // 2, STEPS))
+        if not torch.equal(param, other):
+            deviation = float((param - other).abs().max())
+            return Measurement(1.0, f"{dtype}: differs by {deviation:.3g} after the reload")
+    return Measurement(0.0)
+
+
+def measure_structured_iterate(
+    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
+) -> Measurement:
+    """structured_iterate() is the What that the step has used; swapping it in and out leaves W bit for bit."""
+    param = torch.nn.Parameter(tensor(np.random.default_rng(seed).standard_normal(shape)))
+    made = CLASSES[optimizer]([param], **settings_of(optimizer, **hyper), regularizer=regularizer, schedule=EXACT)
+    seen: list[torch.Tensor] = []
+    made.observers.append(lambda _, What: seen.append(What.clone()))
+    gradient = gradients(shape, seed)
+    worst = 0.0
+    for t in range(10):
+        param.grad = tensor(gradient(t, param.detach().numpy()))
+        made.step()
+        before = param.detach().clone()
+        with made.structured_iterate_swapped_in():
+            inside = param.detach().clone()
+        if not torch.equal(param, before):
+            return Measurement(np.inf, f"W changed at step {t + 1}")
+        worst = max(worst, float((inside - seen[t]).abs().max()) / size(inside, before))
+    return Measurement(worst, "What recomputed is not the What of the step")
+
+
+CHECKS = (
+    Check(
+        id="save-and-continue",
+        claim="Saved, loaded with weights_only and continued, a run gives the same bits as without a break.",
+        source="the contract of an optimizer",
+        kind="optimizer",
+        tolerance=tolerances.EXACT,
+        cases=staged(direct_regularizers() | low_rank_regularizers()),
+        measure=measure_reload,
+        share=0.2,
+        cost=2,
+    ),
+    Check(
+        id="structured-iterate",
+        claim="What recomputed from the state is the What of the step, and looking at it leaves W untouched.",
+        source="paper, Algorithm 1",
+        kind="optimizer",
+        tolerance=tolerances.TRANSCRIPTION,
+        cases=staged(direct_regularizers()),
+        measure=measure_structured_iterate,
+        share=0.3,
+    ),
+)
