@@ -76,7 +76,7 @@ def measure_minimum_norm(
         exact = regularizer.subgradient_residual(tensor(Z), tensor(D * Z - B), lam).numpy()
         length = norm(exact)
         # The residual rounds relative to itself as well: at B = 0 and a small Z it is lam*dpsi, larger than both.
-        scale = norm(B) + size(D) * size(Z, start) + length
+        scale = norm(B) + size(D) * size(Z, start) + length + np.finfo(float).tiny
         # Near a change of structure (a singular value barely above zero) the subdifferential at the rounded point is
         # not determined: what a move by a few epsilon changes is not held against the regularizer.
         moved = Z * (1 + 4 * np.finfo(float).eps * np.random.default_rng(seed).uniform(-1, 1, Z.shape))

@@ -26,8 +26,8 @@ def size(*values: Array | Tensor | float) -> float:
 
 
 def norm(array: Array) -> float:
-    """Euclidean norm whose squares neither vanish nor overflow, at least the smallest normal number."""
-    return max(math.hypot(*np.asarray(array, dtype=np.float64).ravel()), float(np.finfo(np.float64).tiny))
+    """Euclidean norm whose squares neither vanish nor overflow."""
+    return math.hypot(*np.asarray(array, dtype=np.float64).ravel())
 
 
 def feasible(regularizer: Any, point: Array) -> Array:

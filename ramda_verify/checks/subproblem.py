@@ -75,7 +75,7 @@ def measure_high_precision(regularizer: Any, B: Array, D: Array, lam: float) -> 
         raise Inconclusive(f"70-digit oracle: {exact.detail}")
     Z = solve(model(regularizer, B, D, lam), tolerance=0.0).point.numpy()
     # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution.
-    distance = norm(np.sqrt(D) * (Z - exact.point)) / norm(B / np.sqrt(D))
+    distance = norm(np.sqrt(D) * (Z - exact.point)) / (norm(B / np.sqrt(D)) + np.finfo(float).tiny)
     return Measurement(distance, f"{Z.tolist()}, exact {exact.point.tolist()}")
 
 
@@ -92,7 +92,7 @@ def measure_norm_equation(regularizer: Any, B: Array, D: Array, lam: float) -> M
     note = f"residual {residual:.3g} after {found.iterations} iterations"
     if found.iterations > 12:
         return Measurement(np.inf, note)
-    return Measurement(residual / norm(B), note)
+    return Measurement(residual / (norm(B) + np.finfo(float).tiny), note)
 
 
 def _is_group_lasso(target: Target) -> str | None:

@@ -43,5 +43,5 @@ class LargestEntry:
         if sizes.sum() <= step:
             return torch.zeros_like(w)
         levels = (sizes.cumsum(0) - step) / torch.arange(1, len(sizes) + 1)
-        level = levels[int((sizes > levels).nonzero().max())]
+        level = levels[int((sizes >= levels).nonzero().max())]
         return w.double().clamp(-level, level).to(w.dtype)

@@ -1,5 +1,8 @@
 """Which jobs a run has, and that a job that breaks is never lost."""
 
+import subprocess
+import sys
+
 import pytest
 
 from ramda_verify import runner
@@ -64,10 +67,18 @@ def test_one_worker():
     assert all(result.status is Verdict.PASS for result in results)
 
 
-def test_two_workers_find_the_same():
-    alone = {(r.check, r.target): (r.status, r.cases, r.worst) for r in run_jobs(QUICK, seed=0, examples=10, workers=1)}
-    pool = {(r.check, r.target): (r.status, r.cases, r.worst) for r in run_jobs(QUICK, seed=0, examples=10, workers=2)}
-    assert pool == alone
+def test_seed_decides_the_cases_whatever_else_is_loaded():
+    """Two processes, one of which has loaded other modules of the project before."""
+    program = (
+        "import {}; from ramda_verify.runner import run_jobs; from ramda_verify.suite import Job; "
+        "jobs = [Job('prox-firmly-nonexpansive', 'nuclear_norm'), Job('value-consistency', 'l1')]; "
+        "print([(r.check, r.cases, r.worst) for r in run_jobs(jobs, seed=0, examples=40, workers={})])"
+    )
+    found = {
+        subprocess.run([sys.executable, "-c", program.format(*case)], capture_output=True, text=True, check=True).stdout
+        for case in (("math", 1), ("experiments.commands, paper_checks.registry", 1))
+    }
+    assert len(found) == 1, found
 
 
 def test_job_that_breaks_is_inconclusive(monkeypatch):
