@@ -32,14 +32,14 @@ def measure_planted(problem: str, optimizer: str, seed: int) -> Measurement:
     structured: list[torch.Tensor] = [param.detach()]
     made.observers.append(lambda _, What: structured.append(What))
     gradients = known.gradients(seed)
-    wanted = known.regularizer.structure(tensor(known.solution))  # type: ignore[attr-defined]
+    wanted = known.regularizer.structure(tensor(known.solution))
     first_tail, wrong = int(STEPS * (1 - TAIL)), 0
     for step in range(STEPS):
         param.grad = tensor(next(gradients)(param.detach().numpy()))
         made.step()
         stages.step()
         if step >= first_tail:
-            wrong += not torch.equal(known.regularizer.structure(structured[-1]), wanted)  # type: ignore[attr-defined]
+            wrong += not torch.equal(known.regularizer.structure(structured[-1]), wanted)
     if made.unaccepted_steps:
         raise Inconclusive(f"{made.unaccepted_steps} inner solves were not accepted")
     error = float(np.abs(structured[-1].numpy() - known.solution).max())

@@ -9,10 +9,11 @@ Choose a structured W*, a member v of dpsi(W*) strictly inside where it is a set
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from solvers import L1, GroupLasso, NuclearNorm, Regularizer
+from solvers import L1, GroupLasso, NuclearNorm
 
 Array = np.ndarray
 
@@ -25,7 +26,7 @@ class Planted:
     """The problem: its regularizer, solution, curvature A and target T."""
 
     name: str
-    regularizer: Regularizer
+    regularizer: Any
     solution: Array
     curvature: Array
     target: Array
@@ -79,7 +80,7 @@ def _planted_nuclear_norm(rng: np.random.Generator) -> Planted:
     return _finish("nuclear_norm", NuclearNorm(weight), solution, member, rng)
 
 
-def _finish(name: str, regularizer: Regularizer, solution: Array, member: Array, rng: np.random.Generator) -> Planted:
+def _finish(name: str, regularizer: Any, solution: Array, member: Array, rng: np.random.Generator) -> Planted:
     curvature = rng.uniform(0.5, 2.0, solution.shape)
     return Planted(name, regularizer, solution, curvature, solution + member / curvature)
 

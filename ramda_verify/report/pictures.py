@@ -108,9 +108,10 @@ def _draw_support(result: CheckResult) -> Picture:
     left.set(xlabel="step", ylabel="nonzero groups")
     right.set(xlabel="step", ylabel="groups unlike the certified support")
     right.set_yscale("symlog", linthresh=1)
-    right.set_ylim(bottom=0)
+    # Room for the legend above the curves.
+    right.set_ylim(0, 200)
     for axis in (left, right):
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(frameon=False, fontsize=8, loc="upper right")
     return Picture(
         "Identification of the support on scikit-learn's digits",
         "RAMDA's What settles on the support of the certified optimum; its average W follows when the momentum ramp "
