@@ -125,7 +125,11 @@ def compare_trajectories(core: ModuleType, steps: int, seed: int) -> dict[str, A
         theirs = trajectory(make_theirs, initial, gradient, steps)
         # Step k of theirs saw the gradient at the iterate after step k - 1.
         seen = [gradient(W, step) for step, W in enumerate([initial, *theirs[:-1]])]
-        replayed = trajectory(make_ours, initial, lambda W, step, seen=seen: seen[step], steps)  # type: ignore[misc]
+
+        def replay(W: Tensor, step: int, seen: list[Tensor] = seen) -> Tensor:
+            return seen[step]
+
+        replayed = trajectory(make_ours, initial, replay, steps)
         closed = trajectory(make_ours, initial, gradient, steps)
         found[name] = {
             "same_gradients_eps": difference(replayed, theirs),

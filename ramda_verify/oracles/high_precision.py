@@ -134,7 +134,11 @@ def nuclear_prox(w: Array, t: float) -> OracleAnswer:
 
 
 def exact_objective(
-    Z: Array, B: Array, D: Array, norms: Sequence[NormTerm] = (), nuclear: tuple[float, tuple[int, int]] | None = None
+    Z: Array | Sequence[Any],
+    B: Array,
+    D: Array,
+    norms: Sequence[NormTerm] = (),
+    nuclear: tuple[float, tuple[int, int]] | None = None,
 ) -> Any:
     """``1/2<Z,D*Z> - <B,Z> + sum price*||Z[indices]|| + price*||Z as (m, n)||_*`` in 70 digits, as an mpmath number.
 
@@ -191,7 +195,7 @@ def _numbers(values: Any) -> list[Any]:
 
 
 def _answer(found: list[Any], B: Array, D: Array, terms: Sequence[NormTerm], detail: str) -> OracleAnswer:
-    return _rounded(found, np.shape(B), exact_objective(found, B, D, terms), detail)  # type: ignore[arg-type]
+    return _rounded(found, np.shape(B), exact_objective(found, B, D, terms), detail)
 
 
 def _rounded(found: list[Any], shape: tuple[int, ...], exact: Any, detail: str) -> OracleAnswer:

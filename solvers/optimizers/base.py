@@ -5,6 +5,7 @@ the subproblem's B, D, lam) and ``mix`` (the subproblem's solution into the para
 """
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
@@ -35,7 +36,7 @@ class NormalForm(NamedTuple):
     lam: float
 
 
-class StructuredOptimizer(torch.optim.Optimizer):
+class StructuredOptimizer(torch.optim.Optimizer, ABC):
     """Base of RAMDA, RMDA, ProxSGD and ProxGen.
 
     Every parameter group may name a ``regularizer``; without one (None) psi is zero and the step takes the closed form.
@@ -81,21 +82,21 @@ class StructuredOptimizer(torch.optim.Optimizer):
 
     # What a method provides --------------------------------------------------------------------------------------
 
+    @abstractmethod
     def check_group(self, group: Group) -> None:
         """Raise ValueError or TypeError unless the hyperparameters of ``group`` are allowed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def new_state(self, point: Tensor, group: Group) -> State:
         """State of a parameter before its first step; ``point`` is the parameter in the dtype of the sums."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accumulate(self, point: Tensor, gradient: Tensor, state: State, group: Group) -> None:
         """Put the gradient into the state, in place; may change ``point`` (weight decay)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
         """B, D and lam of the subproblem of the step that ``accumulate`` has just prepared."""
-        raise NotImplementedError
 
     def unit(self, state: State, group: Group) -> float:
         """The weight of psi in the first subproblem, which scales eps_t."""
