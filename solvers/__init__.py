@@ -3,12 +3,13 @@
 from solvers.networks import ParameterGroups, StructureLevel, parameter_groups, structure_levels
 from solvers.optimizers import RAMDA, RMDA, ProxGen, ProxSGD, Stages
 from solvers.regularizers import L1, GroupLasso, MetricProx, NuclearNorm, Regularizer, Zero
-from solvers.subproblem import PowerSchedule, Schedule, Solution, Status, Subproblem, solve
+from solvers.subproblem import BatchSolution, PowerSchedule, Schedule, Solution, Status, Subproblem, solve, solve_batch
 
 __all__ = [
     "L1",
     "RAMDA",
     "RMDA",
+    "BatchSolution",
     "GroupLasso",
     "MetricProx",
     "NuclearNorm",
@@ -26,5 +27,6 @@ __all__ = [
     "Zero",
     "parameter_groups",
     "solve",
+    "solve_batch",
     "structure_levels",
 ]

@@ -1,0 +1,49 @@
+"""What a batch of solves returns: what ``Solution`` says, for every problem."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from solvers.subproblem.result import Solution, Status
+
+
+@dataclass(frozen=True)
+class BatchSolution:
+    """The results of a batch of solves; every field means what it means in ``Solution``, problem by problem.
+
+    ``point`` has shape (batch, *shape), ``residual``, ``objective`` and ``tolerance`` are float64, ``iterations`` int64
+    and ``descent`` boolean tensors of shape (batch,) (``descent`` is None without references). ``status`` is a tuple.
+    ``looped`` names what torch.vmap could not do, with its reason, so that it was done one problem at a time: the
+    answers are the same, the time is not.
+    """
+
+    point: Tensor
+    status: tuple[Status, ...]
+    iterations: Tensor
+    residual: Tensor
+    objective: Tensor
+    tolerance: Tensor
+    method: str
+    descent: Tensor | None
+    looped: tuple[str, ...]
+
+    @property
+    def accepted(self) -> Tensor:
+        """Criterion (7) for each problem: the residual is at most the tolerance."""
+        return self.residual <= self.tolerance
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    def __getitem__(self, index: int) -> Solution:
+        """The result of one problem, as ``solve`` would have returned it."""
+        return Solution(
+            point=self.point[index],
+            status=self.status[index],
+            iterations=int(self.iterations[index]),
+            residual=float(self.residual[index]),
+            objective=float(self.objective[index]),
+            tolerance=float(self.tolerance[index]),
+            method=self.method,
+            descent=None if self.descent is None else bool(self.descent[index]),
+        )

@@ -1,0 +1,118 @@
+"""What the batch solver does to one problem between two looks at it, without reading a number: fit for vmap.
+
+The formulas are those of ``accelerated``, ``proximal_gradient``, ``criterion`` and ``iterate``; where these decide by
+an ``if``, here a ``where`` decides for each problem.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from solvers.regularizers.base import offers
+from solvers.subproblem.batch_problem import SubproblemBatch
+from solvers.subproblem.criterion import exact_member, proximal_gradient_member
+from solvers.subproblem.iterate import Iterate
+from solvers.subproblem.model import Subproblem
+from solvers.subproblem.screening import screen
+
+
+def accelerated(problem: Subproblem, theta: Tensor, Z: Tensor, Y: Tensor, t: Tensor) -> tuple[Tensor, ...]:
+    """One step of FISTA with gradient restart: Z_next, its certificate, and the next Y and t."""
+    Z_next = problem.prox(Y - theta * problem.gradient(Y), theta).to(Z.dtype)
+    member = proximal_gradient_member(problem, Y, Z_next, theta)
+    move = Z_next - Z
+    uphill = torch.sum((Y - Z_next) * move / theta) > 0
+    t_next = (1 + torch.sqrt(1 + 4 * t * t)) / 2
+    Y_next = torch.where(uphill, Z_next, Z_next + ((t - 1) / t_next).to(Z.dtype) * move)
+    return Z_next, member, Y_next, torch.where(uphill, torch.ones_like(t), t_next)
+
+
+def proximal_gradient(problem: Subproblem, theta: Tensor, Z: Tensor, Y: Tensor, t: Tensor) -> tuple[Tensor, ...]:
+    """One step of the paper's Algorithm 2; Y is Z and t stays."""
+    Z_next = problem.prox(Z - theta * problem.gradient(Z), theta).to(Z.dtype)
+    return Z_next, proximal_gradient_member(problem, Z, Z_next, theta), Z_next, t
+
+
+STEPS = {"accelerated": accelerated, "proximal_gradient": proximal_gradient}
+
+
+def step_sizes(batch: SubproblemBatch, method: str, step_rule: str) -> Tensor:
+    """theta of every problem, as the method of this name takes it from L."""
+
+    def theta(problem: Subproblem) -> tuple[Tensor, ...]:
+        L = problem.step_lipschitz(step_rule)
+        return (1 / L if problem.convex or method == "accelerated" else 1 / (2 * L),)
+
+    return batch.each(theta)[0]
+
+
+def iterates(
+    batch: SubproblemBatch, start: Tensor, method: str = "proximal_gradient", step_rule: str = "block"
+) -> Iterator[Iterate]:
+    """The iterates of every problem in lock-step, with certificates; nobody is stopped."""
+    theta, step = step_sizes(batch, method, step_rule), STEPS[method]
+    Z, Y, t = start, start, torch.ones(len(batch), dtype=torch.float64, device=start.device)
+    while True:
+        Z, member, Y, t = batch.each(step, theta, Z, Y, t)
+        yield Iterate(Z, member)
+
+
+def norms(batch: SubproblemBatch, tensor: Tensor) -> Tensor:
+    """``criterion.residual_norm`` of the part of ``tensor`` that belongs to each problem."""
+    return torch.linalg.vector_norm(tensor.reshape(len(batch), -1), dim=1, dtype=torch.float64) * batch.scale
+
+
+def rounding_floors(batch: SubproblemBatch, Z: Tensor | None = None, L: Tensor | None = None) -> Tensor:
+    """``criterion.rounding_floor`` of every problem; L is ``magnifications(batch)``, needed where Z is given."""
+    size = norms(batch, batch.B)
+    if Z is not None and L is not None:
+        size = size + norms(batch, L * Z)
+    return 16 * torch.finfo(batch.B.dtype).eps * size
+
+
+def magnifications(batch: SubproblemBatch) -> Tensor:
+    """The L that weighs an iterate in its rounding floor, in the shape of B."""
+
+    def largest(problem: Subproblem) -> tuple[Tensor, ...]:
+        return (torch.broadcast_to(problem.step_lipschitz(), problem.B.shape),)
+
+    return batch.each(largest)[0]
+
+
+def exact_norms(batch: SubproblemBatch, Z: Tensor) -> Tensor:
+    """Norm of the minimum-norm member of dQ(Z), infinite where the regularizer does not offer it."""
+    if not offers(batch.regularizer, "subgradient_residual"):
+        return torch.full((len(batch),), torch.inf, dtype=torch.float64, device=Z.device)
+
+    def exact(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:
+        member = exact_member(problem, Z)
+        assert member is not None
+        return (member,)
+
+    return norms(batch, batch.each(exact, Z)[0])
+
+
+def best_norms(batch: SubproblemBatch, Z: Tensor, member: Tensor) -> Tensor:
+    """The smaller of the exact residual and the certificate's, problem by problem; see ``iterate.best_residual``."""
+    certificate, exact = norms(batch, member), exact_norms(batch, Z)
+    return torch.where(exact < certificate, exact, certificate)
+
+
+def screened(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:
+    return (screen(problem, Z),)
+
+
+def objective(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:
+    return (problem.objective(Z),)
+
+
+def descends(problem: Subproblem, Z: Tensor, reference: Tensor) -> tuple[Tensor, ...]:
+    """(7b) up to the rounding of the comparison."""
+    change, rounding = problem.objective_change(Z, reference)
+    return (change <= rounding,)
+
+
+def finite(batch: SubproblemBatch, Z: Tensor) -> Tensor:
+    """Whether the point of each problem is finite."""
+    return torch.isfinite(Z).reshape(len(batch), -1).all(dim=1)
