@@ -1,4 +1,4 @@
-"""The command line: ``ramda-verify run``, ``check``, and the commands that other packages register."""
+"""The command line: ``ramda-verify run``, ``check``, ``bench``, and the commands that other packages register."""
 
 import sys
 from importlib.metadata import entry_points
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ramda_verify.bench.command import bench
 from ramda_verify.record import CheckResult
 from ramda_verify.report import machine_and_versions, show_results, watch, write_report
 from ramda_verify.runner import default_workers, run_jobs
@@ -95,6 +96,9 @@ def _writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UsageError(f"--report {folder} cannot be written: {error.strerror}") from error
+
+
+app.command()(bench)
 
 
 def main() -> None:

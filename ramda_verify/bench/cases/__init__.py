@@ -1,0 +1,1 @@
+"""The benchmark cases: each file measures one thing and yields rows."""

@@ -1,0 +1,83 @@
+"""What a run was asked for, and how long it measures."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from ramda_verify.bench.peers import ProxSSI, Reference
+from ramda_verify.bench.rows import Row, Skipped
+from ramda_verify.bench.timing import Effort
+
+#: Seconds after which a quick run measures nothing more.
+QUICK_BUDGET = 45.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings of a run. ``threads`` are the CPU thread counts to measure with; ``say`` shows what is being done."""
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    threads: tuple[int, ...] = (1,)
+    quick: bool = False
+    seed: int = 0
+    reference: Reference | None = None
+    proxssi: ProxSSI | None = None
+    say: Callable[[str], None] = lambda words: None
+
+    @property
+    def effort(self) -> Effort:
+        """For what takes milliseconds."""
+        return Effort(0.6, fewest=3, most=20, warm_up=1) if self.quick else Effort(8.0, fewest=9, most=200)
+
+    @property
+    def slow_threads(self) -> tuple[int, ...]:
+        """Thread counts for such comparisons: a quick run takes the first."""
+        return self.threads[:1] if self.quick else self.threads
+
+    @property
+    def slow_effort(self) -> Effort:
+        """For comparisons with a peer that takes seconds."""
+        return Effort(0.6, fewest=2, most=3, warm_up=0) if self.quick else Effort(15.0, fewest=3, most=9, warm_up=1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A benchmark case: ``run`` yields rows as they are measured."""
+
+    name: str
+    title: str
+    run: Callable[[Plan], Iterator[Row | Skipped]]
+    quick: bool = False
+
+
+def default_threads() -> tuple[int, ...]:
+    """One thread, and all that torch would use."""
+    return tuple(sorted({1, max(torch.get_num_threads(), len(os.sched_getaffinity(0)) if _linux() else 1)}))
+
+
+def available_memory(device: torch.device) -> int | None:
+    """Free bytes on the device, None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if not _linux():
+        return None
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def too_large(needed: int, device: torch.device) -> str | None:
+    """A sentence where ``needed`` bytes are more than nine tenths of what is free, else None."""
+    free = available_memory(device)
+    if free is None or needed <= 0.9 * free:
+        return None
+    return f"needs {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free"
+
+
+def _linux() -> bool:
+    return sys.platform == "linux"

@@ -1,0 +1,68 @@
+"""Ratios of medians with intervals, and slopes; plain numpy."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2000
+#: The interval covers this share of the resampled values.
+COVERAGE = 0.95
+
+Array = NDArray[np.float64]
+
+
+class Estimate(NamedTuple):
+    """A value with the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def exactly(value: float) -> Estimate:
+    """A value without spread: a count, or what was measured once."""
+    return Estimate(value, value, value)
+
+
+def ratio_of_medians(
+    numerators: Sequence[float], denominators: Sequence[float], *, factor: float = 1.0, seed: int = 0
+) -> Estimate:
+    """``factor * median(numerators) / median(denominators)`` with a percentile bootstrap interval.
+
+    The two belong together pair by pair (measured in one round), and rounds are what is drawn again. Raises ValueError
+    unless both are of one length >= 1 with positive finite entries.
+    """
+    above, below = _samples("numerators", numerators), _samples("denominators", denominators)
+    if len(above) != len(below):
+        raise ValueError(f"numerators and denominators must be of one length, got {len(above)} and {len(below)}")
+    drawn = np.random.default_rng(seed).integers(len(above), size=(RESAMPLES, len(above)))
+    ratios = np.median(above[drawn], axis=1) / np.median(below[drawn], axis=1)
+    low, high = np.quantile(ratios, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
+    value = np.median(above) / np.median(below)
+    return Estimate(float(factor * value), float(factor * low), float(factor * high))
+
+
+def growth_exponent(sizes: Sequence[float], samples: Sequence[Sequence[float]], *, seed: int = 0) -> Estimate:
+    """Slope of log(median of samples[i]) over log(sizes[i]): 1 where time grows linearly. With a bootstrap interval.
+
+    Raises ValueError unless there are two sizes or more, one list of positive finite samples for each.
+    """
+    x = np.log(_samples("sizes", sizes))
+    if len(x) < 2 or len(x) != len(samples):
+        raise ValueError(f"sizes must be two or more, one for each list of samples, got {len(x)} and {len(samples)}")
+    lists = [_samples(f"samples[{index}]", entry) for index, entry in enumerate(samples)]
+    random = np.random.default_rng(seed)
+    resampled = np.stack([np.median(random.choice(entry, size=(RESAMPLES, len(entry))), axis=1) for entry in lists])
+    slopes = np.polyfit(x, np.log(resampled), 1)[0]
+    low, high = np.quantile(slopes, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
+    value = np.polyfit(x, np.log([np.median(entry) for entry in lists]), 1)[0]
+    return Estimate(float(value), float(low), float(high))
+
+
+def _samples(name: str, values: Sequence[float]) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0 or not (np.isfinite(array).all() and (array > 0).all()):
+        raise ValueError(f"{name} must be one or more positive finite numbers, got {list(values)!r}")
+    return array

@@ -1,0 +1,113 @@
+"""The judge of a step agrees with the oracle and rejects a wrong step."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ramda_verify.bench.cases.quality import judged_residuals, residual_row
+from ramda_verify.bench.plan import Plan
+from ramda_verify.bench.residual import nuclear_residual, relative_residual, step_residuals, structured_by_step
+from ramda_verify.bench.shapes import Entry, ParameterList, mlp
+from ramda_verify.bench.workload import make_workload, warmed_up, zero_group_share
+from ramda_verify.oracles.certificate import stationarity
+from solvers import GroupLasso, NuclearNorm, Subproblem, solve
+
+CPU = torch.device("cpu")
+MIXED = ParameterList(
+    "one of each kind",
+    (
+        Entry("linear", (30, 40), "input"),
+        Entry("rows", (40, 30), "output"),
+        Entry("convolution", (8, 12, 3, 3), "channel"),
+        Entry("filters", (12, 8, 3, 3), "filter"),
+        Entry("bias", (30,)),
+    ),
+)
+
+
+@pytest.fixture
+def optimizer():
+    return warmed_up(make_workload(MIXED, CPU))
+
+
+@pytest.mark.parametrize(("grouping", "axis"), [("input", 1), ("output", 0)])
+@pytest.mark.parametrize("wrong", [0.0, 1e-3, 1.0])
+def test_group_residual_is_that_of_the_oracle(grouping, axis, wrong):
+    psi = GroupLasso(0.7, grouping)
+    B, D = 3 * torch.randn(20, 12, dtype=torch.float64), 0.1 + torch.rand(20, 12, dtype=torch.float64)
+    B.select(axis, 0).mul_(1e-2)
+    Z = solve(Subproblem(B, D, 0.9, psi), tolerance=0.0).point + wrong * torch.randn(20, 12, dtype=torch.float64)
+    Z.select(axis, 1).zero_()
+    price = 0.9 * 0.7 * math.sqrt(B.numel() / B.shape[axis])
+    expected = stationarity(Z.numpy(), B.numpy(), D.numpy(), 0.9, psi) / np.linalg.norm(B.numpy())
+    assert relative_residual(Z, B, D, price, axis) == pytest.approx(expected, rel=1e-9, abs=1e-14)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1e-2])
+def test_nuclear_residual_is_at_most_that_of_the_oracle(wrong):
+    B, D = torch.randn(14, 9, dtype=torch.float64), 0.5 + torch.rand(14, 9, dtype=torch.float64)
+    psi = NuclearNorm(1.0)
+    Z = solve(Subproblem(B, D, 1.2, psi), tolerance=1e-9).point + wrong * torch.randn(14, 9, dtype=torch.float64)
+    expected = stationarity(Z.numpy(), B.numpy(), D.numpy(), 1.2, psi)
+    found = nuclear_residual(Z, B, D, 1.2)
+    assert found <= 1.001 * expected + 1e-9
+    assert (found > 1e-3) == (wrong > 0)
+
+
+def test_a_right_step_holds(optimizer):
+    row = residual_row("mixed", optimizer, Plan())
+    assert row.holds is True
+    assert row.detail["subproblems"] == 2 * len(MIXED.entries)
+
+
+def test_half_of_the_groups_are_zero(optimizer):
+    assert 0.3 < zero_group_share(optimizer) < 0.7
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in MIXED.entries])
+def test_a_wrong_step_does_not_hold(optimizer, name):
+    index = [entry.name for entry in MIXED.entries].index(name)
+    structured = structured_by_step(optimizer)
+    (wrong,) = (param for param in structured if param.shape == MIXED.entries[index].shape)
+    structured[wrong] = structured[wrong] * (1 + 1e-3)
+    assert judged_residuals("mixed", step_residuals(optimizer, structured), Plan()).holds is False
+
+
+def test_a_step_that_the_solver_got_wrong_does_not_hold(optimizer, monkeypatch):
+    original = type(optimizer).mix
+    monkeypatch.setattr(
+        type(optimizer), "mix", lambda self, point, found, group: 1.001 * original(self, point, found, group)
+    )
+    for group in optimizer.param_groups:
+        # Whoever changes a formula has to leave the kernels behind.
+        group.setdefault("momentum", 0.1)
+    if hasattr(optimizer, "backend"):
+        optimizer.backend = "plain"
+    assert judged_residuals("mixed", step_residuals(optimizer, structured_by_step(optimizer)), Plan()).holds is False
+
+
+def test_a_wrong_state_does_not_hold(optimizer):
+    structured = structured_by_step(optimizer)
+    param = next(iter(structured))
+    optimizer.state[param]["grad_sum"].mul_(1 + 1e-3)
+    assert judged_residuals("mixed", step_residuals(optimizer, structured), Plan()).holds is False
+
+
+def test_a_residual_that_is_no_number_does_not_hold():
+    row = judged_residuals("mixed", [1e-8, math.nan, 1e-7], Plan())
+    assert row.holds is False
+
+
+def test_slices_change_nothing(optimizer, monkeypatch):
+    structured = optimizer.structured_iterate()
+    whole = step_residuals(optimizer, structured)
+    monkeypatch.setattr("ramda_verify.bench.residual.SLICE_ENTRIES", 100)
+    assert step_residuals(optimizer, structured) == pytest.approx(whole, rel=1e-9)
+
+
+def test_momentum_is_given_back():
+    optimizer = warmed_up(make_workload(mlp((20, 10, 5)), CPU), momentum=0.25)
+    structured_by_step(optimizer)
+    assert {group["momentum"] for group in optimizer.param_groups} == {0.25}
