@@ -1,7 +1,8 @@
 """The torch optimizer that all methods share: groups, state, checks, the structured iterate.
 
-A method is three short functions on one parameter: ``accumulate`` (gradient into state), ``normal_form`` (state into
-the subproblem's B, D, lam) and ``mix`` (the subproblem's solution into the parameter).
+A method is four short functions on one parameter: ``advance`` (its counters), ``accumulate`` (gradient into state),
+``normal_form`` (state into the subproblem's B, D, lam) and ``mix`` (the subproblem's solution into the parameter). They
+are the meaning of a step. Where a kernel knows the same recurrence, it takes the step in their place.
 """
 
 import warnings
@@ -14,8 +15,10 @@ import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.kernels import BACKENDS, Recurrence
 from solvers.optimizers.checks import check_gradients, check_parameter, parameter_name
-from solvers.optimizers.diagnostics import BlockReport, DiagnosticsHooks, StepReport, block_report
+from solvers.optimizers.diagnostics import BlockReport, DiagnosticsHooks, StepReport, block_report, certified
+from solvers.optimizers.fused import Batch, Item, assign, find_structured, take_step
 from solvers.optimizers.state_dict import describe_regularizers, restore_regularizers, restore_state
 from solvers.regularizers.base import accumulation_dtype, offers, require_regularizer
 from solvers.regularizers.zero import Zero
@@ -26,6 +29,9 @@ from solvers.subproblem.solve import METHODS, direct_point, solve
 
 Group = dict[str, Any]
 State = dict[str, Any]
+
+#: Entries of the state that are one number.
+SCALARS = ("step", "weight_sum", "unit")
 
 
 class NormalForm(NamedTuple):
@@ -49,10 +55,25 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         max_inner_iterations: cap of an iterative inner solver. A step that ends there is taken, counted in
             ``unaccepted_steps`` and warned about once.
         check_finite: refuse NaN and infinite gradients before anything is touched (one device synchronisation a step).
+        backend: "auto" steps by a compiled kernel wherever one knows the method, the regularizer and the tensors
+            ("native" on the CPU, "triton" on CUDA devices) and by plain torch elsewhere; or one of these two alone; or
+            "plain". A parameter that the kernel cannot take although its device has one is logged once.
+        capturable: keep the counters on the device, so that a step of CUDA parameters can be captured in a graph; lr,
+            momentum and the other hyperparameters are captured as they are. Needs ``check_finite=False``, and every
+            parameter must be one that the kernel takes.
     """
 
     #: What an averaging method mixes into the parameter; ProxSGD and ProxGen replace it, so their What is W.
     averages: ClassVar[bool] = False
+    #: The name under which the kernels know this method; None where they do not.
+    recurrence: ClassVar[Recurrence | None] = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        formulas = ("new_state", "advance", "accumulate", "decayed", "normal_form", "mix")
+        # Who changes a formula leaves the kernel behind, which would not know of the change.
+        if "recurrence" not in vars(cls) and any(name in vars(cls) for name in formulas):
+            cls.recurrence = None
 
     def __init__(
         self,
@@ -63,17 +84,27 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         method: str = "auto",
         max_inner_iterations: int = 1000,
         check_finite: bool = True,
+        backend: str = "auto",
+        capturable: bool = False,
     ) -> None:
         validate.one_of("method", method, METHODS)
         validate.positive_integer("max_inner_iterations", max_inner_iterations)
+        validate.one_of("backend", backend, ("auto", "plain", *BACKENDS))
+        if capturable and (check_finite or backend in ("plain", "native")):
+            raise ValueError(
+                "capturable=True needs check_finite=False, which waits for the device, and backend 'auto' or 'triton', "
+                f"got check_finite={check_finite!r}, backend={backend!r}"
+            )
         if schedule is not None and not callable(schedule):
             raise TypeError(f"schedule must be a function of (step, unit), got {schedule!r}")
         self.schedule: Schedule = PowerSchedule() if schedule is None else schedule
         self.method = method
         self.max_inner_iterations = max_inner_iterations
         self.check_finite = check_finite
-        #: Subproblems whose solution did not meet criterion (7), since construction.
-        self.unaccepted_steps = 0
+        self.backend = backend
+        self.capturable = capturable
+        self._unaccepted = 0
+        self._kept: dict[torch.device, Tensor] = {}
         self._alarm = ""
         self.diagnostics = DiagnosticsHooks()
         #: Called as observe(param, What) after each subproblem, in the dtype of the sums; must not change either.
@@ -90,17 +121,45 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
     def new_state(self, point: Tensor, group: Group) -> State:
         """State of a parameter before its first step; ``point`` is the parameter in the dtype of the sums."""
 
+    def advance(self, state: State, group: Group) -> None:
+        """Count the step in the scalars of the state, before ``accumulate``."""
+        state["step"] += 1
+
     @abstractmethod
-    def accumulate(self, point: Tensor, gradient: Tensor, state: State, group: Group) -> None:
-        """Put the gradient into the state, in place; may change ``point`` (weight decay)."""
+    def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
+        """Put the gradient into the state, in place."""
 
     @abstractmethod
     def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
         """B, D and lam of the subproblem of the step that ``accumulate`` has just prepared."""
 
+    def decayed(self, point: Tensor, group: Group) -> Tensor:
+        """The parameter after a decoupled weight decay, where the method has one; may work in place."""
+        return point
+
+    def psi_weight(self, state: State, group: Group) -> Any:
+        """lam of the step, a number or a tensor as the state holds it."""
+        return group["lr"]
+
+    def step_weight(self, step: Any, group: Group) -> Any:
+        """s_t, the weight of the gradient of step ``step`` (a number, or a tensor of numbers) in the sums."""
+        return group["lr"]
+
     def unit(self, state: State, group: Group) -> float:
         """The weight of psi in the first subproblem, which scales eps_t."""
         return group["lr"]
+
+    def averaging(self, group: Group) -> float:
+        """The share of What in the new parameter."""
+        return 1.0
+
+    def recurrence_of(self, group: Group) -> Recurrence | None:
+        """The recurrence by which kernels step the parameters of ``group``."""
+        return self.recurrence
+
+    def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
+        """The numbers k0, k1, ... of the recurrence at step ``step`` (a number, or a tensor of numbers)."""
+        raise NotImplementedError
 
     def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
         """The new parameter from the old one and What."""
@@ -137,15 +196,20 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        work = [
+        named = [
             (parameter_name(group, position), param, group)
             for group in self.param_groups
             for position, param in enumerate(group["params"])
             if param.grad is not None
         ]
-        check_gradients([(name, param.grad) for name, param, _ in work], finite=self.check_finite)
-        share = max(1, sum(not isinstance(group["regularizer"], Zero) for *_, group in work)) ** -0.5
-        blocks = [self._step_parameter(name, param, group, share) for name, param, group in work]
+        check_gradients([(name, param.grad) for name, param, _ in named], finite=self.check_finite)
+        share = max(1, sum(not isinstance(group["regularizer"], Zero) for *_, group in named)) ** -0.5
+        items = [Item(name, param, group, self._state_of(param, group)) for name, param, group in named]
+        batches, rest = assign(self, items)
+        if self.capturable and rest:
+            raise RuntimeError(f"parameter {rest[0].name} has no kernel, and a plain step cannot be captured")
+        blocks = [block for batch in batches for block in self._step_batch(batch, share)]
+        blocks += [self._step_parameter(item, share) for item in rest]
         if self._alarm:
             # Two wrappers of torch's stand between this frame and the caller's.
             warnings.warn(self._alarm, RuntimeWarning, stacklevel=4)
@@ -154,37 +218,106 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
             self.diagnostics.emit(StepReport.of([block for block in blocks if block is not None]))
         return loss
 
-    def _step_parameter(self, name: str, param: Tensor, group: Group, share: float) -> BlockReport | None:
+    def _state_of(self, param: Tensor, group: Group) -> State:
         state = self.state[param]
-        work = accumulation_dtype(param)
-        point = param.detach().to(work, copy=True)
         if not state:
             state["step"] = torch.zeros((), dtype=torch.int64)
-            state.update(self.new_state(point, group))
-        state["step"] += 1
+            state.update(self.new_state(param.detach().to(accumulation_dtype(param), copy=True), group))
+            if self.capturable:
+                counters = {key: value for key, value in state.items() if value.ndim == 0 and key in SCALARS}
+                state.update({key: value.to(param.device, torch.float64) for key, value in counters.items()})
+        return state
+
+    def _step_batch(self, batch: Batch, share: float) -> list[BlockReport | None]:
+        """Step by a kernel. Looking does not change what it does: What comes beside the parameter, and is judged."""
+        watched = self.diagnostics.wanted
+        before = [item.param.detach().to(accumulation_dtype(item.param), copy=True) for item in batch.items if watched]
+        kept = take_step(self, batch, keep_structured=watched or bool(self.observers))
+        self._count_kept(batch.items, kept)
+        for item, task in zip(batch.items, batch.tasks, strict=True):
+            for observe in self.observers:
+                assert task.structured is not None
+                observe(item.param, task.structured)
+        reports: list[BlockReport | None] = []
+        for item, task, point in zip(batch.items, batch.tasks, before, strict=False):
+            assert task.structured is not None
+            subproblem = self._subproblem(item, self.decayed(point, item.group))
+            reports.append(self._report(item, subproblem, point, task.structured, share))
+        return reports
+
+    def _count_kept(self, items: list[Item], kept: Tensor) -> None:
+        """Count the tensors of which a kernel left groups as they were; on a GPU without waiting for it."""
+        if kept.device.type != "cpu":
+            total = self._kept.setdefault(kept.device, torch.zeros((), dtype=torch.int64, device=kept.device))
+            total += torch.count_nonzero(kept)
+            return
+        for item, groups in zip(items, kept.tolist(), strict=True):
+            if groups:
+                self._refused(item, f"{groups} groups have no finite solution in its dtype and kept their values")
+
+    def _refused(self, item: Item, what: str) -> None:
+        """Count a step that was not accepted; the first is warned about when the step is done."""
+        self._unaccepted += 1
+        if self.unaccepted_steps == 1:
+            self._alarm = (
+                f"{type(self).__name__}: step {int(item.state['step'])} of parameter {item.name} was not accepted, "
+                f"{what}. Further ones are counted in unaccepted_steps."
+            )
+
+    @property
+    def unaccepted_steps(self) -> int:
+        """Subproblems whose solution did not meet criterion (7) since construction. Waits for the device, if any."""
+        return self._unaccepted + sum(int(total) for total in self._kept.values())
+
+    def _step_parameter(self, item: Item, share: float) -> BlockReport | None:
+        """Step in plain torch."""
+        param, group = item.param, item.group
         assert param.grad is not None
-        self.accumulate(point, param.grad.to(work), state, group)
-        subproblem = Subproblem(*self.normal_form(point, state, group), group["regularizer"])
-        structured, solution, tolerance = self._solve(name, subproblem, point, state, group, share)
+        self.advance(item.state, group)
+        self.accumulate(param.grad.to(accumulation_dtype(param)), item.state, group)
+        point = self.decayed(param.detach().to(accumulation_dtype(param), copy=True), group)
+        subproblem = self._subproblem(item, point)
+        structured, solution = self._solve(item, subproblem, point, self._tolerance(item, share))
         for observe in self.observers:
             observe(param, structured)
         report = None
         if self.diagnostics.wanted:
-            report = block_report(name, int(state["step"]), subproblem, point, structured, solution, tolerance)
+            report = self._report(item, subproblem, point, structured, share, solution)
         # hardshrink at the smallest normal number: an entry of W whose What is zero decays by (1 - c) a step into
         # denormals and never reaches zero, and denormals make a CPU 10 to 25 times slower. The paper has no such rule.
-        mixed = torch.hardshrink(self.mix(point, structured, group), torch.finfo(param.dtype).tiny)
-        param.copy_(mixed)
+        param.copy_(torch.hardshrink(self.mix(point, structured, group), torch.finfo(param.dtype).tiny))
         return report
 
+    def _subproblem(self, item: Item, point: Tensor) -> Subproblem:
+        return Subproblem(*self.normal_form(point, item.state, item.group), item.group["regularizer"])
+
+    def _tolerance(self, item: Item, share: float) -> float:
+        return share * self.schedule(int(item.state["step"]), self.unit(item.state, item.group))
+
+    def _report(
+        self,
+        item: Item,
+        subproblem: Subproblem,
+        point: Tensor,
+        structured: Tensor,
+        share: float,
+        solution: Solution | None = None,
+    ) -> BlockReport:
+        """What is said of a step; a point that was found directly, without a ``solution``, is certified for it."""
+        tolerance = self._tolerance(item, share)
+        if solution is None:
+            solution = certified(subproblem, structured, tolerance)
+        return block_report(item.name, int(item.state["step"]), subproblem, point, structured, solution, tolerance)
+
     def _solve(
-        self, name: str, subproblem: Subproblem, point: Tensor, state: State, group: Group, share: float
-    ) -> tuple[Tensor, Solution | None, float]:
-        """What, the inner solver's record where it kept one, and this tensor's share of eps_t."""
-        tolerance = share * self.schedule(int(state["step"]), self.unit(state, group))
+        self, item: Item, subproblem: Subproblem, point: Tensor, tolerance: float
+    ) -> tuple[Tensor, Solution | None]:
+        """What, and the inner solver's record where one iterated."""
         direct = direct_point(subproblem, self.method)
-        if direct is not None and not self.diagnostics.wanted:
-            return direct[0], None, tolerance
+        if direct is not None:
+            finite = torch.isfinite(direct[0])
+            self._count_kept([item], (~finite).sum().reshape(1))
+            return torch.where(finite, direct[0], point), None
         solution = solve(
             subproblem,
             point,
@@ -195,14 +328,10 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         )
         # At the rounding level of the dtype there is nothing left to solve; diagnostics show it, no alarm is due.
         if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:
-            self.unaccepted_steps += 1
-            if self.unaccepted_steps == 1:
-                self._alarm = (
-                    f"{type(self).__name__}: step {int(state['step'])} of parameter {name} was not accepted, residual "
-                    f"{solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}. Further ones are "
-                    "counted in unaccepted_steps."
-                )
-        return solution.point, solution, tolerance
+            self._refused(
+                item, f"residual {solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}"
+            )
+        return solution.point, solution
 
     # The structured iterate --------------------------------------------------------------------------------------
 
@@ -214,18 +343,22 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         structure only once the momentum reaches 1. A parameter without a step since its last restart has What = W, so
         read it before a restart. An iterative subproblem is solved from W^t to eps_t again.
         """
-        found = {}
+        found, stepped = {}, []
         for group in self.param_groups:
             for position, param in enumerate(group["params"]):
                 state = self.state.get(param)
-                if not self.averages or not state or int(state["step"]) == 0:
-                    found[param] = param.detach().clone()
-                    continue
-                point = param.detach().to(accumulation_dtype(param))
-                subproblem = Subproblem(*self.normal_form(point, state, group), group["regularizer"])
-                name = parameter_name(group, position)
-                found[param] = self._solve(name, subproblem, point, state, group, 1.0)[0].to(param.dtype)
-        return found
+                if self.averages and state and int(state["step"]) > 0:
+                    stepped.append(Item(parameter_name(group, position), param, group, state))
+                found[param] = param.detach()
+        batches, rest = assign(self, stepped)
+        for batch in batches:
+            found.update(zip((item.param for item in batch.items), find_structured(self, batch), strict=True))
+        for item in rest:
+            point = item.param.detach().to(accumulation_dtype(item.param))
+            found[item.param] = self._solve(item, self._subproblem(item, point), point, self._tolerance(item, 1.0))[0]
+        return {
+            param: value.to(param.dtype, copy=value.data_ptr() == param.data_ptr()) for param, value in found.items()
+        }
 
     @contextmanager
     @torch.no_grad()
@@ -255,7 +388,10 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copying and pickling: torch's part and our options; observers and hooks stay with the original."""
-        own = ("schedule", "method", "max_inner_iterations", "check_finite", "unaccepted_steps", "_alarm")
+        own = (
+            *("schedule", "method", "max_inner_iterations", "check_finite", "backend", "capturable"),
+            *("_unaccepted", "_kept", "_alarm"),
+        )
         return {**super().__getstate__(), **{name: getattr(self, name) for name in own}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from solvers.regularizers.base import offers
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
+from solvers.subproblem.solve import _certify
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,30 @@ class StepReport:
         )
 
 
+def certified(subproblem: Subproblem, point: Tensor, tolerance: float) -> Solution:
+    """The record of a point that was found directly: its residual, and whether that is small enough."""
+    ending = _certify(subproblem, point, 1, tolerance)
+    return Solution(
+        point=point,
+        status=ending.status,
+        iterations=1,
+        residual=ending.residual,
+        objective=float(subproblem.objective(point)),
+        tolerance=tolerance,
+        method="direct",
+    )
+
+
 def block_report(
     name: str,
     step: int,
     subproblem: Subproblem,
     point: Tensor,
     structured: Tensor,
-    solution: Solution | None,
+    solution: Solution,
     tolerance: float,
 ) -> BlockReport:
-    """Assemble the report of one tensor; ``solution`` is always there when diagnostics are wanted."""
-    assert solution is not None
+    """Assemble the report of one tensor."""
     change, _ = subproblem.objective_change(structured, point)
     counts = subproblem.regularizer.sparsity(structured) if offers(subproblem.regularizer, "sparsity") else None
     return BlockReport(

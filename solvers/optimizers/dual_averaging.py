@@ -1,5 +1,7 @@
 """What RAMDA and RMDA share: step-weighted sums from an initial point, averaging, stages."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,19 +30,30 @@ class DualAveraging(StructuredOptimizer):
             "grad_sum": torch.zeros_like(point),
         }
 
-    def step_weight(self, state: State, group: Group) -> float:
-        """``s_t = lr * sqrt(t)``, added to the weight sum; its first value is the unit of eps_t."""
-        weight = group["lr"] * int(state["step"]) ** 0.5
-        if int(state["step"]) == 1:
+    def advance(self, state: State, group: Group) -> None:
+        """Adds the step's weight to the weight sum; the first one is the unit of eps_t."""
+        super().advance(state, group)
+        step = int(state["step"])
+        weight = self.step_weight(step, group)
+        if step == 1:
             state["unit"].fill_(weight)
         state["weight_sum"] += weight
-        return weight
+
+    def step_weight(self, step: Any, group: Group) -> Any:
+        """``s_t = lr * sqrt(t)``."""
+        return group["lr"] * step**0.5
+
+    def psi_weight(self, state: State, group: Group) -> Any:
+        return state["weight_sum"]
 
     def unit(self, state: State, group: Group) -> float:
         return float(state["unit"])
 
+    def averaging(self, group: Group) -> float:
+        return group["momentum"]
+
     def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
-        c = group["momentum"]
+        c = self.averaging(group)
         # W = (1-c)*W + c*What; at c = 1 exactly What, so that W inherits the structure bit for bit.
         return structured if c == 1.0 else point.mul_(1 - c).add_(structured, alpha=c)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.kernels import Recurrence
 from solvers.optimizers.base import Group, NormalForm, State, StructuredOptimizer
 
 
@@ -20,6 +21,8 @@ class ProxGen(StructuredOptimizer):
         lr: >= 0. betas: two numbers in [0, 1). eps: > 0. weight_decay: >= 0.
         amsgrad: use the largest v so far. regularizer and **options: as for RAMDA.
     """
+
+    recurrence = Recurrence("proxgen", ("exp_avg", "exp_avg_sq"))
 
     def __init__(
         self,
@@ -57,14 +60,16 @@ class ProxGen(StructuredOptimizer):
         names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else [])]
         return {name: torch.zeros_like(point) for name in names}
 
-    def accumulate(self, point: Tensor, gradient: Tensor, state: State, group: Group) -> None:
+    def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
         beta1, beta2 = group["betas"]
-        point.mul_(1 - group["lr"] * group["weight_decay"])
         # m = beta1*m + (1-beta1)*G, v = beta2*v + (1-beta2)*G*G
         state["exp_avg"].lerp_(gradient, 1 - beta1)
         state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         if group["amsgrad"]:
             torch.maximum(state["max_exp_avg_sq"], state["exp_avg_sq"], out=state["max_exp_avg_sq"])
+
+    def decayed(self, point: Tensor, group: Group) -> Tensor:
+        return point.mul_(1 - group["lr"] * group["weight_decay"])
 
     def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
         beta1, beta2 = group["betas"]
@@ -74,3 +79,21 @@ class ProxGen(StructuredOptimizer):
         P = v.sqrt().div_((1 - beta2**t) ** 0.5).add_(group["eps"])
         B = (P * point).sub_(state["exp_avg"], alpha=group["lr"] / (1 - beta1**t))
         return NormalForm(B, P, group["lr"])
+
+    def recurrence_of(self, group: Group) -> Recurrence | None:
+        if self.recurrence is None or not group["amsgrad"]:
+            return self.recurrence
+        return Recurrence("proxgen_amsgrad", (*self.recurrence.state, "max_exp_avg_sq"))
+
+    def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
+        beta1, beta2 = group["betas"]
+        rate = group["lr"] / (1 - beta1**step)
+        return (
+            1 - group["lr"] * group["weight_decay"],
+            1 - beta1,
+            beta2,
+            1 - beta2,
+            (1 - beta2**step) ** -0.5,
+            group["eps"],
+            rate,
+        )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.kernels import Recurrence
 from solvers.optimizers.base import Group, NormalForm, State, StructuredOptimizer
 
 
@@ -20,6 +21,8 @@ class ProxSGD(StructuredOptimizer):
         lr: >= 0. momentum: in (0, 1]. regularizer and **options: as for RAMDA.
     """
 
+    recurrence = Recurrence("proxsgd", ("momentum_buffer",))
+
     def __init__(
         self, params: Any, lr: float = 1e-1, momentum: float = 1e-1, regularizer: Any = None, **options: Any
     ) -> None:
@@ -32,9 +35,12 @@ class ProxSGD(StructuredOptimizer):
     def new_state(self, point: Tensor, group: Group) -> State:
         return {"momentum_buffer": torch.zeros_like(point)}
 
-    def accumulate(self, point: Tensor, gradient: Tensor, state: State, group: Group) -> None:
+    def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
         state["momentum_buffer"].mul_(1 - group["momentum"]).add_(gradient, alpha=group["momentum"])
 
     def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
         B = torch.sub(point, state["momentum_buffer"], alpha=group["lr"])
         return NormalForm(B, B.new_ones(()).expand_as(B), group["lr"])
+
+    def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
+        return group["momentum"], group["lr"]

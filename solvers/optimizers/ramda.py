@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.kernels import Recurrence
 from solvers.optimizers.base import Group, NormalForm, State
 from solvers.optimizers.dual_averaging import DualAveraging
 
@@ -26,6 +27,8 @@ class RAMDA(DualAveraging):
         **options: see StructuredOptimizer.
     """
 
+    recurrence = Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum"))
+
     def __init__(
         self,
         params: Any,
@@ -45,8 +48,8 @@ class RAMDA(DualAveraging):
     def new_state(self, point: Tensor, group: Group) -> State:
         return {**super().new_state(point, group), "grad_sq_sum": torch.zeros_like(point)}
 
-    def accumulate(self, point: Tensor, gradient: Tensor, state: State, group: Group) -> None:
-        s = self.step_weight(state, group)
+    def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
+        s = self.step_weight(int(state["step"]), group)
         # V += s*G, U += s*G*G
         state["grad_sum"].add_(gradient, alpha=s)
         state["grad_sq_sum"].addcmul_(gradient, gradient, value=s)
@@ -55,7 +58,10 @@ class RAMDA(DualAveraging):
         # P = cbrt(U) + eps; B = P*W0 - V
         P = cube_root(state["grad_sq_sum"]).add_(group["eps"])
         B = (P * state["initial_point"]).sub_(state["grad_sum"])
-        return NormalForm(B, P, float(state["weight_sum"]))
+        return NormalForm(B, P, float(self.psi_weight(state, group)))
+
+    def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
+        return self.step_weight(step, group), group["eps"]
 
 
 def cube_root(U: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ OPTIONAL_MEMBERS = {
     "subgradient_residual": "subgradient_residual(Z, G, lam): the minimum-norm element of G + lam*dpsi(Z).",
     "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
     "takes such a tensor as its step.",
+    "group_norms": "group_norms(w): psi as a weight times the sum of the Euclidean norms of equal groups, see GroupNorms.",
     "zero_mask": "zero_mask(B, lam): True where the subproblem's solution is provably zero, broadcastable to B.",
     "structure": "structure(w): a tensor that names the manifold of w; equal tensors mean the same manifold.",
     "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
@@ -47,6 +48,20 @@ class MetricProx(NamedTuple):
 
     point: Tensor
     iterations: int
+
+
+class GroupNorms(NamedTuple):
+    """psi(w) = weight * sum over groups of ||w_g||_2, the groups given by where their entries lie in memory.
+
+    In the order of memory the tensor is an array of shape (outer, groups, inner), and a group is one index of the middle
+    axis. Groups of one entry make it the L1 norm, a weight of zero makes it zero. Whoever offers this is stepped by the
+    fused kernels.
+    """
+
+    weight: float
+    outer: int
+    groups: int
+    inner: int
 
 
 def require_regularizer(name: str, value: object) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import MetricProx, check_prox_arguments
+from solvers.regularizers.base import GroupNorms, MetricProx, check_prox_arguments
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.norm_equation import solve_norm_equation
 
@@ -56,6 +56,10 @@ class GroupLasso:
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> MetricProx:
         return solve_norm_equation(B, D, lam * self.group_weight(B), self.groups)
+
+    def group_norms(self, w: Tensor) -> GroupNorms | None:
+        found = self.groups.in_memory(w)
+        return None if found is None else GroupNorms(self.group_weight(w), *found)
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
         threshold = lam * self.group_weight(point)

@@ -61,6 +61,20 @@ class Grouping:
         safe = torch.where(scale > 0, scale, torch.ones_like(scale))
         return scale * torch.linalg.vector_norm(w / safe, dim=self.reduced_axes(w), keepdim=True)
 
+    def in_memory(self, w: Tensor) -> tuple[int, int, int] | None:
+        """(outer, groups, inner): what lies around the standing axis in the order of memory; None for a tensor with
+        gaps or overlaps.
+        """
+        order = memory_order(w)
+        if order is None:
+            return None
+        place = order.index(self.axis)
+        return (
+            math.prod(w.shape[axis] for axis in order[:place]),
+            w.shape[self.axis],
+            math.prod(w.shape[axis] for axis in order[place + 1 :]),
+        )
+
     def count(self, shape: Sequence[int]) -> int:
         """Number of groups."""
         return shape[self.axis]
@@ -72,3 +86,16 @@ class Grouping:
     def flat(self, per_group: Tensor) -> Tensor:
         """A keepdim result as a vector with one entry per group."""
         return per_group.reshape(-1)
+
+
+def memory_order(w: Tensor) -> list[int] | None:
+    """The axes of ``w`` from the slowest to the fastest in memory; None unless its entries fill a block of memory."""
+    # An axis of length 1 may have any stride; it goes first, where it does no harm.
+    order = sorted(range(w.ndim), key=lambda axis: -w.stride()[axis] if w.shape[axis] > 1 else -math.inf)
+    expected = 1
+    for axis in reversed(order):
+        if w.shape[axis] > 1:
+            if w.stride()[axis] != expected:
+                return None
+            expected *= w.shape[axis]
+    return order

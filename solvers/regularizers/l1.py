@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, shrink
+from solvers.regularizers.base import GroupNorms, accumulation_dtype, check_prox_arguments, shrink
+from solvers.regularizers.groups import memory_order
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class L1:
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> Tensor:
         return shrink(B, lam * self.reg_weight) / D
+
+    def group_norms(self, w: Tensor) -> GroupNorms | None:
+        return None if memory_order(w) is None else GroupNorms(self.reg_weight, 1, w.numel(), 1)
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
         threshold = lam * self.reg_weight

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import check_prox_arguments
+from solvers.regularizers.base import GroupNorms, check_prox_arguments
+from solvers.regularizers.groups import memory_order
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Zero:
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> Tensor:
         return B / D
+
+    def group_norms(self, w: Tensor) -> GroupNorms | None:
+        return None if memory_order(w) is None else GroupNorms(0.0, 1, w.numel(), 1)
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
         return gradient

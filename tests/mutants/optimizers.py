@@ -28,8 +28,8 @@ class MomentumOfOldIterate(RAMDA):
 class SquaresUnweighted(RAMDA):
     """U += G*G without s."""
 
-    def accumulate(self, point, gradient, state, group):
-        state["grad_sum"].add_(gradient, alpha=self.step_weight(state, group))
+    def accumulate(self, gradient, state, group):
+        state["grad_sum"].add_(gradient, alpha=self.step_weight(int(state["step"]), group))
         state["grad_sq_sum"].addcmul_(gradient, gradient)
 
 
@@ -59,9 +59,7 @@ class PsiWithoutAlpha(RAMDA):
 class ConstantStepWeight(RAMDA):
     """s = lr in place of lr*sqrt(t)."""
 
-    def step_weight(self, state, group):
-        state["unit"].fill_(group["lr"])
-        state["weight_sum"] += group["lr"]
+    def step_weight(self, step, group):
         return group["lr"]
 
 
@@ -145,7 +143,7 @@ class LinearBeta(RMDA):
 class BufferUndampened(ProxSGD):
     """m = (1-c)*m + G."""
 
-    def accumulate(self, point, gradient, state, group):
+    def accumulate(self, gradient, state, group):
         state["momentum_buffer"].mul_(1 - group["momentum"]).add_(gradient)
 
 
@@ -159,8 +157,8 @@ class PsiWithoutRate(ProxSGD):
 class DecayAfterwards(ProxGen):
     """Weight decay after the step in place of before."""
 
-    def accumulate(self, point, gradient, state, group):
-        super().accumulate(point, gradient, state, {**group, "weight_decay": 0.0})
+    def decayed(self, point, group):
+        return point
 
     def mix(self, point, structured, group):
         return structured * (1 - group["lr"] * group["weight_decay"])
@@ -169,9 +167,14 @@ class DecayAfterwards(ProxGen):
 class DecayCoupled(ProxGen):
     """Weight decay through the gradient, as in Adam."""
 
-    def accumulate(self, point, gradient, state, group):
-        gradient = gradient + group["weight_decay"] * point
-        super().accumulate(point, gradient, state, {**group, "weight_decay": 0.0})
+    def decayed(self, point, group):
+        return point
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for param in group["params"]:
+                param.grad = param.grad + group["weight_decay"] * param.detach()
+        return super().step(closure)
 
 
 class NoBiasCorrection(ProxGen):

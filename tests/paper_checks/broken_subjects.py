@@ -43,14 +43,13 @@ def _iterate(subproblem, start, theta, prox_step):
         Z = Z_next
 
 
-def constant_weights(self, state, group):
+def constant_weights(self, step, group):
     """RAMDA's s_t with a forgotten sqrt(t)."""
-    state["weight_sum"] += group["lr"]
     return group["lr"]
 
 
-def unsquared_gradients(self, point, gradient, state, group):
+def unsquared_gradients(self, gradient, state, group):
     """RAMDA's U fed with s*|G|."""
-    s = self.step_weight(state, group)
+    s = self.step_weight(int(state["step"]), group)
     state["grad_sum"].add_(gradient, alpha=s)
     state["grad_sq_sum"].add_(gradient.abs(), alpha=s)

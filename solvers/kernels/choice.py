@@ -1,0 +1,37 @@
+"""Which backend takes a step: chosen per tensor, and a line in the log where one was expected and cannot."""
+
+import logging
+
+from solvers.kernels.native import Native
+from solvers.kernels.task import Backend, StepTask
+from solvers.kernels.triton import Triton
+
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Native(), Triton())}
+
+_log = logging.getLogger("solvers.kernels")
+_said: set[str] = set()
+
+
+def choose(task: StepTask, wanted: str) -> Backend | None:
+    """The backend for ``task``; None for the plain path. ``wanted`` is "auto" or a backend's name.
+
+    Logs one line, once per reason, where the device has a backend (or one was named) that cannot do the task.
+    """
+    if wanted == "plain":
+        return None
+    for backend in BACKENDS.values():
+        if wanted not in (backend.name, "auto") or (wanted == "auto" and backend.device != task.point.device.type):
+            continue
+        reason = backend.missing() or backend.refusal(task)
+        if reason is None:
+            return backend
+        _say_once(f"the {backend.name} kernel is not used: {reason}; plain torch takes the step")
+        return None
+    _say_once(f"no kernel for tensors on {task.point.device.type}; plain torch takes the step")
+    return None
+
+
+def _say_once(line: str) -> None:
+    if line not in _said:
+        _said.add(line)
+        _log.warning(line)

@@ -1,0 +1,114 @@
+// The steps of the optimizers on the CPU: one pass over memory, every group solved to rounding while it is in the cache.
+// Plain C in and out; compiled once per instruction set, see pyproject.toml.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+#include "entries.h"
+#include "groups.h"
+
+template <class R> struct ProxGenPlain : ProxGen<R, false> {
+    using ProxGen<R, false>::ProxGen;
+};
+template <class R> struct ProxGenAmsgrad : ProxGen<R, true> {
+    using ProxGen<R, true>::ProxGen;
+};
+
+namespace {
+
+constexpr int64_t scratch_entries = 1 << 18; // of B and of D, a thread
+constexpr int64_t unit_entries = 1 << 15;    // what a thread takes at a time
+
+// Tasks cut into units that threads take in turn.
+struct Plan {
+    struct Part {
+        Task* task;
+        int64_t groups_a_tile, groups_a_unit, units;
+    };
+    std::vector<Part> parts;
+    int64_t units = 0;
+
+    Plan(Task* tasks, int64_t count, int lanes) {
+        for (Task* task = tasks; task < tasks + count; ++task) {
+            task->kept = 0;
+            const int64_t size = task->outer * task->inner;
+            if (size == 0 || task->groups == 0) continue;
+            if (task->groups == 1) task->inner = size, task->outer = 1;
+            int64_t tile = 1, unit = std::max<int64_t>(1, unit_entries / size);
+            if (by_entries(*task)) {
+                task->groups *= size, task->outer = task->inner = 1;
+                unit = unit_entries;
+            } else {
+                tile = groups_a_tile(*task, lanes, scratch_entries / 2);
+                unit = std::max<int64_t>(1, unit / tile) * tile;
+            }
+            parts.push_back({task, tile, unit, (task->groups + unit - 1) / unit});
+            units += parts.back().units;
+        }
+    }
+
+    static bool by_entries(const Task& task) {
+        return task.outer * task.inner == 1 || task.lam * task.weight == 0;
+    }
+};
+
+template <class P, class R, template <class> class Recurrence> void work(const Plan& plan, std::atomic<int64_t>& next) {
+    constexpr int lanes = Simd<R>::lanes;
+    auto* scratch = static_cast<Vec<R>*>(std::aligned_alloc(64, 2 * scratch_entries * sizeof(R)));
+    for (int64_t unit; (unit = next++) < plan.units;) {
+        auto part = plan.parts.begin();
+        while (unit >= part->units) unit -= (part++)->units;
+        Task& task = *part->task;
+        const int64_t begin = unit * part->groups_a_unit, end = std::min(task.groups, begin + part->groups_a_unit);
+        int64_t kept = 0;
+        if (Plan::by_entries(task)) {
+            kept = solve_entries<P, R>(Walk<P, R, Recurrence<R>>(task), begin, end);
+        } else {
+            GroupSolver<P, R, Recurrence> solver(task, scratch, scratch_entries);
+            for (int64_t group = begin; group < end; group += part->groups_a_tile)
+                kept += solver.solve(make_tile(task, group, std::min(part->groups_a_tile, end - group), lanes));
+        }
+        if (kept) __atomic_fetch_add(&task.kept, kept, __ATOMIC_RELAXED);
+    }
+    std::free(scratch);
+}
+
+template <class P, class R, template <class> class Recurrence> void run(Task* tasks, int64_t count, int threads) {
+    const Plan plan(tasks, count, Simd<R>::lanes);
+    std::atomic<int64_t> next{0};
+    std::vector<std::thread> others;
+    for (int64_t i = 1; i < std::min<int64_t>(threads, plan.units); ++i)
+        others.emplace_back([&] { work<P, R, Recurrence>(plan, next); });
+    work<P, R, Recurrence>(plan, next);
+    for (auto& other : others) other.join();
+}
+
+template <class P, class R> int dispatch(Task* tasks, int64_t count, int recurrence, int threads) {
+    switch (recurrence) {
+    case 0: run<P, R, Ramda>(tasks, count, threads); return 0;
+    case 1: run<P, R, Rmda>(tasks, count, threads); return 0;
+    case 2: run<P, R, ProxSgd>(tasks, count, threads); return 0;
+    case 3: run<P, R, ProxGenPlain>(tasks, count, threads); return 0;
+    case 4: run<P, R, ProxGenAmsgrad>(tasks, count, threads); return 0;
+    }
+    return 1;
+}
+
+} // namespace
+
+// dtype: of the points and gradients, 0 float32, 1 float64, 2 bfloat16. Returns 0, or 1 for a number it does not know.
+extern "C" __attribute__((visibility("default"))) int ramda_verify_step(Task* tasks, int64_t count, int recurrence,
+                                                                         int dtype, int threads) {
+    switch (dtype) {
+    case 0: return dispatch<float, float>(tasks, count, recurrence, threads);
+    case 1: return dispatch<double, double>(tasks, count, recurrence, threads);
+    case 2: return dispatch<bfloat16, float>(tasks, count, recurrence, threads);
+    }
+    return 1;
+}
+
+// So that the caller can tell that both sides mean the same structure.
+extern "C" __attribute__((visibility("default"))) int64_t ramda_verify_task_size() { return sizeof(Task); }

@@ -1,0 +1,68 @@
+// Walking through one task: loads the tensors, updates the state, gives B and D, writes What or its average.
+#pragma once
+
+#include "recurrences.h"
+
+extern "C" struct Task {
+    void* point;
+    void* structured;     // null: What is not asked for
+    const void* gradient; // null: the state stays as it is
+    void* state[3];
+    int64_t outer, groups, inner;
+    int64_t kept; // groups that got What = point
+    double weight, flush, lam, mix;
+    double k[7];
+    int32_t averages; // 0: the point stays as it is
+    int32_t unused;
+};
+
+template <class P, class R, class Recurrence> struct Walk {
+    using V = Vec<R>;
+    using M = Mask<R>;
+    static constexpr int lanes = Simd<R>::lanes;
+
+    const Task& task;
+    const Recurrence recurrence;
+    P* point;
+    const P* gradient;
+    R *structured, *state[3];
+    const R mix, flush;
+
+    explicit Walk(const Task& task)
+        : task(task), recurrence(task.k), point((P*)task.point), gradient((const P*)task.gradient),
+          structured((R*)task.structured), state{(R*)task.state[0], (R*)task.state[1], (R*)task.state[2]}, mix(task.mix),
+          flush(task.flush) {}
+
+    // B and D of the entries at..at+count-1; with `first` the gradient enters the state before.
+    inline __attribute__((always_inline)) void form(int64_t at, int count, bool first, V& b, V& d) const {
+        V x[3];
+        for (int i = 0; i < Recurrence::states; ++i) x[i] = load<R>(state[i] + at, count);
+        if (first && gradient) {
+            recurrence.update(load<R>(gradient + at, count), x);
+            for (int i = 0; i < Recurrence::states; ++i)
+                if (Recurrence::writes >> i & 1) store<R>(state[i] + at, x[i], count);
+        }
+        V w = {};
+        if constexpr (Recurrence::from_point) w = load<R>(point + at, count);
+        recurrence.form(w, x, b, d);
+    }
+
+    // Ask for what `form` and `write` will read at `at`; the address need not exist.
+    inline __attribute__((always_inline)) void expect(int64_t at, bool first) const {
+        for (int i = 0; i < Recurrence::states; ++i) __builtin_prefetch(state[i] + at);
+        if (first && gradient) __builtin_prefetch(gradient + at);
+        if (Recurrence::from_point) __builtin_prefetch(point + at);
+    }
+
+    // Write What = z and its average; lanes that are not good keep the point.
+    inline __attribute__((always_inline)) void write(int64_t at, int count, V z, M good, bool all_good) const {
+        V w = {};
+        if (mix != 1 || !all_good) w = load<R>(point + at, count);
+        if (!all_good) z = good ? z : w;
+        if (structured) store<R>(structured + at, z, count);
+        if (!task.averages) return;
+        if (mix != 1) z = (1 - mix) * w + mix * z;
+        z = magnitude<R>(z) > flush ? z : V{};
+        store<R>(point + at, z, count);
+    }
+};
