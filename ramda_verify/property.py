@@ -62,6 +62,7 @@ class _Falsified(Exception):
 @dataclass
 class _Tally:
     cases: int = 0
+    problems: int = 0
     inconclusive: int = 0
     worst: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
@@ -80,6 +81,7 @@ def judge(check: Check, case: Case, tally: _Tally) -> None:
     except Exception as error:  # a target may raise anything; whatever it raises on a valid case is a finding
         raise _Falsified(case, Measurement(math.inf, f"raised {type(error).__name__}: {error}")) from error
     tally.cases += 1
+    tally.problems += measurement.problems
     if not measurement.violation <= check.tolerance.value:
         raise _Falsified(case, measurement)
     tally.worst = max(tally.worst, measurement.violation)
@@ -92,6 +94,7 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int) -> 
     def result(status: Verdict, tally: _Tally, **more: Any) -> CheckResult:
         seconds = time.perf_counter() - start
         worst = more.pop("worst", tally.worst if tally.cases else None)
+        more["problems"] = tally.problems
         return CheckResult(
             check.id, target.name, status, tally.cases, worst, check.tolerance.value, round(seconds, 3), **more
         )

@@ -10,10 +10,14 @@ Case = dict[str, Any]
 
 @dataclass(frozen=True)
 class Measurement:
-    """A violation, made dimensionless by the check, and a sentence that explains it."""
+    """A violation, made dimensionless by the check, and a sentence that explains it.
+
+    ``problems`` says how many problems the case held: one, unless the check takes a batch of them.
+    """
 
     violation: float
     note: str = ""
+    problems: int = 1
 
 
 class Verdict(StrEnum):
@@ -44,7 +48,7 @@ class CheckResult:
     """One check on one target.
 
     ``worst`` is the largest violation seen, in the units of ``tolerance``; ``trace`` holds series for the report's
-    pictures and does not enter report.json.
+    pictures and does not enter report.json. ``problems`` counts what the cases held: a case may be a batch of them.
     """
 
     check: str
@@ -57,3 +61,4 @@ class CheckResult:
     counterexample: Counterexample | None = None
     detail: str = ""
     trace: dict[str, Any] | None = field(default=None, repr=False)
+    problems: int = 0

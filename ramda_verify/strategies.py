@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from ramda_verify.companions import AROUND_A_THRESHOLD, companion
 from solvers.regularizers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers.base import offers
 
 #: Shapes tried where a regularizer does not name its own; simplest first, for shrinking.
 SHAPES = ((1,), (2,), (5,), (1, 1), (1, 3), (3, 1), (2, 2), (3, 4), (5, 2), (2, 3, 2), (2, 2, 1, 2), (2, 1, 2, 1, 2))
-
-#: Multiples of a weight at which some part of the solution turns zero.
-AROUND_A_THRESHOLD = (0.5, 2.0, 1.0, 1 - 1e-9, 1 + 1e-9, 0.01, 100.0)
 
 
 def reg_weights() -> SearchStrategy[float]:
@@ -159,3 +157,40 @@ def subproblem_cases(
 def seeds() -> SearchStrategy[int]:
     """Seeds for random directions inside a measurement."""
     return st.integers(0, 2**16)
+
+
+@st.composite
+def problem_batches(
+    draw: DrawFn,
+    instances: SearchStrategy[Any],
+    max_condition: float = 1e8,
+    extreme: bool = True,
+    point: str | None = None,
+    most: int = 30,
+    mild: float = 1e8,
+) -> dict[str, Any]:
+    """``regularizer``, ``B``, ``D`` and ``lam`` of 1 to ``most`` + 1 problems of one shape, along a first axis.
+
+    One problem is drawn entry by entry, the others come from seeds (``companions``); it shrinks to one of either kind.
+    ``mild`` limits the condition number of the latter, where slow problems would hold up the batch.
+    With ``point`` there is one more array of the shape of B, of this name: a start or a reference.
+    """
+    regularizer = draw(instances)
+    shape = draw(st.sampled_from(shapes(regularizer)))
+    # Several short lists: each holds five on average, and any element of any can be deleted.
+    numbers = [seed for _ in range(most // 10) for seed in draw(st.lists(seeds(), max_size=10))]
+    problems = [
+        companion(seed, regularizer, shape, critical_weights, min(mild, max_condition), extreme) for seed in numbers
+    ]
+    # Zero, which Hypothesis shrinks to, leaves a failing companion alone.
+    if not problems or draw(st.integers(0, 9)) > 0:
+        B, D = draw(tensors(shape)), draw(metrics(shape, max_condition, extreme))
+        if draw(st.booleans()):
+            B = B * D
+        drawn = {"B": B, "D": D, "lam": draw(weights_for(regularizer, B))}
+        problems.insert(0, {**drawn, "point": draw(tensors(shape)) if point else B})
+    names = ("B", "D", "lam", *(["point"] if point else []))
+    stacked = {name: np.stack([np.asarray(problem[name]) for problem in problems]) for name in names}
+    if point:
+        stacked[point] = stacked.pop("point")
+    return {"regularizer": regularizer, **stacked}

@@ -4,6 +4,7 @@ from typing import Any
 
 from ramda_verify.checks import (
     acceptance,
+    batch,
     certificate,
     claims,
     identification,
@@ -22,6 +23,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *tensors.CHECKS,
     *claims.CHECKS,
     *subproblem.CHECKS,
+    *batch.CHECKS,
     *certificate.CHECKS,
     *rate.CHECKS,
     *optimizers.CHECKS,

@@ -1,156 +1,178 @@
 """Are the certificates true? A reported subgradient is one, a small residual means a small error, scales are kept."""
 
-from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
+from torch import Tensor
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, feasible, needs, norm, size, tensor
-from ramda_verify.checks.subproblem import model, solved
+from ramda_verify.checks.batches import SHARE, Problems, Worst, arranged, feasible_rows
+from ramda_verify.checks.helpers import Array, needs, tensor
+from ramda_verify.checks.rows import TINY, column, comparison_points_of_rows, norms, sizes, sums
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import describe
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
-from ramda_verify.strategies import seeds, subproblem_cases, tensors
+from ramda_verify.strategies import problem_batches, seeds
 from ramda_verify.targets import Target
-from solvers.subproblem import Status, solve
-from solvers.subproblem.criterion import rounding_floor
-from solvers.subproblem.solve import ITERATIVE, available_methods
+from solvers.subproblem import Status, Subproblem
+from solvers.subproblem.solve import ITERATIVE
+
+NOT_A_MEMBER = "fails at X = {X} for s = {member} at Z = {Z}"
 
 
-def _objective(regularizer: Any, B: Array, D: Array, lam: float, Z: Array) -> float:
-    return float((Z * (0.5 * D * Z - B)).sum()) + lam * float(regularizer.value(tensor(Z)))
-
-
-def _member_violation(
-    regularizer: Any, B: Array, D: Array, lam: float, Z: Array, member: Array, came_from: Array, seed: int
-) -> tuple[float, str]:
+def _member_violations(
+    problems: Problems, Z: Tensor, member: Tensor, came_from: Tensor, seed: int
+) -> tuple[Array, dict[str, Array | Tensor]]:
     """Worst violation of lam*psi(X) >= lam*psi(Z) + <member - (D*Z - B), X - Z>, relative to its terms.
 
-    A step rounds relative to the points it ``came_from``, magnified by D.
+    A step rounds relative to the points it ``came_from``, magnified by D. Also returns the columns of NOT_A_MEMBER.
     """
-    slope = member - (D * Z - B)
-    at_Z = lam * float(regularizer.value(tensor(Z)))
-    noise = size(B, size(D) * Z, size(D) * came_from)
-    worst, note = 0.0, ""
-    for X in comparison_points(Z + slope / size(D), Z, seed):
-        at_X = lam * float(regularizer.value(tensor(X)))
-        slack = at_Z + float((slope * (X - Z)).sum()) - at_X
-        scale = abs(at_Z) + abs(at_X) + noise * float(np.abs(X - Z).sum())
-        if scale > 0 and slack / scale > worst:
-            worst, note = slack / scale, f"fails at X = {X.tolist()} for s = {member.tolist()} at Z = {Z.tolist()}"
-    return worst, note
+    slope = member - (problems.D * Z - problems.B)
+    steepest = column(sizes(problems.D), Z)
+    noise = sizes(problems.B, steepest * Z, steepest * came_from)
+    X = comparison_points_of_rows(Z + slope / steepest, Z, seed)
+    psi = problems.psi(torch.cat([Z.unsqueeze(0), X]))
+    at_Z, at_X = psi[0], psi[1:]
+    moves = (X - Z).reshape(*at_X.shape, -1)
+    slack = at_Z + (moves * slope.reshape(len(problems), -1)).sum(-1).numpy() - at_X
+    scale = np.abs(at_Z) + np.abs(at_X) + noise * moves.abs().sum(-1).numpy()
+    # Where psi is infinite at X, nothing is claimed.
+    claimed = (scale > 0) & ~np.isposinf(at_X)
+    relative = np.where(claimed, slack, 0.0) / np.where(claimed, scale, 1.0)
+    worst_X = X[torch.as_tensor(relative.argmax(axis=0)), torch.arange(len(problems))]
+    return np.maximum(relative.max(axis=0), 0.0), {"X": worst_X, "member": member, "Z": Z}
+
+
+def member_violation(
+    regularizer: Any, B: Array, D: Array, lam: float, Z: Array, member: Array, came_from: Array, seed: int
+) -> tuple[float, str]:
+    """The same of one problem: the violation and a sentence about it."""
+    alone = Problems(tensor(B[None]), tensor(D[None]), tensor(np.array([lam])), regularizer, 1)
+    point, subgradient, origin = (tensor(array[None]) for array in (Z, member, came_from))
+    violations, columns = _member_violations(alone, point, subgradient, origin, seed)
+    return float(violations[0]), NOT_A_MEMBER.format(**{name: column[0].tolist() for name, column in columns.items()})
 
 
 def measure_membership(
-    regularizer: Any, B: Array, D: Array, lam: float, start: Array, iterations: int, seed: int
+    regularizer: Any, B: Array, D: Array, lam: Array, start: Array, iterations: int, seed: int
 ) -> Measurement:
     """The certificate of each iterative method at its iterates lies in dQ there; for convex psi by the inequality."""
-    subproblem = model(regularizer, B, D, lam)
-    worst, note = 0.0, ""
-    for method in available_methods(subproblem):
+    problems, first = Problems.of(regularizer, B, D, lam), arranged(start)
+    worst = Worst(problems)
+    for method in problems.methods:
         if method not in ITERATIVE:
             continue
-        for count, iterate in enumerate(islice(ITERATIVE[method](subproblem, tensor(start)), iterations), 1):
-            Z, member = iterate.point.numpy(), iterate.member.numpy()
-            violation, why = _member_violation(regularizer, B, D, lam, Z, member, start, seed)
-            if not violation <= worst:
-                worst, note = violation, f"{method}, iteration {count}: {why}"
-    return Measurement(worst, note)
+        for count, (Z, member) in enumerate(problems.iterates(method, first, iterations), 1):
+            violations, columns = _member_violations(problems, Z, member, first, seed)
+            worst.see(violations, f"{method}, iteration {count}: {NOT_A_MEMBER}", **columns)
+    return worst.measurement()
 
 
 def measure_minimum_norm(
-    regularizer: Any, B: Array, D: Array, lam: float, start: Array, iterations: int, seed: int
+    regularizer: Any, B: Array, D: Array, lam: Array, start: Array, iterations: int, seed: int
 ) -> Measurement:
     """``subgradient_residual`` is a member of dQ, is no longer than the PG certificate, and agrees with our oracle."""
-    subproblem, start = model(regularizer, B, D, lam), feasible(regularizer, start)
-    points = [start, np.zeros_like(B)]
-    worst, note = 0.0, ""
-    shortest = [np.inf, np.inf]
-    for iterate in islice(ITERATIVE["proximal_gradient"](subproblem, tensor(start)), iterations):
-        points.append(iterate.point.numpy())
-        shortest.append(float(iterate.member.norm()))
-    for Z, bound in zip(points, shortest, strict=True):
-        exact = regularizer.subgradient_residual(tensor(Z), tensor(D * Z - B), lam).numpy()
-        length = norm(exact)
+    problems = Problems.of(regularizer, B, D, lam)
+    first = feasible_rows(regularizer, arranged(start))
+    unbounded = np.full(len(problems), np.inf)
+    known = [(first, unbounded), (torch.zeros_like(first), unbounded)]
+    known += [(Z, norms(member)) for Z, member in problems.iterates("proximal_gradient", first, iterations)]
+    worst = Worst(problems)
+    spread = torch.as_tensor(np.random.default_rng(seed).uniform(-1, 1, first.shape))
+    for Z, bound in known:
+        exact = problems.each(_exact, Z)
+        exact[-1] = _exact(problems.single, Z[-1])[0]
+        length = norms(exact)
         # The residual rounds relative to itself as well: at B = 0 and a small Z it is lam*dpsi, larger than both.
-        scale = norm(B) + size(D) * size(Z, start) + length + np.finfo(float).tiny
+        scale = norms(problems.B) + sizes(problems.D) * sizes(Z, first) + length + TINY
         # Near a change of structure (a singular value barely above zero) the subdifferential at the rounded point is
         # not determined: what a move by a few epsilon changes is not held against the regularizer.
-        moved = Z * (1 + 4 * np.finfo(float).eps * np.random.default_rng(seed).uniform(-1, 1, Z.shape))
-        other = regularizer.subgradient_residual(tensor(moved), tensor(D * moved - B), lam).numpy()
-        scale += 16 / tolerances.SUBGRADIENT.value * abs(norm(other) - length)
-        found: list[tuple[float, str]] = [
-            ((length - bound) / scale, f"norm {length:.6g} at Z = {Z.tolist()}, a member of norm {bound:.6g} exists")
-        ]
+        moved = problems.each(_exact, Z * (1 + 4 * np.finfo(float).eps * spread))
+        scale += 16 / tolerances.SUBGRADIENT.value * np.abs(norms(moved) - length)
+        worst.see(
+            (length - bound) / scale,
+            "norm {length:.6g} at Z = {Z}, a member of norm {bound:.6g} exists",
+            length=length,
+            bound=bound,
+            Z=Z,
+        )
         if getattr(regularizer, "convex", False):
-            found.append(_member_violation(regularizer, B, D, lam, Z, exact, start, seed))
+            violations, columns = _member_violations(problems, Z, exact, first, seed)
+            worst.see(violations, NOT_A_MEMBER, **columns)
         if describe(regularizer) is not None:
-            ours = certificate.stationarity(Z, B, D, lam, regularizer)
-            found.append((abs(length - ours) / scale, f"norm {length:.6g} at Z = {Z.tolist()}, recomputed {ours:.6g}"))
-        violation, why = max(found)
-        if not violation <= worst:
-            worst, note = violation, why
-    return Measurement(worst, note)
+            ours = np.array([certificate.stationarity(*row, regularizer) for row in problems.rows(Z)])
+            gap = np.abs(length - ours) / scale
+            worst.see(gap, "norm {length:.6g} at Z = {Z}, recomputed {ours:.6g}", length=length, ours=ours, Z=Z)
+    return worst.measurement()
+
+
+def _exact(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:
+    return (problem.regularizer.subgradient_residual(Z, problem.D * Z - problem.B, problem.lam),)
 
 
 def measure_soundness(
-    regularizer: Any, B: Array, D: Array, lam: float, start: Array, tolerance: float, factor: float
+    regularizer: Any, B: Array, D: Array, lam: Array, start: Array, tolerance: Array, factor: float
 ) -> Measurement:
     """Accepted means close: ||Z - Z*|| <= ||s||/mu and Q(Z) - Q* <= ||s||^2/(2 mu), also for Q divided by a factor.
 
     Z* is found by the best method to rounding, Z by each iterative one to a loose tolerance.
     """
-    subproblem = model(regularizer, B, D, lam)
-    exact = solved(subproblem, "auto", 1e-12 * size(B))
-    best = exact.point.numpy()
-    mu = float(D.min())
-    worst, note = 0.0, ""
-    for method in available_methods(subproblem):
-        for problem in (subproblem, subproblem.divided_by(factor)):
-            target = tolerance * norm(B) + 1e-12 * size(B)
-            solution = solve(problem, tensor(start), tolerance=target, method=method, max_iterations=20_000)
-            if solution.status is Status.CONVERGED and not solution.residual <= target:
-                return Measurement(np.inf, f"{method}: converged with residual {solution.residual:.3g} > {target:.3g}")
-            if not solution.accepted:
-                continue
-            Z = solution.point.numpy()
-            distance = float(np.linalg.norm(Z - best))
-            gap = _objective(regularizer, B, D, lam, Z) - _objective(regularizer, B, D, lam, best)
-            size_Q = 0.5 * float((B * B / D).sum()) + abs(lam * float(regularizer.value(tensor(Z))))
-            rounding = rounding_floor(subproblem, solution.point) + rounding_floor(subproblem, tensor(start))
-            reach = (solution.residual + exact.residual + rounding) / mu
-            allowed_gap = (solution.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_Q + np.finfo(float).tiny
-            found = max(
-                (distance / (reach + np.finfo(float).tiny) - 1, f"error {distance:.3g}, promised {reach:.3g}"),
-                (gap / allowed_gap - 1, f"gap {gap:.3g}, promised {allowed_gap:.3g}"),
+    problems, first = Problems.of(regularizer, B, D, lam), arranged(start)
+    worst = Worst(problems)
+    exact = problems.solve("auto", 1e-12 * sizes(problems.B))
+    goal = arranged(tolerance).numpy() * norms(problems.B) + 1e-12 * sizes(problems.B)
+    mu = problems.smallest
+
+    def objective(Z: Tensor) -> Array:
+        return sums(Z * (0.5 * problems.D * Z - problems.B)) + problems.psi(Z)
+
+    for method in problems.methods:
+        for by in (1.0, factor):
+            found = problems.solve(method, goal, first, factor=by, to_the_end=False)
+            converged = np.array([status is Status.CONVERGED for status in found.status])
+            worst.see(
+                np.where(converged & ~(found.residual <= goal), np.inf, 0.0),
+                f"{method}: converged with residual {{residual:.3g}} > {{goal:.3g}}",
+                residual=found.residual,
+                goal=goal,
             )
-            if not found[0] <= worst:
-                worst, note = found[0], f"{method}, scale {problem.scale:g}: {found[1]}"
-    return Measurement(worst, note)
+            Z = found.point
+            size_of_Q = sums(0.5 * problems.B * problems.B / problems.D) + np.abs(problems.psi(Z))
+            rounding = problems.floors(Z) + problems.floors(first)
+            reach = (found.residual + exact.residual + rounding) / mu + TINY
+            allowed_gap = (found.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_of_Q + TINY
+            shares = {
+                "distance": norms(Z - exact.point) / reach,
+                "gap in Q": (objective(Z) - objective(exact.point)) / allowed_gap,
+            }
+            for what, share in shares.items():
+                words = f"{method}, scale {by:g}: the {what} is {{share:.6g}} times what is promised"
+                worst.see(np.where(found.residual <= goal, share - 1, 0.0), words, share=share)
+    return worst.measurement()
 
 
 def _from_anywhere(target: Target) -> st.SearchStrategy[Case]:
-    return subproblem_cases(target.instances, max_condition=1e4).flatmap(
-        lambda case: st.builds(
-            lambda start, iterations, seed: {**case, "start": start, "iterations": iterations, "seed": seed},
-            tensors(case["B"].shape),
-            st.integers(1, 6),
-            seeds(),
-        )
+    return st.builds(
+        lambda case, iterations, seed: {**case, "iterations": iterations, "seed": seed},
+        problem_batches(target.instances, max_condition=1e4, point="start"),
+        st.integers(1, 6),
+        seeds(),
     )
 
 
 def _loosely(target: Target) -> st.SearchStrategy[Case]:
-    return subproblem_cases(target.instances, max_condition=100.0).flatmap(
-        lambda case: st.builds(
-            lambda start, exponent, factor: {**case, "start": start, "tolerance": 10.0**exponent, "factor": factor},
-            tensors(case["B"].shape),
-            st.floats(-6, 0),
-            st.sampled_from([7.0, 1e-3, 1e4]),
-        )
+    def tolerances_of(case: Case, lowest: float) -> Array:
+        """From 10^lowest to 1, another one for each problem."""
+        return 10.0 ** (lowest * (1 - np.arange(len(case["B"])) / len(case["B"])))
+
+    return st.builds(
+        lambda case, lowest, factor: {**case, "tolerance": tolerances_of(case, lowest), "factor": factor},
+        problem_batches(target.instances, max_condition=100.0, point="start", mild=10.0),
+        st.floats(-6, 0),
+        st.sampled_from([7.0, 1e-3, 1e4]),
     )
 
 
@@ -164,6 +186,7 @@ CHECKS = (
         cases=_from_anywhere,
         measure=measure_membership,
         applies=needs("convex"),
+        share=SHARE,
     ),
     Check(
         id="minimum-norm-subgradient",
@@ -174,6 +197,7 @@ CHECKS = (
         cases=_from_anywhere,
         measure=measure_minimum_norm,
         applies=needs("subgradient_residual"),
+        share=SHARE,
     ),
     Check(
         id="criterion-soundness",
@@ -184,5 +208,6 @@ CHECKS = (
         cases=_loosely,
         measure=measure_soundness,
         applies=needs("convex"),
+        share=SHARE,
     ),
 )

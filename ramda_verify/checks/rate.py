@@ -1,19 +1,22 @@
 """Does proximal gradient keep the promises of Theorem 1, at every iteration?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, feasible, size, tensor
+from ramda_verify.checks.batches import SHARE, Problems, Worst, arranged, feasible_rows
+from ramda_verify.checks.helpers import Array, tensor
+from ramda_verify.checks.rows import TINY, column, norms, sizes, sums
 from ramda_verify.checks.subproblem import model, solved
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
-from ramda_verify.strategies import subproblem_cases, tensors
+from ramda_verify.strategies import problem_batches
 from ramda_verify.targets import Target
 from solvers.subproblem import Subproblem
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
@@ -22,65 +25,59 @@ from solvers.subproblem.proximal_gradient import proximal_gradient
 ITERATIONS = 40
 
 
-def measure_rate(regularizer: Any, B: Array, D: Array, lam: float, start: Array) -> Measurement:
+def measure_rate(regularizer: Any, B: Array, D: Array, lam: Array, start: Array) -> Measurement:
     """Worst excess over (9), (10) and (11) along the iterates, relative to the scale of Q.
 
     (9) ||s|| <= ||(L + 1/theta)*(Z+ - Z)||; (10) 1/2 <L*(Z+ - Z), Z+ - Z> <= Q(Z) - Q(Z+) (the square is missing in the
     paper); (11) for convex psi Q(Z_j) - Q* <= L/2 (1 - mu/L)^j ||Z_0 - Z*||^2. The nonconvex step 1/(2L) gives (10) as
     well. (9) and (10) also with one L per block, where the regularizer separates.
     """
-    subproblem, start = model(regularizer, B, D, lam), feasible(regularizer, start)
-    scale = float((D * start * start).sum() + np.abs(B * start).sum() + (B * B / D).sum())
-    scale += abs(lam * float(regularizer.value(tensor(start)))) + np.finfo(float).tiny
-    worst, note = 0.0, ""
+    problems, first = Problems.of(regularizer, B, D, lam), feasible_rows(regularizer, arranged(start))
+    worst = Worst(problems)
     for rule in ("global", "block"):
-        for j, (violation, which) in enumerate(_excesses(subproblem, start, rule, scale), 1):
-            if not violation <= worst:
-                worst, note = violation, f"{which} fails at iteration {j}, {rule} step"
-    return Measurement(worst, note)
+        for violations, which in _excesses(problems, first, rule):
+            at = np.argmax(violations, axis=0) + 1
+            worst.see(violations.max(axis=0), f"{which} fails at iteration {{at}}, {rule} step", at=at)
+    return worst.measurement()
 
 
-def _excesses(subproblem: Subproblem, start: Array, rule: str, scale: float) -> Iterator[tuple[float, str]]:
-    """The largest excess of every iteration with one rule for L; L is computed here, from D."""
-    regularizer, D = subproblem.regularizer, subproblem.D
-    L = D.max() if rule == "global" else subproblem.step_lipschitz("block")
-    if not bool((L >= D).all()):
-        yield np.inf, "L >= D"
-    theta = 1 / L if subproblem.convex else 1 / (2 * L)
-    mu = float(D.min())
-    Z = tensor(start)
-    if rule == "global" and subproblem.convex:
-        exact = solved(subproblem, "auto", 1e-12 * size(subproblem.B))
-        best, distance = exact.point, float((exact.point - Z).norm())
-    for j, iterate in enumerate(islice(proximal_gradient(subproblem, Z, step_rule=rule), ITERATIONS), 1):
-        move = iterate.point - Z
-        terms = move * (0.5 * D * (iterate.point + Z) - subproblem.B)
-        psi = [subproblem.lam * float(regularizer.value(point)) for point in (iterate.point, Z)]
-        drop = -float(terms.sum()) - psi[0] + psi[1]
-        allowed = float(((L + 1 / theta) * move).norm())
-        rounding = 1e-13 * float((L * Z).norm() + subproblem.B.norm())
-        found = [
-            ((float(iterate.member.norm()) - allowed - rounding) / np.sqrt(scale * float(D.max())), "(9)"),
-            ((0.5 * float((L * move * move).sum()) - drop) / scale - 1e-13, "(10)"),
-        ]
-        if rule == "global" and subproblem.convex:
-            gap = _objective(subproblem, iterate.point) - _objective(subproblem, best)
-            bound = float(L) / 2 * (1 - mu / float(L)) ** j * distance**2
-            found.append(((gap - bound) / scale - 1e-12, "(11)"))
-        yield max(found)
-        Z = iterate.point
+def _largest(problem: Subproblem) -> tuple[Tensor, ...]:
+    return (torch.broadcast_to(problem.step_lipschitz("block"), problem.D.shape),)
 
 
-def _objective(subproblem: Subproblem, Z: Tensor) -> float:
-    """Q in this file's own words."""
-    smooth = float((Z * (0.5 * subproblem.D * Z - subproblem.B)).sum())
-    return smooth + subproblem.lam * float(subproblem.regularizer.value(Z))
+def _excesses(problems: Problems, start: Tensor, rule: str) -> Iterator[tuple[Array, str]]:
+    """The excesses of every iteration and problem with one rule for L; L is computed here, from D."""
+    B, D, convex = problems.B, problems.D, problems.single.convex
+    highest, mu = sizes(D), problems.smallest
+    L = column(highest, D) if rule == "global" else problems.each(_largest)
+    yield np.where((L >= D).reshape(1, len(D), -1).all(dim=2).numpy(), 0.0, np.inf), "L >= D"
+    theta = 1 / L if convex else 1 / (2 * L)
+    found = list(problems.iterates("proximal_gradient", start, ITERATIONS, step_rule=rule))
+    # Everything below has the iterations along its first axis and the problems along its second.
+    Z = torch.stack([start, *(iterate.point for iterate in found)])
+    member = torch.stack([iterate.member for iterate in found])
+    psi = problems.psi(Z)
+    scale = sums(D * start * start) + sums((B * start).abs()) + sums(B * B / D) + np.abs(psi[0]) + TINY
+    move = Z[1:] - Z[:-1]
+
+    def per_row(function: Callable[[Tensor], Array], stack: Tensor) -> Array:
+        return function(stack.flatten(0, 1)).reshape(len(stack), -1)
+
+    drop = psi[:-1] - psi[1:] - per_row(sums, move * (0.5 * D * (Z[1:] + Z[:-1]) - B))
+    allowed = per_row(norms, (L + 1 / theta) * move)
+    rounding = 1e-13 * (per_row(norms, L * Z[:-1]) + norms(B))
+    yield (per_row(norms, member) - allowed - rounding) / np.sqrt(scale * highest), "(9)"
+    yield (0.5 * per_row(sums, L * move * move) - drop) / scale - 1e-13, "(10)"
+    if rule == "global" and convex:
+        best = problems.solve("auto", 1e-12 * sizes(B)).point
+        j = np.arange(1, len(found) + 1)[:, None]
+        bound = highest / 2 * (1 - mu / highest) ** j * norms(best - start) ** 2
+        smooth = per_row(sums, Z[1:] * (0.5 * D * Z[1:] - B)) - sums(best * (0.5 * D * best - B))
+        yield (smooth + psi[1:] - problems.psi(best) - bound) / scale - 1e-12, "(11)"
 
 
 def _cases(target: Target) -> st.SearchStrategy[Case]:
-    return subproblem_cases(target.instances, max_condition=1e3).flatmap(
-        lambda case: st.builds(lambda start: {**case, "start": start}, tensors(case["B"].shape))
-    )
+    return problem_batches(target.instances, max_condition=1e3, point="start", mild=30.0)
 
 
 def trace_rate(target: Target) -> dict[str, Any]:
@@ -122,7 +119,7 @@ CHECKS = (
         tolerance=tolerances.RATE,
         cases=_cases,
         measure=measure_rate,
-        share=0.7,
+        share=SHARE,
         trace=trace_rate,
     ),
 )

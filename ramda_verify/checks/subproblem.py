@@ -3,24 +3,23 @@
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
+from torch import Tensor
 
 from ramda_verify import tolerances
+from ramda_verify.checks.batches import ITERATIONS as ITERATIONS
+from ramda_verify.checks.batches import SHARE, Problems, Worst, arranged
 from ramda_verify.checks.helpers import Array, needs, norm, size, tensor
+from ramda_verify.checks.rows import TINY, norms, sizes, sums
 from ramda_verify.oracles import certificate, cvxpy_models, high_precision, psi_oracle
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement
-from ramda_verify.strategies import subproblem_cases, tensors
+from ramda_verify.strategies import problem_batches, subproblem_cases
 from ramda_verify.targets import Target
 from solvers.regularizers import L1, GroupLasso
 from solvers.subproblem import Subproblem, available_methods, solve
-from solvers.subproblem.criterion import rounding_floor
-from solvers.subproblem.iterate import run
-from solvers.subproblem.proximal_gradient import proximal_gradient
 from solvers.subproblem.result import Solution, Status
-
-#: Enough for proximal gradient at the condition numbers drawn for it (at most 100) down to 1e-10.
-ITERATIONS = 20_000
 
 
 def model(regularizer: Any, B: Array, D: Array, lam: float) -> Subproblem:
@@ -85,86 +84,104 @@ def _is_scalar_case(target: Target) -> str | None:
     )
 
 
-def measure_norm_equation(regularizer: Any, B: Array, D: Array, lam: float) -> Measurement:
+def measure_norm_equation(regularizer: Any, B: Array, D: Array, lam: Array) -> Measurement:
     """Residual of the group LASSO solution, recomputed outside the solver, over ||B||; at most 12 iterations."""
-    found = regularizer.metric_prox(tensor(B), tensor(D), lam)
-    residual = certificate.stationarity(found.point.numpy(), B, D, lam, regularizer)
-    note = f"residual {residual:.3g} after {found.iterations} iterations"
-    if found.iterations > 12:
-        return Measurement(np.inf, note)
-    return Measurement(residual / (norm(B) + np.finfo(float).tiny), note)
+    problems = Problems.of(regularizer, B, D, lam)
+    worst = Worst(problems)
+    points, iterations = problems.batch.each(_direct)
+    points[-1], iterations[-1] = _direct(problems.single)
+    residual = np.array([certificate.stationarity(*row, regularizer) for row in problems.rows(points)])
+    violation = np.where(iterations.numpy() > 12, np.inf, residual / (norms(problems.B) + TINY))
+    worst.see(
+        violation, "residual {residual:.3g} after {iterations} iterations", residual=residual, iterations=iterations
+    )
+    return worst.measurement()
+
+
+def _direct(problem: Subproblem) -> tuple[Tensor, Tensor]:
+    found = problem.regularizer.metric_prox(problem.B, problem.D, problem.lam)
+    return found.point, torch.as_tensor(found.iterations)
 
 
 def _is_group_lasso(target: Target) -> str | None:
     return target.probe(lambda r: None if isinstance(r, GroupLasso) else "the norm equation belongs to GroupLasso")
 
 
-def measure_agreement(regularizer: Any, B: Array, D: Array, lam: float) -> Measurement:
+def measure_agreement(regularizer: Any, B: Array, D: Array, lam: Array) -> Measurement:
     """Largest distance between the solutions of any two methods, in units of the error that their residuals allow."""
-    subproblem = model(regularizer, B, D, lam)
-    tolerance = 1e-10 * size(B)
-    solutions = [solved(subproblem, method, tolerance) for method in available_methods(subproblem)]
-    worst, note = 0.0, ""
-    for other in solutions[1:]:
-        distance = float((other.point - solutions[0].point).norm())
+    problems = Problems.of(regularizer, B, D, lam)
+    worst = Worst(problems)
+    first, *others = (problems.solve(method, 1e-10 * sizes(problems.B)) for method in problems.methods)
+    for method, other in zip(problems.methods[1:], others, strict=True):
+        distance = norms(other.point - first.point)
         # ||Z - Z*|| <= ||s||/mu for each of the two.
-        rounding = rounding_floor(subproblem, other.point) + np.finfo(float).tiny
-        allowed = (solutions[0].residual + other.residual + rounding) / float(D.min())
-        if not distance / allowed <= worst:
-            worst, note = distance / allowed, f"{other.method} is {distance:.3g} from {solutions[0].method}"
-    return Measurement(worst - 1, note)
+        allowed = (first.residual + other.residual + problems.floors(other.point) + TINY) / problems.smallest
+        worst.see(distance / allowed, f"{method} is {{apart:.3g}} from {problems.methods[0]}", apart=distance)
+    return worst.measurement(1)
 
 
-def measure_descent(regularizer: Any, B: Array, D: Array, lam: float, reference: Array, iterations: int) -> Measurement:
+def measure_descent(regularizer: Any, B: Array, D: Array, lam: Array, reference: Array, iterations: int) -> Measurement:
     """(7b) from any reference and however early a method is stopped: Q(point) - Q(reference), relative."""
-    subproblem = model(regularizer, B, D, lam)
-    worst, note = 0.0, ""
-    for method in available_methods(subproblem):
-        solution = solve(subproblem, tensor(reference), tolerance=0.0, max_iterations=iterations, method=method)
-        Z = solution.point.numpy()
-        # Q(Z) - Q(reference) again, outside the solver.
-        terms = (Z - reference) * (0.5 * D * (Z + reference) - B)
-        psi = [lam * float(regularizer.value(tensor(point))) for point in (Z, reference)]
-        if psi[1] == np.inf and psi[0] < np.inf:
-            continue
-        rise = float(terms.sum()) + psi[0] - psi[1]
-        scale = float(np.abs(terms).sum()) + abs(psi[0]) + abs(psi[1]) + np.finfo(float).tiny
-        reported = float(subproblem.objective_change(solution.point, tensor(reference))[0])
-        violation = max(rise, abs(reported - rise)) / scale
-        if not violation <= worst:
-            worst, note = violation, f"{method}: Q rose by {rise:.3g}, reported {reported:.3g}"
-    return Measurement(worst, note)
+    problems, W = Problems.of(regularizer, B, D, lam), arranged(reference)
+    worst = Worst(problems)
+    for method in problems.methods:
+        Z = problems.solve(method, 0.0, W, max_iterations=iterations, to_the_end=False).point
+        # Q(Z) - Q(reference) arranged, outside the solver.
+        terms = (Z - W) * (0.5 * problems.D * (Z + W) - problems.B)
+        psi = problems.psi(torch.stack([Z, W]))
+        rise = sums(terms) + psi[0] - psi[1]
+        scale = sums(terms.abs()) + np.abs(psi).sum(axis=0) + TINY
+        reported = problems.each(_objective_change, Z, W).numpy()
+        violation = np.maximum(rise, np.abs(reported - rise)) / scale
+        # From outside a constraint anything finite is a descent.
+        violation[(psi[1] == np.inf) & (psi[0] < np.inf)] = 0.0
+        worst.see(
+            violation, f"{method}: Q rose by {{rise:.3g}}, reported {{reported:.3g}}", rise=rise, reported=reported
+        )
+    return worst.measurement()
+
+
+def _objective_change(problem: Subproblem, Z: Tensor, W: Tensor) -> tuple[Tensor, ...]:
+    return problem.objective_change(Z, W)
 
 
 def _with_reference(target: Target) -> st.SearchStrategy[Case]:
-    return subproblem_cases(target.instances, max_condition=1e4).flatmap(
-        lambda case: st.builds(
-            lambda reference, iterations: {**case, "reference": reference, "iterations": iterations},
-            tensors(case["B"].shape),
-            st.sampled_from([1, 2, 3, 5, 40]),
-        )
+    return st.builds(
+        lambda case, iterations: {**case, "iterations": iterations},
+        problem_batches(target.instances, max_condition=1e4, point="reference"),
+        st.sampled_from([1, 2, 3, 5, 40]),
     )
 
 
-def measure_screening(regularizer: Any, B: Array, D: Array, lam: float) -> Measurement:
+class Unscreened:
+    """A regularizer without what would find zeros without iteration."""
+
+    def __init__(self, regularizer: Any) -> None:
+        for member in ("value", "prox", "convex", "blockwise_max", "subgradient_residual"):
+            if hasattr(regularizer, member):
+                setattr(self, member, getattr(regularizer, member))
+
+
+def measure_screening(regularizer: Any, B: Array, D: Array, lam: Array) -> Measurement:
     """Whatever ``zero_mask`` calls zero is zero in a solution found without screening."""
-    mask = np.broadcast_to(regularizer.zero_mask(tensor(B), lam).numpy(), B.shape)
-    if not mask.any():
-        return Measurement(0.0)
-    subproblem, start = model(regularizer, B, D, lam), tensor(B / D)
-    plain = run(
-        subproblem,
-        proximal_gradient(subproblem, start),
-        start,
-        tolerance=1e-12 * size(B),
-        max_iterations=ITERATIONS,
-    )
-    if plain.status not in (Status.CONVERGED, Status.PRECISION_LIMIT):
-        raise Inconclusive(f"proximal gradient without screening: {plain.status.value}")
-    point = plain.point.numpy()
-    return Measurement(
-        float(np.abs(point[mask]).max()) / size(point, B / D), f"screened out, but the solution is {point.tolist()}"
-    )
+    problems = Problems.of(Unscreened(regularizer), B, D, lam)
+    worst = Worst(problems)
+
+    def screened(problem: Subproblem) -> tuple[Tensor, ...]:
+        return (torch.broadcast_to(regularizer.zero_mask(problem.B, problem.lam), problem.B.shape),)
+
+    mask = problems.each(screened)
+    if bool(mask.any()):
+        centre = problems.B / problems.D
+        plain = problems.solve("proximal_gradient", 1e-12 * sizes(problems.B), centre, to_the_end=False)
+        if not set(plain.status) <= {Status.CONVERGED, Status.PRECISION_LIMIT}:
+            raise Inconclusive("proximal gradient without screening did not converge")
+        worst.see(
+            (sizes(torch.where(mask, plain.point, 0.0)) - TINY) / sizes(plain.point, centre),
+            "screened out, but the solution is {Z}",
+            Z=plain.point,
+        )
+    return worst.measurement()
 
 
 CHECKS = (
@@ -196,10 +213,10 @@ CHECKS = (
         source="scalar equation of the group norm; solvers/regularizers/norm_equation.py",
         kind="regularizer",
         tolerance=tolerances.NORM_EQUATION,
-        cases=lambda target: subproblem_cases(target.instances),
+        cases=lambda target: problem_batches(target.instances),
         measure=measure_norm_equation,
         applies=_is_group_lasso,
-        share=2.0,
+        share=0.5,
     ),
     Check(
         id="solver-agreement",
@@ -207,9 +224,10 @@ CHECKS = (
         source="strong convexity",
         kind="regularizer",
         tolerance=tolerances.RATE,
-        cases=lambda target: subproblem_cases(target.instances, max_condition=100.0),
+        cases=lambda target: problem_batches(target.instances, max_condition=100.0, mild=4.0),
         measure=measure_agreement,
         applies=needs("convex"),
+        share=SHARE,
     ),
     Check(
         id="objective-descent",
@@ -219,6 +237,7 @@ CHECKS = (
         tolerance=tolerances.DESCENT,
         cases=_with_reference,
         measure=measure_descent,
+        share=SHARE,
     ),
     Check(
         id="safe-screening",
@@ -226,8 +245,9 @@ CHECKS = (
         source="Deleu and Bengio, arXiv 2102.03869, Theorem 1, with group weights",
         kind="regularizer",
         tolerance=tolerances.CLOSED_FORM,
-        cases=lambda target: subproblem_cases(target.instances, max_condition=100.0),
+        cases=lambda target: problem_batches(target.instances, max_condition=100.0, mild=4.0),
         measure=measure_screening,
         applies=needs("zero_mask"),
+        share=SHARE,
     ),
 )

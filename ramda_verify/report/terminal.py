@@ -67,4 +67,5 @@ def show_results(console: Console, results: Sequence[CheckResult]) -> None:
             console.print(f"{result.status}: {result.check} ({result.target}): {result.detail}", highlight=False)
     count = Counter(result.status for result in results)
     words = ", ".join(f"[{STYLES[verdict]}]{count[verdict]} {verdict}[/]" for verdict in Verdict if count[verdict])
-    console.print(f"{sum(result.cases for result in results):,} cases: {words}")
+    cases, problems = (sum(getattr(result, name) for result in results) for name in ("cases", "problems"))
+    console.print(f"{cases:,} cases of {problems:,} problems: {words}")

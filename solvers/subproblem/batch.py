@@ -50,6 +50,7 @@ def solve_batch(
     (each problem its own) and the same fall-back where (7b) fails. A problem that is done is taken out of the
     computation. The batch may be empty.
 
+    ``method`` is "auto" or one of ``available_methods``: the first of these is what "auto" means here.
     ``iterations`` of a direct method that iterates inside (the norm equation of the group LASSO) may be those of the
     slowest problem, since all are stepped together.
 
@@ -178,12 +179,11 @@ def _run(
     theta, L = steps.step_sizes(batch, method, step_rule), steps.magnifications(batch)
     Z, residual, goal = start[left], ends.residual[left], tolerance[left]
     Y, t = Z, torch.ones(len(batch), dtype=torch.float64, device=Z.device)
+    sweep = steps.sweep(method)
     for count in range(1, max_iterations + 1):
-        Z_next, member, Y, t = batch.each(steps.STEPS[method], theta, Z, Y, t)
-        usable = steps.finite(batch, Z_next)
-        # One that is not finite ends where it was before the step.
-        Z = torch.where(_along(usable, Z), Z_next, Z)
-        residual = torch.where(usable, steps.best_norms(batch, Z, member), residual)
+        Z, member, exact, Y, t, usable = batch.each(sweep, theta, Z, Y, t)
+        best = steps.smaller(steps.norms(batch, member), steps.norms(batch, exact))
+        residual = torch.where(usable, best, residual)
         floor = steps.rounding_floors(batch, Z, L)
         ended = torch.full_like(left, RUNNING)
         ended[residual <= floor] = CODE[Status.PRECISION_LIMIT]

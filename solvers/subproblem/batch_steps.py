@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from solvers.regularizers.base import offers
-from solvers.subproblem.batch_problem import SubproblemBatch
+from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
 from solvers.subproblem.criterion import exact_member, proximal_gradient_member
 from solvers.subproblem.iterate import Iterate
 from solvers.subproblem.model import Subproblem
@@ -35,6 +35,25 @@ def proximal_gradient(problem: Subproblem, theta: Tensor, Z: Tensor, Y: Tensor, 
 
 
 STEPS = {"accelerated": accelerated, "proximal_gradient": proximal_gradient}
+
+
+def sweep(method: str) -> OfOneProblem:
+    """One step of a method and all that is asked of a problem after it: fit for ``SubproblemBatch.each``.
+
+    Returns the new point, a member of dQ there, the minimum-norm member (the same one where the regularizer does not
+    offer another), the next Y and t, and whether the step was finite; where it was not, the point stays.
+    """
+    step = STEPS[method]
+
+    def one_sweep(problem: Subproblem, theta: Tensor, Z: Tensor, Y: Tensor, t: Tensor) -> tuple[Tensor, ...]:
+        Z_next, member, Y, t = step(problem, theta, Z, Y, t)
+        usable = torch.isfinite(Z_next).all()
+        Z = torch.where(usable, Z_next, Z)
+        exact = exact_member(problem, Z)
+        return Z, member, member if exact is None else exact, Y, t, usable
+
+    one_sweep.__name__ = method
+    return one_sweep
 
 
 def step_sizes(batch: SubproblemBatch, method: str, step_rule: str) -> Tensor:
@@ -93,10 +112,14 @@ def exact_norms(batch: SubproblemBatch, Z: Tensor) -> Tensor:
     return norms(batch, batch.each(exact, Z)[0])
 
 
-def best_norms(batch: SubproblemBatch, Z: Tensor, member: Tensor) -> Tensor:
-    """The smaller of the exact residual and the certificate's, problem by problem; see ``iterate.best_residual``."""
-    certificate, exact = norms(batch, member), exact_norms(batch, Z)
+def smaller(certificate: Tensor, exact: Tensor) -> Tensor:
+    """The smaller of two residuals, problem by problem; see ``iterate.best_residual``."""
     return torch.where(exact < certificate, exact, certificate)
+
+
+def best_norms(batch: SubproblemBatch, Z: Tensor, member: Tensor) -> Tensor:
+    """The residual of a point that has a certificate."""
+    return smaller(norms(batch, member), exact_norms(batch, Z))
 
 
 def screened(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:

@@ -9,6 +9,7 @@ from ramda_verify.checks import BY_ID
 from ramda_verify.property import run_check
 from ramda_verify.record import CheckResult, Verdict
 from tests.mutants import (
+    batch_slips,
     claims,
     identification,
     impostors,
@@ -20,7 +21,17 @@ from tests.mutants import (
 )
 from tests.mutants.mutant import Mutant
 
-FAMILIES = (thresholds, impostors, tensor_slips, metric_proxes, claims, solver_slips, optimizers, identification)
+FAMILIES = (
+    thresholds,
+    impostors,
+    tensor_slips,
+    metric_proxes,
+    claims,
+    solver_slips,
+    batch_slips,
+    optimizers,
+    identification,
+)
 MUTANTS = [mutant for family in FAMILIES for mutant in family.MUTANTS]
 CASES = [pytest.param(mutant, check, id=f"{mutant.name}-{check}") for mutant in MUTANTS for check in mutant.checks]
 

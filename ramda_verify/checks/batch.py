@@ -1,0 +1,131 @@
+"""Is a batch of solves what ``solve`` does, problem by problem?"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from ramda_verify import tolerances
+from ramda_verify.checks.helpers import Array, feasible, norm, size, tensor
+from ramda_verify.checks.rows import TINY
+from ramda_verify.checks.subproblem import model
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
+from ramda_verify.strategies import problem_batches
+from ramda_verify.targets import Target
+from solvers.subproblem import Solution, Subproblem, available_methods, solve, solve_batch
+from solvers.subproblem.criterion import rounding_floor
+
+#: A residual within this share of the tolerance may fall on either side of it, by the order of a sum.
+NEAR = 1e-6
+
+
+def measure_batch(
+    regularizer: Any,
+    B: Array,
+    D: Array,
+    lam: Array,
+    reference: Array,
+    tolerance: Array,
+    iterations: int,
+    referred: bool,
+) -> Measurement:
+    """Largest difference between a result of ``solve_batch`` and that of ``solve``, in units of its scale.
+
+    Status, iterations and descent must be equal, but for problems whose residual lies at the tolerance or at the level
+    of rounding.
+    """
+    if referred:
+        reference = np.stack([feasible(regularizer, point) for point in reference])
+    goals = [float(share) * norm(b) + TINY for share, b in zip(tolerance, B, strict=True)]
+    problems = [model(regularizer, *row) for row in zip(B, D, map(float, lam), strict=True)]
+    worst, note = 0.0, ""
+    for method in available_methods(problems[0]):
+        batch = solve_batch(
+            tensor(B),
+            tensor(D),
+            tensor(lam),
+            regularizer,
+            tensor(reference) if referred else None,
+            tolerance=torch.tensor(goals, dtype=torch.float64),
+            max_iterations=iterations,
+            method=method,
+        )
+        for row, (problem, goal) in enumerate(zip(problems, goals, strict=True)):
+            options: dict[str, Any] = {"max_iterations": iterations, "method": method}
+            start = tensor(reference[row]) if referred else None
+            alone = solve(problem, start, tolerance=goal, **options)
+            differs = _difference(problem, batch[row], alone, start)
+            if not differs[0] <= tolerances.BATCH.value:
+                # Where the tolerance is what both are undecided about, they may stop one step apart.
+                moved = [solve(problem, start, tolerance=goal * (1 + by), **options) for by in (NEAR, -NEAR)]
+                differs = min([differs, *(_difference(problem, batch[row], other, start) for other in moved)])
+            if not differs[0] <= worst:
+                worst, note = differs[0], f"problem {row}, {method}: {differs[1]}"
+    return Measurement(worst, note, len(problems))
+
+
+def _difference(problem: Subproblem, ours: Solution, alone: Solution, start: Any) -> tuple[float, str]:
+    Z, expected = ours.point.numpy(), alone.point.numpy()
+    highest = float(problem.D.max())
+    scale = norm(problem.B.numpy()) + highest * norm(expected)
+    if start is not None:
+        scale += highest * norm(start.numpy())
+    found = [(highest * norm(Z - expected) / (scale + TINY), f"point {Z.tolist()}, solve {expected.tolist()}")]
+    if not (ours.residual == alone.residual or abs(ours.residual - alone.residual) <= 1e-6 * alone.residual):
+        found.append(
+            (
+                abs(ours.residual - alone.residual) / (scale + TINY),
+                f"residual {ours.residual:.9g}, {alone.residual:.9g}",
+            )
+        )
+    terms = size(
+        0.5 * float((problem.D * alone.point**2).sum()), float((problem.B * alone.point).sum()), alone.objective
+    )
+    if ours.objective != alone.objective:
+        found.append(
+            (abs(ours.objective - alone.objective) / terms, f"objective {ours.objective:.12g}, {alone.objective:.12g}")
+        )
+    rounding = 4 * rounding_floor(problem, alone.point)
+    if not max(ours.residual, alone.residual) <= rounding:
+        # A direct method steps all problems together; only what it takes with one alone is fixed.
+        counted = alone.method not in ("metric_prox", "separable")
+        for what in ("status", "descent", *(["iterations"] if counted else [])):
+            if getattr(ours, what) != getattr(alone, what):
+                found.append((np.inf, f"{what} {getattr(ours, what)}, solve {getattr(alone, what)}"))
+    return max((np.inf if np.isnan(violation) else violation, words) for violation, words in found)
+
+
+def _cases(target: Target) -> st.SearchStrategy[Case]:
+    def goals(case: Case, lowest: float) -> Array:
+        """Another tolerance for each problem, from 10^lowest to 1."""
+        count = len(case["B"])
+        return 10.0 ** (lowest * (1 - np.arange(count) / count))
+
+    return st.builds(
+        lambda case, lowest, iterations, referred: {
+            **case,
+            "tolerance": goals(case, lowest),
+            "iterations": iterations,
+            "referred": referred,
+        },
+        problem_batches(target.instances, max_condition=1e4, point="reference", most=20, mild=30.0),
+        st.sampled_from([-3.0, -14.0, -12.0]),
+        st.sampled_from([20, 3]),
+        st.booleans(),
+    )
+
+
+CHECKS = (
+    Check(
+        id="batch-equals-solve",
+        claim="solve_batch gives each problem the point, certificate, status and iterations that solve gives it alone.",
+        source="solvers/subproblem/batch.py: the meaning of a batch is that of its problems",
+        kind="regularizer",
+        tolerance=tolerances.BATCH,
+        cases=_cases,
+        measure=measure_batch,
+        share=0.2,
+    ),
+)
