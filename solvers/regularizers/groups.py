@@ -44,22 +44,22 @@ class Grouping:
         return tuple(axis for axis in range(w.ndim) if axis != self.axis)
 
     def sum(self, w: Tensor) -> Tensor:
-        """Sum over each group, in float32 at least; shape 1 along every reduced axis."""
-        return w.sum(dim=self.reduced_axes(w), keepdim=True, dtype=accumulation_dtype(w))
+        """Sum over each group in float64, so that long groups lose nothing; shape 1 along every reduced axis."""
+        return w.sum(dim=self.reduced_axes(w), keepdim=True, dtype=torch.float64)
 
     def max(self, w: Tensor) -> Tensor:
         """Largest entry of each group; shape 1 along every reduced axis."""
         return w.amax(dim=self.reduced_axes(w), keepdim=True)
 
     def norm(self, w: Tensor) -> Tensor:
-        """Euclidean norm of each group, in float32 at least; shape 1 along every reduced axis.
+        """Euclidean norm of each group, summed in float64, as float32 at least; shape 1 along every reduced axis.
 
         Scaled by the largest entry first, so that no square vanishes or overflows: the norm is zero only at zero.
         """
         w = w.to(accumulation_dtype(w))
         scale = self.max(w.abs())
         safe = torch.where(scale > 0, scale, torch.ones_like(scale))
-        return scale * torch.linalg.vector_norm(w / safe, dim=self.reduced_axes(w), keepdim=True)
+        return scale * self.sum((w / safe).square()).sqrt().to(w.dtype)
 
     def in_memory(self, w: Tensor) -> tuple[int, int, int] | None:
         """(outer, groups, inner): what lies around the standing axis in the order of memory; None for a tensor with

@@ -41,15 +41,16 @@ def test_result_stands_at_its_group(name, random):
         assert len({float(norm[index]) for index in group}) == 1
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_sixteen_bits_are_summed_in_float32(dtype):
-    # 4096 ones: bfloat16 stops counting at 256, float16 overflows in the squares of 300. The norm of torch adds along
-    # the first axis one by one, which costs float32 two of its seven digits here.
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_sums_are_taken_in_float64(dtype):
+    # 4096 ones: bfloat16 stops counting at 256, float16 overflows in the squares of 300, and float32, adding along the
+    # first axis one by one, loses two of its seven digits.
     w = torch.full((4096, 2), 1.0, dtype=dtype)
     grouping = Grouping("input")
-    assert grouping.sum(w).dtype == torch.float32
+    assert grouping.sum(w).dtype == torch.float64
     assert grouping.sum(w).tolist() == [[4096.0, 4096.0]]
-    torch.testing.assert_close(grouping.norm(300 * w), torch.full((1, 2), 19200.0), rtol=1e-4, atol=0)
+    assert grouping.norm(w).dtype == torch.float32
+    torch.testing.assert_close(grouping.norm(300 * w), torch.full((1, 2), 19200.0), rtol=2e-7, atol=0)
 
 
 @pytest.mark.parametrize("name", ["rows", "", "Input", None, 1])

@@ -12,20 +12,28 @@
 struct Tile {
     int64_t rows;
     int width, groups, lanes_a_group;
-    int64_t first; // the first group
+    int64_t first;  // the first group
+    int64_t pieces; // rows that a run of `inner` entries is cut into: one group's; 0: groups lie side by side
+};
 
-    bool single;    // one group, its runs of `inner` entries cut into pieces
-    int64_t pieces; // of a run
+// The rows of a tile in turn: where each starts in memory, and how many entries it has.
+struct Rows {
+    const Task& task;
+    const Tile& tile;
+    int64_t outer, piece, at;
+    int count;
 
-    // Where a row starts in memory, and how many entries it has.
-    int64_t at(const Task& task, int64_t row, int& count) const {
-        if (single) {
-            const int64_t piece = row % pieces, start = piece * width;
-            count = int(std::min<int64_t>(width, task.inner - start));
-            return (row / pieces * task.groups + first) * task.inner + start;
-        }
-        count = width;
-        return (row * task.groups + first) * task.inner;
+    Rows(const Task& task, const Tile& tile, int64_t row)
+        : task(task), tile(tile), outer(tile.pieces ? row / tile.pieces : row), piece(tile.pieces ? row % tile.pieces : 0) {
+        place();
+    }
+    INLINE_MEMBER void place() {
+        at = (outer * task.groups + tile.first) * task.inner + piece * tile.width;
+        count = tile.pieces ? int(std::min<int64_t>(tile.width, task.inner - piece * tile.width)) : tile.width;
+    }
+    INLINE_MEMBER void next() {
+        if (++piece >= tile.pieces) piece = 0, ++outer;
+        place();
     }
 };
 
@@ -45,10 +53,10 @@ inline Tile make_tile(const Task& task, int64_t first, int64_t groups, int lanes
     if (one_by_one(task)) {
         // Whole vectors are cut from the runs. Where all is one group, the tensor is one run.
         const int64_t pieces = (task.inner + lanes - 1) / lanes;
-        return {task.outer * pieces, lanes, 1, lanes, first, true, pieces};
+        return {task.outer * pieces, lanes, 1, lanes, first, pieces};
     }
     groups = std::min(groups, task.groups - first);
-    return {task.outer, int(groups * task.inner), int(groups), int(task.inner), first, false, 1};
+    return {task.outer, int(groups * task.inner), int(groups), int(task.inner), first, 0};
 }
 
 template <class P, class R, template <class> class Recurrence> class GroupSolver {
@@ -104,7 +112,7 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
 
   private:
     // Do `work(first row, rows)` with B and D of those rows in the scratch. Where all rows fit they are formed once.
-    template <class Work> inline __attribute__((always_inline)) void in_chunks(bool first, Work work) {
+    template <class Work> INLINE_MEMBER void in_chunks(bool first, Work work) {
         for (int64_t from = 0; from < tile.rows; from += chunk) {
             const int64_t rows = std::min(chunk, tile.rows - from);
             if (first || chunk < tile.rows) form(from, rows, first);
@@ -112,16 +120,17 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
         }
     }
 
-    inline __attribute__((always_inline)) void form(int64_t from, int64_t rows, bool first) {
+    INLINE_MEMBER void form(int64_t from, int64_t rows, bool first) {
         const auto walk = this->walk; // a copy, which no store can change
         const auto tile = this->tile;
         const int64_t chunk = this->chunk;
         const int vectors = this->vectors;
         V *const scratch_b = this->scratch_b, *const scratch_d = this->scratch_d;
-        const int64_t ahead = tile.single ? 0 : rows_ahead * task.groups * task.inner;
-        for (int64_t row = 0; row < rows; ++row) {
-            int count;
-            const int64_t at = tile.at(task, from + row, count);
+        const int64_t ahead = tile.pieces ? 0 : rows_ahead * task.groups * task.inner;
+        Rows place(task, tile, from);
+        for (int64_t row = 0; row < rows; ++row, place.next()) {
+            const int64_t at = place.at;
+            const int count = place.count;
             for (int v = 0; v < vectors; ++v) {
                 V b, d;
                 const int left = count - v * lanes;
@@ -134,7 +143,7 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
     }
 
     // sum b^2, sum b^2*d, max d and max |b| of every lane.
-    inline __attribute__((always_inline)) void moments(int64_t rows) {
+    INLINE_MEMBER void moments(int64_t rows) {
         for (int v = 0; v < vectors; ++v) {
             const V *b = scratch_b + v * chunk, *d = scratch_d + v * chunk;
             V steepest = {}, longest = {};
@@ -158,7 +167,7 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
         }
     }
 
-    inline __attribute__((always_inline)) void add(int which, int v, V value) {
+    INLINE_MEMBER void add(int which, int v, V value) {
         double* to = sums[which].data() + v * lanes;
         for (int lane = 0; lane < lanes; ++lane) to[lane] += value[lane];
     }
@@ -191,7 +200,7 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
     }
 
     // phi, psi and chi of every lane at its r.
-    inline __attribute__((always_inline)) void equation(int64_t rows) {
+    INLINE_MEMBER void equation(int64_t rows) {
         for (int v = 0; v < vectors; ++v) {
             const V *b = scratch_b + v * chunk, *d = scratch_d + v * chunk;
             const V r = load<R>(lane_r.data() + v * lanes), t = load<R>(lane_t.data() + v * lanes);
@@ -220,16 +229,17 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
         spread();
     }
 
-    inline __attribute__((always_inline)) void write(int64_t from, int64_t rows) {
+    INLINE_MEMBER void write(int64_t from, int64_t rows) {
         const auto walk = this->walk;
         const auto tile = this->tile;
         const int64_t chunk = this->chunk;
         const int vectors = this->vectors;
         const V *const scratch_b = this->scratch_b, *const scratch_d = this->scratch_d;
-        const int64_t ahead = tile.single ? 0 : rows_ahead * task.groups * task.inner;
-        for (int64_t row = 0; row < rows; ++row) {
-            int count;
-            const int64_t at = tile.at(task, from + row, count);
+        const int64_t ahead = tile.pieces ? 0 : rows_ahead * task.groups * task.inner;
+        Rows place(task, tile, from);
+        for (int64_t row = 0; row < rows; ++row, place.next()) {
+            const int64_t at = place.at;
+            const int count = place.count;
             for (int v = 0; v < vectors; ++v) {
                 const V r = load<R>(lane_r.data() + v * lanes), t = load<R>(lane_t.data() + v * lanes);
                 const V b = scratch_b[v * chunk + row], d = scratch_d[v * chunk + row];
@@ -244,10 +254,10 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
     int64_t solve_slowly() {
         const Recurrence<double> recurrence(task.k);
         auto entries = [&](auto work) {
-            for (int64_t row = 0; row < tile.rows; ++row) {
-                int count;
-                const int64_t at = tile.at(task, row, count);
-                for (int lane = 0; lane < count; ++lane) {
+            Rows place(task, tile, 0);
+            for (int64_t row = 0; row < tile.rows; ++row, place.next()) {
+                const int64_t at = place.at;
+                for (int lane = 0; lane < place.count; ++lane) {
                     Vec<double> x[3] = {}, b, d;
                     for (int i = 0; i < Recurrence<R>::states; ++i) x[i] = all<double>(walk.state[i][at + lane]);
                     recurrence.form(all<double>(widen(walk.point[at + lane])), x, b, d);

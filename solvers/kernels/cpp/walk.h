@@ -34,7 +34,7 @@ template <class P, class R, class Recurrence> struct Walk {
           flush(task.flush) {}
 
     // B and D of the entries at..at+count-1; with `first` the gradient enters the state before.
-    inline __attribute__((always_inline)) void form(int64_t at, int count, bool first, V& b, V& d) const {
+    INLINE_MEMBER void form(int64_t at, int count, bool first, V& b, V& d) const {
         V x[3];
         for (int i = 0; i < Recurrence::states; ++i) x[i] = load<R>(state[i] + at, count);
         if (first && gradient) {
@@ -48,14 +48,14 @@ template <class P, class R, class Recurrence> struct Walk {
     }
 
     // Ask for what `form` and `write` will read at `at`; the address need not exist.
-    inline __attribute__((always_inline)) void expect(int64_t at, bool first) const {
+    INLINE_MEMBER void expect(int64_t at, bool first) const {
         for (int i = 0; i < Recurrence::states; ++i) __builtin_prefetch(state[i] + at);
         if (first && gradient) __builtin_prefetch(gradient + at);
         if (Recurrence::from_point) __builtin_prefetch(point + at);
     }
 
     // Write What = z and its average; lanes that are not good keep the point.
-    inline __attribute__((always_inline)) void write(int64_t at, int count, V z, M good, bool all_good) const {
+    INLINE_MEMBER void write(int64_t at, int count, V z, M good, bool all_good) const {
         V w = {};
         if (mix != 1 || !all_good) w = load<R>(point + at, count);
         if (!all_good) z = good ? z : w;
