@@ -13,7 +13,7 @@ from ramda_verify.checks import ALL_CHECKS
 from ramda_verify.suite import check_jobs
 
 STATUSES = {"pass", "fail", "skip", "inconclusive"}
-FIELDS = {"check", "target", "status", "cases", "worst", "tolerance", "seconds", "counterexample", "detail"}
+FIELDS = {"check", "target", "status", "cases", "problems", "worst", "tolerance", "seconds", "counterexample", "detail"}
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def test_run_writes_a_report(call, folder):
         assert row.keys() == FIELDS
         assert row["status"] == "pass"
         assert 0 < row["cases"] <= 5
+        assert row["problems"] >= row["cases"]
     assert {"python", "torch", "numpy", "cvxpy"} <= document["versions"].keys()
     page = (folder / "report" / "report.html").read_text()
     assert "prox-minimises" in page
