@@ -20,6 +20,7 @@ CHALLENGE = Tolerance(1e-9, "a search found nothing lower by more than this shar
 SUBGRADIENT = Tolerance(1e-11, "float64 rounding of a subgradient inequality, relative to the size of its terms")
 EXACT = Tolerance(0.0, "the two computations must agree bit for bit")
 FLOAT32 = Tolerance(64.0, "in units of the epsilon of the narrower dtype times the size of the input")
+NARROW_CERTIFICATE = Tolerance(1e-2, "share of eps_t by which float32 may misjudge a residual beyond its floor")
 DESCENT = Tolerance(1e-13, "rounding of the comparison of two objectives, relative to their terms")
 RATE = Tolerance(1e-9, "a proven bound; only rounding may exceed it")
 BATCH = Tolerance(1e-10, "the same operations in another order of summation, over 20 iterations")

@@ -12,6 +12,7 @@ from ramda_verify.checks import (
     optimizers,
     prox,
     rate,
+    singular_values,
     subproblem,
     tensors,
 )
@@ -26,6 +27,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *batch.CHECKS,
     *certificate.CHECKS,
     *rate.CHECKS,
+    *singular_values.CHECKS,
     *optimizers.CHECKS,
     *optimizer_contract.CHECKS,
     *acceptance.CHECKS,

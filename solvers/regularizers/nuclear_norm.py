@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, shrink
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments
+from solvers.regularizers.singular_values import shrink_singular_values, singular_spaces
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class NuclearNorm:
 
     def prox(self, w: Tensor, step: Any) -> Tensor:
         check_prox_arguments(w, step)
-        left, sigma, right = torch.linalg.svd(_matrix(w), full_matrices=False)
-        return ((left * shrink(sigma, step * self.reg_weight)) @ right).reshape(w.shape).to(w.dtype)
+        return shrink_singular_values(_matrix(w), step * self.reg_weight).reshape(w.shape).to(w.dtype)
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
         """dpsi(Z) is ``{U V' + N : U'N = 0, N V = 0, ||N||_2 <= 1}`` over the singular vectors of nonzero value
@@ -46,13 +46,10 @@ class NuclearNorm:
         """
         threshold = lam * self.reg_weight
         matrix, slope = _matrix(point), _matrix(gradient)
-        left, sigma, right = torch.linalg.svd(matrix, full_matrices=False)
-        rank = int((sigma > rank_tolerance(sigma, matrix.shape)).sum())
-        left, right = left[:, :rank], right[:rank]
+        left, right = singular_spaces(matrix, max(matrix.shape) * torch.finfo(matrix.dtype).eps)
         normal = slope - left @ (left.mT @ slope)
         normal = normal - (normal @ right.mT) @ right
-        u, outside, v = torch.linalg.svd(normal, full_matrices=False)
-        free = (u * shrink(outside, threshold)) @ v
+        free = shrink_singular_values(normal, threshold)
         return (slope - normal + threshold * (left @ right) + free).reshape(point.shape)
 
     def zero_mask(self, B: Tensor, lam: Any) -> Tensor:

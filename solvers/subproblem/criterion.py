@@ -53,6 +53,19 @@ def descends(subproblem: Subproblem, Z: Tensor, reference: Tensor) -> bool:
     return bool(change <= rounding)
 
 
+def certainly_descends(subproblem: Subproblem, Z: Tensor, member: Tensor, reference: Tensor) -> bool:
+    """Whether ``member`` of dQ(Z) alone proves (7b), psi convex; False leaves the question open.
+
+    ``Q(W) - Q(Z) >= <member, W - Z> + 1/2<W - Z, D*(W - Z)>``: psi lies above its tangent and the quadratic part is its
+    own expansion. No psi is evaluated, which for the nuclear norm saves two decompositions. The rounding of the member
+    and of Z, ``rounding_floor``, is taken off.
+    """
+    move = reference.double() - Z.double()
+    gain = torch.sum(move * (member.double() + 0.5 * subproblem.D.double() * move)) * subproblem.scale
+    margin = rounding_floor(subproblem, Z) * torch.linalg.vector_norm(move)
+    return bool(gain >= margin)
+
+
 class Schedule(Protocol):
     """eps_t as a function of the step t = 1, 2, ... and of ``unit``, the weight of psi in Q_1.
 

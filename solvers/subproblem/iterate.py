@@ -23,10 +23,13 @@ Observer = Callable[[int, Tensor, float], None]
 
 
 class Ending(NamedTuple):
+    """Where a run ended; ``member`` is the member of dQ(point) that its residual measures, where it was kept."""
+
     point: Tensor
     status: Status
     iterations: int
     residual: float
+    member: Tensor | None = None
 
 
 def best_residual(subproblem: Subproblem, iterate: Iterate) -> float:
@@ -69,5 +72,37 @@ def run(
         if residual <= tolerance:
             return Ending(point, Status.CONVERGED, count, residual)
         if residual <= rounding_floor(subproblem, point):
+            return Ending(point, Status.PRECISION_LIMIT, count, residual)
+    return Ending(point, Status.ITERATION_LIMIT, max_iterations, residual)
+
+
+def run_by_certificates(
+    subproblem: Subproblem,
+    iterates: Iterator[Iterate],
+    start: Tensor,
+    *,
+    tolerance: float,
+    max_iterations: int,
+    observe: Observer | None = None,
+) -> Ending:
+    """``run`` for a regularizer whose exact subgradient costs more than an iteration: the certificates decide.
+
+    The exact one is asked for once, and only where the certificate of the last point is not small enough. The start is
+    not judged: its first iteration does that.
+    """
+    point, residual = start, float("inf")
+    for count in range(1, max_iterations + 1):
+        iterate = next(iterates)
+        if not bool(torch.isfinite(iterate.point).all()):
+            return Ending(point, Status.NON_FINITE, count, residual)
+        point, residual = iterate.point, residual_norm(subproblem, iterate.member)
+        rounding = residual <= rounding_floor(subproblem, point)
+        if residual > tolerance and (rounding or count == max_iterations):
+            residual = best_residual(subproblem, iterate)
+        if observe is not None:
+            observe(count, point, residual)
+        if residual <= tolerance:
+            return Ending(point, Status.CONVERGED, count, residual, iterate.member)
+        if rounding:
             return Ending(point, Status.PRECISION_LIMIT, count, residual)
     return Ending(point, Status.ITERATION_LIMIT, max_iterations, residual)

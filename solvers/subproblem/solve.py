@@ -9,20 +9,35 @@ from torch import Tensor
 from solvers import validate
 from solvers.regularizers.base import offers
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
-from solvers.subproblem.criterion import descends, exact_member, residual_norm, rounding_floor
-from solvers.subproblem.iterate import Ending, Iterate, Observer, best_residual, run
+from solvers.subproblem.criterion import certainly_descends, descends, exact_member, residual_norm, rounding_floor
+from solvers.subproblem.iterate import Ending, Iterate, Observer, best_residual, run, run_by_certificates
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.proximal_gradient import proximal_gradient
 from solvers.subproblem.result import Solution, Status
 from solvers.subproblem.screening import screen
+from solvers.subproblem.splitting import splitting
 
 DIRECT = ("metric_prox", "separable")
 ITERATIVE = {"accelerated": accelerated_proximal_gradient, "proximal_gradient": proximal_gradient}
-METHODS = ("auto", *DIRECT, *ITERATIVE)
+SPLITTING = "splitting"
+METHODS = ("auto", *DIRECT, SPLITTING, *ITERATIVE)
+#: Below this many entries a prox costs less than the vector operations of an extrapolation, so that counting proxes is
+#: beside the point; ``solve_batch``, made for many small problems, has no splitting.
+MANY_ENTRIES = 256
+
+
+def allowed_methods(subproblem: Subproblem) -> tuple[str, ...]:
+    """The methods that ``solve`` takes for this problem, the one that "auto" means first."""
+    methods = available_methods(subproblem)
+    if not subproblem.convex:
+        return methods
+    if methods[0] in DIRECT or subproblem.B.numel() < MANY_ENTRIES:
+        return (*methods, SPLITTING)
+    return (SPLITTING, *methods)
 
 
 def available_methods(subproblem: Subproblem) -> tuple[str, ...]:
-    """The methods that the regularizer allows, best first."""
+    """The methods that the regularizer allows and ``solve_batch`` has as well, best first."""
     methods = [member for member in DIRECT if offers(subproblem.regularizer, member)]
     return (*methods, *(["accelerated"] if subproblem.convex else []), "proximal_gradient")
 
@@ -53,14 +68,14 @@ def solve(
 
     ``reference`` is W^{t-1}: iterative methods start there (or from the member of ``warm_starts`` with a lower Q; from
     zero where there is neither) and the result never has a higher objective. ``method`` is "auto" or one of
-    ``available_methods(subproblem)``. ``observe(iteration, point, residual)`` follows an iterative method.
+    ``allowed_methods(subproblem)``. ``observe(iteration, point, residual)`` follows an iterative method.
 
     Returns a Solution whose status says how it ended; non-convergence does not raise. Raises ValueError or TypeError
     on bad arguments, before anything is computed.
     """
     validate.nonnegative("tolerance", tolerance)
     validate.positive_integer("max_iterations", max_iterations)
-    validate.one_of("method", method, ("auto", *available_methods(subproblem)))
+    validate.one_of("method", method, ("auto", *allowed_methods(subproblem)))
     for name, tensor in [
         ("reference", reference),
         *((f"warm_starts[{i}]", w) for i, w in enumerate(warm_starts)),
@@ -71,16 +86,23 @@ def solve(
     if check_values:
         subproblem.check_values()
 
-    chosen = method if method != "auto" else available_methods(subproblem)[0]
+    chosen = method if method != "auto" else allowed_methods(subproblem)[0]
     found = direct_point(subproblem, chosen)
     if found is not None:
         ending = _certify(subproblem, *found, tolerance)
     else:
         start = _best_start(subproblem, reference, warm_starts)
-        if subproblem.convex:
-            start = screen(subproblem, start)
-        steps = ITERATIVE[chosen](subproblem, start, step_rule=step_rule)
-        ending = run(subproblem, steps, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe)
+        if chosen == SPLITTING:
+            # Unscreened: it gains nothing where psi does not separate, and the spectral norm costs as much as a step.
+            steps = splitting(subproblem, start)
+            ending = run_by_certificates(
+                subproblem, steps, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe
+            )
+        else:
+            if subproblem.convex:
+                start = screen(subproblem, start)
+            steps = ITERATIVE[chosen](subproblem, start, step_rule=step_rule)
+            ending = run(subproblem, steps, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe)
     descent = None
     if reference is not None:
         ending, descent = _enforce_descent(subproblem, ending, reference)
@@ -130,8 +152,12 @@ def _enforce_descent(subproblem: Subproblem, ending: Ending, reference: Tensor) 
     """(7b): where the objective rose, one PG step from the reference, and the reference itself if rounding
     spoils that.
     """
-    if ending.status is not Status.NON_FINITE and descends(subproblem, ending.point, reference):
-        return ending, True
+    if ending.status is not Status.NON_FINITE:
+        member = ending.member if subproblem.convex else None
+        if member is not None and certainly_descends(subproblem, ending.point, member, reference):
+            return ending, True
+        if descends(subproblem, ending.point, reference):
+            return ending, True
     step = next(proximal_gradient(subproblem, reference))
     if bool(torch.isfinite(step.point).all()) and descends(subproblem, step.point, reference):
         point, residual = step.point, best_residual(subproblem, step)

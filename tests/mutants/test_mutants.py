@@ -15,6 +15,7 @@ from tests.mutants import (
     impostors,
     metric_proxes,
     optimizers,
+    singular_values,
     solver_slips,
     tensor_slips,
     thresholds,
@@ -31,6 +32,7 @@ FAMILIES = (
     batch_slips,
     optimizers,
     identification,
+    singular_values,
 )
 MUTANTS = [mutant for family in FAMILIES for mutant in family.MUTANTS]
 CASES = [pytest.param(mutant, check, id=f"{mutant.name}-{check}") for mutant in MUTANTS for check in mutant.checks]

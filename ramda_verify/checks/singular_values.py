@@ -1,0 +1,272 @@
+"""Is fewer and cheaper still exact? The splitting against the plain path, and narrow singular values against wide."""
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from ramda_verify import tolerances
+from ramda_verify.checks.certificate import member_violation
+from ramda_verify.checks.helpers import Array, needs, norm, size, tensor
+from ramda_verify.checks.subproblem import ITERATIONS, model
+from ramda_verify.oracles import certificate
+from ramda_verify.property import Check, Inconclusive
+from ramda_verify.record import Case, Measurement
+from ramda_verify.strategies import seeds, subproblem_cases, tensors
+from ramda_verify.targets import Target
+from solvers.regularizers import NuclearNorm, singular_values
+from solvers.subproblem import Status, Subproblem, solve
+from solvers.subproblem import splitting as method
+from solvers.subproblem.criterion import certainly_descends, rounding_floor
+from solvers.subproblem.iterate import run
+from solvers.subproblem.proximal_gradient import proximal_gradient
+
+VANISHING = float(np.sqrt(np.finfo(float).tiny))
+#: What the splitting promises of every two proxes, where a plain step does not promise less.
+SHORTENED = 0.99
+ENDED = (Status.CONVERGED, Status.PRECISION_LIMIT)
+
+
+def measure_solution(regularizer: Any, B: Array, D: Array, lam: float, start: Array) -> Measurement:
+    """The splitting against plain proximal gradient: Q to 1e-10 of its scale, the points within what ||s|| allows."""
+    subproblem, target = model(regularizer, B, D, lam), 1e-10 * size(B)
+    origin = torch.zeros_like(subproblem.B)
+    steps = proximal_gradient(subproblem, origin)
+    plain = run(subproblem, steps, origin, tolerance=target, max_iterations=ITERATIONS)
+    if plain.status not in ENDED:
+        raise Inconclusive(f"proximal gradient: {plain.status.value}")
+    fast = solve(subproblem, tensor(start), tolerance=target, method="splitting", max_iterations=ITERATIONS)
+    if fast.status not in (*ENDED, Status.FELL_BACK):
+        return Measurement(np.inf, f"splitting: {fast.status.value}, residual {fast.residual:.3g}")
+    # Norms of entries below the root of the smallest number vanish.
+    rounding = rounding_floor(subproblem, fast.point) + rounding_floor(subproblem, tensor(start)) + VANISHING
+    reach = (plain.residual + fast.residual + rounding) / float(D.min())
+    apart = norm(fast.point.numpy() - plain.point.numpy()) / reach - 1
+    ours, theirs = (_objective(subproblem, point.numpy()) for point in (fast.point, plain.point))
+    scale = float((B * B / D).sum()) + abs(theirs) + size()
+    gap = (abs(ours - theirs) / scale) / 1e-10 - 1
+    return Measurement(max(apart, gap), f"Q {ours:.12g} against {theirs:.12g}, residual {fast.residual:.3g}")
+
+
+def _objective(subproblem: Subproblem, Z: Array) -> float:
+    """Q in this file's own words."""
+    B, D = subproblem.B.numpy(), subproblem.D.numpy()
+    return float((Z * (0.5 * D * Z - B)).sum()) + subproblem.lam * float(subproblem.regularizer.value(tensor(Z)))
+
+
+def measure_splitting_certificate(
+    regularizer: Any, B: Array, D: Array, lam: float, start: Array, iterations: int, seed: int
+) -> Measurement:
+    """The member of every iterate lies in dQ there; and where it is said to prove (7b), Q has not risen."""
+    subproblem = model(regularizer, B, D, lam)
+    worst, note = 0.0, ""
+    for count, iterate in enumerate(islice(method.splitting(subproblem, tensor(start)), iterations), 1):
+        Z, member = iterate.point.numpy(), iterate.member.numpy()
+        violation, why = member_violation(regularizer, B, D, lam, Z, member, start, seed)
+        if certainly_descends(subproblem, iterate.point, iterate.member, tensor(start)):
+            before, after = _objective(subproblem, start), _objective(subproblem, Z)
+            rise = (after - before) / (abs(after) + abs(before) + float(np.abs(B * start).sum()) + size())
+            if rise > violation:
+                violation, why = rise, f"said to descend, but Q rose from {before:.12g} to {after:.12g}"
+        if not violation <= worst:
+            worst, note = violation, f"iteration {count}: {why}"
+    return Measurement(worst, note)
+
+
+def measure_splitting_rate(regularizer: Any, B: Array, D: Array, lam: float, start: Array) -> Measurement:
+    """Every two proxes shorten the move T(x) - x by the contraction of a plain step or by 0.99.
+
+    x is recovered from the point and its certificate, T and its contraction are written down once more, for rho the
+    mean of D. Rounding: what is lost where x is a sum of numbers larger than its moves.
+    """
+    subproblem, rho, share = model(regularizer, B, D, lam), float(D.mean()), method.RELAXATION / 2
+    q = max((rho - D.min()) / (rho + D.min()), (D.max() - rho) / (D.max() + rho))
+    promised = max(abs(1 - share) + share * float(q), SHORTENED)
+    steps = islice(method.splitting(subproblem, tensor(start)), 40)
+    moves: list[float] = []
+    sizes = [size(start, B / rho)]
+    for iterate in steps:
+        Z, member = iterate.point.numpy(), iterate.member.numpy()
+        x = Z + (member - (D * Z - B)) / rho
+        moves.append(2 * share * norm((B + rho * (2 * Z - x)) / (D + rho) - Z))
+        sizes.append(size(sizes[-1], x))
+    shortest, largest = np.minimum.accumulate(moves), np.array(sizes[1:])
+    noise = 1e-12 * largest * np.sqrt(B.size) * max(1.0, float(D.max()) / rho)
+    excess = (shortest[2:] - promised * shortest[:-2] - noise[2:]) / largest[:-2]
+    at = int(np.argmax(excess))
+    return Measurement(float(excess[at]), f"moves {moves[at : at + 3]}, promised {promised:.6g}")
+
+
+def matrix_of(rows: int, columns: int, decades: float, seed: int) -> Array:
+    """A matrix whose singular values run over ``decades`` powers of ten, evenly."""
+    rng, count = np.random.default_rng(seed), min(rows, columns)
+    left, right = (np.linalg.qr(rng.standard_normal((n, count)))[0] for n in (rows, columns))
+    return (left * np.logspace(0, -decades, count)) @ right.T
+
+
+def measure_narrow_shrinkage(
+    regularizer: Any, rows: int, columns: int, decades: float, share: float, seed: int
+) -> Measurement:
+    """float32 shrinkage against a float64 decomposition of the same numbers, in epsilons of the largest value."""
+    narrow = tensor(matrix_of(rows, columns, decades, seed), torch.float32)
+    found = singular_values.shrink_singular_values(narrow, share)
+    exact = singular_values.shrink_by_svd(narrow.double(), share)
+    deviation = float((found.double() - exact).norm()) / float(torch.finfo(torch.float32).eps)
+    return Measurement(deviation, f"{deviation:.3g} epsilons away from float64")
+
+
+def measure_narrow_certificate(
+    regularizer: Any, rows: int, columns: int, decades: float, share: float, seed: int
+) -> Measurement:
+    """What the splitting certifies in float32, recomputed in float64 outside the solver: only rounding may differ.
+
+    The rounded point has tiny singular values in place of zeros; up to float32 rounding they count as zero.
+    """
+    rng = np.random.default_rng(seed)
+    D = 10.0 ** rng.uniform(-2, 0, (rows, columns))
+    # Numbers that float32 holds, so that both sides are given the same problem.
+    B, D = (a.astype(np.float32).astype(np.float64) for a in (matrix_of(rows, columns, decades, seed) * D, D))
+    lam = max(share, 1e-3) * float(np.linalg.norm(B, 2)) / regularizer.reg_weight
+    subproblem = Subproblem(tensor(B, torch.float32), tensor(D, torch.float32), lam, regularizer)
+    target = 1e-4 * norm(B)
+    solution = solve(subproblem, tolerance=target, method="splitting")
+    if solution.status is not Status.CONVERGED:
+        return Measurement(np.inf, f"{solution.status.value}, residual {solution.residual:.3g}")
+    Z = solution.point.double().numpy()
+    eps = float(np.finfo(np.float32).eps)
+    recomputed = certificate.stationarity(Z, B, D, lam, regularizer, rank_tolerance=max(rows, columns) * eps)
+    floor = rounding_floor(subproblem, solution.point)
+    excess = (recomputed - solution.residual - floor) / target
+    return Measurement(excess, f"certified {solution.residual:.6g}, recomputed {recomputed:.6g}, rounding {floor:.3g}")
+
+
+def measure_batch(regularizer: Any, first: Array, second: Array, lam: float) -> Measurement:
+    """prox and subgradient_residual of two points at once (torch.vmap) and one after the other."""
+    if regularizer.reg_weight == 0:
+        return Measurement(0.0)
+    worst, note = 0.0, ""
+    for dtype in (torch.float64, torch.float32):
+        # The second half of one of them is zero: the ranks of a batch differ.
+        poor = first.copy()
+        poor.reshape(len(poor), -1)[:, poor[0].size // 2 :] = 0.0
+        points, slopes = (torch.stack([tensor(a, dtype) for a in pair]) for pair in ((poor, second), (second, first)))
+        functions = {
+            "prox": lambda w, g: regularizer.prox(w, lam),
+            "subgradient_residual": lambda w, g: regularizer.subgradient_residual(w, g, lam),
+        }
+        for name, function in functions.items():
+            together = torch.vmap(function)(points, slopes)
+            alone = torch.stack([function(w, g) for w, g in zip(points, slopes, strict=True)])
+            scale = size(points, slopes, lam * regularizer.reg_weight)
+            deviation = float((together - alone).abs().max()) / scale * float(1e-16 / torch.finfo(dtype).eps)
+            if not deviation <= worst:
+                worst, note = deviation, f"{name} in {dtype} differs under vmap"
+    return Measurement(worst, note)
+
+
+def _nuclear(target: Target) -> str | None:
+    return target.probe(lambda r: None if isinstance(r, NuclearNorm) else "singular values belong to NuclearNorm")
+
+
+def _with_start(target: Target, condition: float) -> st.SearchStrategy[Case]:
+    return subproblem_cases(target.instances, max_condition=condition).flatmap(
+        lambda case: st.builds(lambda start: {**case, "start": start}, tensors(case["B"].shape))
+    )
+
+
+def _from_anywhere(target: Target) -> st.SearchStrategy[Case]:
+    return st.builds(
+        lambda case, iterations, seed: {**case, "iterations": iterations, "seed": seed},
+        _with_start(target, 1e4),
+        st.integers(1, 6),
+        seeds(),
+    )
+
+
+def _spectra(target: Target) -> st.SearchStrategy[Case]:
+    return st.fixed_dictionaries(
+        {
+            "regularizer": target.instances.filter(lambda r: r.reg_weight > 0),
+            "rows": st.sampled_from([2, 1, 5, 24]),
+            "columns": st.sampled_from([2, 1, 5, 40]),
+            "decades": st.floats(0, 10),
+            "share": st.floats(-9, 0.1).map(lambda e: float(10.0**e)),
+            "seed": seeds(),
+        }
+    )
+
+
+def _pairs(target: Target) -> st.SearchStrategy[Case]:
+    return subproblem_cases(target.instances, extreme=False).map(
+        lambda case: {"regularizer": case["regularizer"], "first": case["B"], "second": case["D"], "lam": case["lam"]}
+    )
+
+
+CHECKS = (
+    Check(
+        id="splitting-solution",
+        claim="The splitting ends where plain proximal gradient ends: Q to 1e-10, the point within ||s||/min D.",
+        source="strong convexity; Lions and Mercier 1979",
+        kind="regularizer",
+        tolerance=tolerances.RATE,
+        cases=lambda target: _with_start(target, 100.0),
+        measure=measure_solution,
+        applies=needs("convex"),
+        share=0.7,
+    ),
+    Check(
+        id="splitting-certificate",
+        claim="The certificate D*Z - B + rho*(x - Z) lies in dQ(Z); where it proves descent, Q has not risen.",
+        source="optimality of the prox; convexity",
+        kind="regularizer",
+        tolerance=tolerances.SUBGRADIENT,
+        cases=_from_anywhere,
+        measure=measure_splitting_certificate,
+        applies=needs("convex"),
+    ),
+    Check(
+        id="splitting-rate",
+        claim="Extrapolated or not, every two proxes shorten the move of the splitting by a constant factor.",
+        source="contraction of the reflected prox of a quadratic; the safeguard",
+        kind="regularizer",
+        tolerance=tolerances.RATE,
+        cases=lambda target: _with_start(target, 1e3),
+        measure=measure_splitting_rate,
+        applies=needs("convex"),
+        share=0.5,
+    ),
+    Check(
+        id="narrow-singular-values",
+        claim="Shrinking float32 singular values through a float64 Gram matrix loses nothing, at any threshold.",
+        source="solvers/regularizers/singular_values.py",
+        kind="regularizer",
+        tolerance=tolerances.FLOAT32,
+        cases=_spectra,
+        measure=measure_narrow_shrinkage,
+        applies=_nuclear,
+    ),
+    Check(
+        id="narrow-certificate",
+        claim="A float32 solution certified by the splitting has that residual in float64, up to rounding.",
+        source="paper, eq. 7; recomputed by ramda_verify/oracles/certificate.py",
+        kind="regularizer",
+        tolerance=tolerances.NARROW_CERTIFICATE,
+        cases=_spectra,
+        measure=measure_narrow_certificate,
+        applies=_nuclear,
+        share=0.5,
+    ),
+    Check(
+        id="batch-of-matrices",
+        claim="prox and subgradient_residual run under torch.vmap, whatever the ranks in the batch.",
+        source="the contract of solve_batch",
+        kind="regularizer",
+        tolerance=tolerances.CLOSED_FORM,
+        cases=_pairs,
+        measure=measure_batch,
+        applies=_nuclear,
+        share=0.5,
+    ),
+)
