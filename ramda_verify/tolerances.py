@@ -27,4 +27,6 @@ BATCH = Tolerance(1e-10, "the same operations in another order of summation, ove
 TRANSCRIPTION = Tolerance(1e-10, "50 steps of float64 rounding, amplified by a preconditioner of entries near eps")
 TRANSCRIPTION_ITERATIVE = Tolerance(1e-7, "50 subproblems solved to 16 eps ||B||, an error that min D magnifies")
 PARENT = Tolerance(1e-12, "the same formula in another order of operations, over 50 steps")
+KERNEL = Tolerance(16.0, "ulps of the dtype of the sums: the roundings of one step, twice what was ever seen")
+FLOAT32_RESIDUAL = Tolerance(5e-6, "of ||B||: float32's exp(log/3) is wrong by up to 3e-6, all else by 3e-7")
 IDENTIFICATION = Tolerance(0.0, "a support is either identified or not")

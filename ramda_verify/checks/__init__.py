@@ -8,6 +8,7 @@ from ramda_verify.checks import (
     certificate,
     claims,
     identification,
+    kernels,
     optimizer_contract,
     optimizers,
     prox,
@@ -30,6 +31,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *singular_values.CHECKS,
     *optimizers.CHECKS,
     *optimizer_contract.CHECKS,
+    *kernels.CHECKS,
     *acceptance.CHECKS,
     *identification.CHECKS,
 )

@@ -68,9 +68,9 @@ class Native:
         return None
 
     def missing(self) -> str | None:
-        return (
-            None if self._library is not None else "it was not built when the package was installed (no C++ compiler?)"
-        )
+        if self._library is None:
+            return "it was not built when the package was installed (is there a C++ compiler?)"
+        return None
 
     def refusal(self, task: StepTask) -> str | None:
         point = task.point

@@ -5,7 +5,6 @@ A method is four short functions on one parameter: ``advance`` (its counters), `
 are the meaning of a step. Where a kernel knows the same recurrence, it takes the step in their place.
 """
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,15 +16,15 @@ from torch import Tensor
 from solvers import validate
 from solvers.kernels import BACKENDS, Recurrence
 from solvers.optimizers.checks import check_gradients, check_parameter, parameter_name
-from solvers.optimizers.diagnostics import BlockReport, DiagnosticsHooks, StepReport, block_report, certified
-from solvers.optimizers.fused import Batch, Item, assign, find_structured, take_step
+from solvers.optimizers.diagnostics import DiagnosticsHooks, StepReport
+from solvers.optimizers.item import Item
 from solvers.optimizers.state_dict import describe_regularizers, restore_regularizers, restore_state
+from solvers.optimizers.steps import step_all, structured_iterate
+from solvers.optimizers.unaccepted import UnacceptedSteps
 from solvers.regularizers.base import accumulation_dtype, offers, require_regularizer
 from solvers.regularizers.zero import Zero
 from solvers.subproblem.criterion import PowerSchedule, Schedule
-from solvers.subproblem.model import Subproblem
-from solvers.subproblem.result import Solution, Status
-from solvers.subproblem.solve import METHODS, direct_point, solve
+from solvers.subproblem.solve import METHODS
 
 Group = dict[str, Any]
 State = dict[str, Any]
@@ -103,9 +102,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         self.check_finite = check_finite
         self.backend = backend
         self.capturable = capturable
-        self._unaccepted = 0
-        self._kept: dict[torch.device, Tensor] = {}
-        self._alarm = ""
+        self.unaccepted = UnacceptedSteps(type(self).__name__)
         self.diagnostics = DiagnosticsHooks()
         #: Called as observe(param, What) after each subproblem, in the dtype of the sums; must not change either.
         self.observers: list[Callable[[Tensor, Tensor], None]] = []
@@ -196,142 +193,40 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        named = [
-            (parameter_name(group, position), param, group)
-            for group in self.param_groups
-            for position, param in enumerate(group["params"])
-            if param.grad is not None
-        ]
-        check_gradients([(name, param.grad) for name, param, _ in named], finite=self.check_finite)
-        share = max(1, sum(not isinstance(group["regularizer"], Zero) for *_, group in named)) ** -0.5
-        items = [Item(name, param, group, self._state_of(param, group)) for name, param, group in named]
-        batches, rest = assign(self, items)
-        if self.capturable and rest:
-            raise RuntimeError(f"parameter {rest[0].name} has no kernel, and a plain step cannot be captured")
-        blocks = [block for batch in batches for block in self._step_batch(batch, share)]
-        blocks += [self._step_parameter(item, share) for item in rest]
-        if self._alarm:
-            # Two wrappers of torch's stand between this frame and the caller's.
-            warnings.warn(self._alarm, RuntimeWarning, stacklevel=4)
-            self._alarm = ""
+        items = [item for item in self.items() if item.param.grad is not None]
+        check_gradients(items, finite=self.check_finite)
+        items = [item if item.state else self._begin(item) for item in items]
+        share = max(1, sum(not isinstance(item.group["regularizer"], Zero) for item in items)) ** -0.5
+        reports = step_all(self, items, share)
+        # Two wrappers of torch's stand between this frame and the caller's.
+        self.unaccepted.warn(stacklevel=4)
         if self.diagnostics.wanted:
-            self.diagnostics.emit(StepReport.of([block for block in blocks if block is not None]))
+            self.diagnostics.emit(StepReport.of(reports))
         return loss
 
-    def _state_of(self, param: Tensor, group: Group) -> State:
-        state = self.state[param]
-        if not state:
-            state["step"] = torch.zeros((), dtype=torch.int64)
-            state.update(self.new_state(param.detach().to(accumulation_dtype(param), copy=True), group))
-            if self.capturable:
-                counters = {key: value for key, value in state.items() if value.ndim == 0 and key in SCALARS}
-                state.update({key: value.to(param.device, torch.float64) for key, value in counters.items()})
-        return state
+    def items(self) -> Iterator[Item]:
+        """All parameters with their names, groups and states; the state of one that has made no step is empty."""
+        for group in self.param_groups:
+            for position, param in enumerate(group["params"]):
+                yield Item(parameter_name(group, position), param, group, self.state.get(param, {}))
 
-    def _step_batch(self, batch: Batch, share: float) -> list[BlockReport | None]:
-        """Step by a kernel. Looking does not change what it does: What comes beside the parameter, and is judged."""
-        watched = self.diagnostics.wanted
-        before = [item.param.detach().to(accumulation_dtype(item.param), copy=True) for item in batch.items if watched]
-        kept = take_step(self, batch, keep_structured=watched or bool(self.observers))
-        self._count_kept(batch.items, kept)
-        for item, task in zip(batch.items, batch.tasks, strict=True):
-            for observe in self.observers:
-                assert task.structured is not None
-                observe(item.param, task.structured)
-        reports: list[BlockReport | None] = []
-        for item, task, point in zip(batch.items, batch.tasks, before, strict=False):
-            assert task.structured is not None
-            subproblem = self._subproblem(item, self.decayed(point, item.group))
-            reports.append(self._report(item, subproblem, point, task.structured, share))
-        return reports
-
-    def _count_kept(self, items: list[Item], kept: Tensor) -> None:
-        """Count the tensors of which a kernel left groups as they were; on a GPU without waiting for it."""
-        if kept.device.type != "cpu":
-            total = self._kept.setdefault(kept.device, torch.zeros((), dtype=torch.int64, device=kept.device))
-            total += torch.count_nonzero(kept)
-            return
-        for item, groups in zip(items, kept.tolist(), strict=True):
-            if groups:
-                self._refused(item, f"{groups} groups have no finite solution in its dtype and kept their values")
-
-    def _refused(self, item: Item, what: str) -> None:
-        """Count a step that was not accepted; the first is warned about when the step is done."""
-        self._unaccepted += 1
-        if self.unaccepted_steps == 1:
-            self._alarm = (
-                f"{type(self).__name__}: step {int(item.state['step'])} of parameter {item.name} was not accepted, "
-                f"{what}. Further ones are counted in unaccepted_steps."
-            )
+    def tolerance(self, item: Item, share: float) -> float:
+        """A tensor's ``share`` of eps_t."""
+        return share * self.schedule(int(item.state["step"]), self.unit(item.state, item.group))
 
     @property
     def unaccepted_steps(self) -> int:
         """Subproblems whose solution did not meet criterion (7) since construction. Waits for the device, if any."""
-        return self._unaccepted + sum(int(total) for total in self._kept.values())
+        return self.unaccepted.count
 
-    def _step_parameter(self, item: Item, share: float) -> BlockReport | None:
-        """Step in plain torch."""
-        param, group = item.param, item.group
-        assert param.grad is not None
-        self.advance(item.state, group)
-        self.accumulate(param.grad.to(accumulation_dtype(param)), item.state, group)
-        point = self.decayed(param.detach().to(accumulation_dtype(param), copy=True), group)
-        subproblem = self._subproblem(item, point)
-        structured, solution = self._solve(item, subproblem, point, self._tolerance(item, share))
-        for observe in self.observers:
-            observe(param, structured)
-        report = None
-        if self.diagnostics.wanted:
-            report = self._report(item, subproblem, point, structured, share, solution)
-        # hardshrink at the smallest normal number: an entry of W whose What is zero decays by (1 - c) a step into
-        # denormals and never reaches zero, and denormals make a CPU 10 to 25 times slower. The paper has no such rule.
-        param.copy_(torch.hardshrink(self.mix(point, structured, group), torch.finfo(param.dtype).tiny))
-        return report
-
-    def _subproblem(self, item: Item, point: Tensor) -> Subproblem:
-        return Subproblem(*self.normal_form(point, item.state, item.group), item.group["regularizer"])
-
-    def _tolerance(self, item: Item, share: float) -> float:
-        return share * self.schedule(int(item.state["step"]), self.unit(item.state, item.group))
-
-    def _report(
-        self,
-        item: Item,
-        subproblem: Subproblem,
-        point: Tensor,
-        structured: Tensor,
-        share: float,
-        solution: Solution | None = None,
-    ) -> BlockReport:
-        """What is said of a step; a point that was found directly, without a ``solution``, is certified for it."""
-        tolerance = self._tolerance(item, share)
-        if solution is None:
-            solution = certified(subproblem, structured, tolerance)
-        return block_report(item.name, int(item.state["step"]), subproblem, point, structured, solution, tolerance)
-
-    def _solve(
-        self, item: Item, subproblem: Subproblem, point: Tensor, tolerance: float
-    ) -> tuple[Tensor, Solution | None]:
-        """What, and the inner solver's record where one iterated."""
-        direct = direct_point(subproblem, self.method)
-        if direct is not None:
-            finite = torch.isfinite(direct[0])
-            self._count_kept([item], (~finite).sum().reshape(1))
-            return torch.where(finite, direct[0], point), None
-        solution = solve(
-            subproblem,
-            point,
-            tolerance=tolerance,
-            max_iterations=self.max_inner_iterations,
-            method=self.method,
-            check_values=False,
-        )
-        # At the rounding level of the dtype there is nothing left to solve; diagnostics show it, no alarm is due.
-        if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:
-            self._refused(
-                item, f"residual {solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}"
-            )
-        return solution.point, solution
+    def _begin(self, item: Item) -> Item:
+        param, state = item.param, self.state[item.param]
+        state["step"] = torch.zeros((), dtype=torch.int64)
+        state.update(self.new_state(param.detach().to(accumulation_dtype(param), copy=True), item.group))
+        if self.capturable:
+            numbers = {key: value for key, value in state.items() if key in SCALARS}
+            state.update({key: value.to(param.device, torch.float64) for key, value in numbers.items()})
+        return item._replace(state=state)
 
     # The structured iterate --------------------------------------------------------------------------------------
 
@@ -343,22 +238,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         structure only once the momentum reaches 1. A parameter without a step since its last restart has What = W, so
         read it before a restart. An iterative subproblem is solved from W^t to eps_t again.
         """
-        found, stepped = {}, []
-        for group in self.param_groups:
-            for position, param in enumerate(group["params"]):
-                state = self.state.get(param)
-                if self.averages and state and int(state["step"]) > 0:
-                    stepped.append(Item(parameter_name(group, position), param, group, state))
-                found[param] = param.detach()
-        batches, rest = assign(self, stepped)
-        for batch in batches:
-            found.update(zip((item.param for item in batch.items), find_structured(self, batch), strict=True))
-        for item in rest:
-            point = item.param.detach().to(accumulation_dtype(item.param))
-            found[item.param] = self._solve(item, self._subproblem(item, point), point, self._tolerance(item, 1.0))[0]
-        return {
-            param: value.to(param.dtype, copy=value.data_ptr() == param.data_ptr()) for param, value in found.items()
-        }
+        return structured_iterate(self)
 
     @contextmanager
     @torch.no_grad()
@@ -388,10 +268,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copying and pickling: torch's part and our options; observers and hooks stay with the original."""
-        own = (
-            *("schedule", "method", "max_inner_iterations", "check_finite", "backend", "capturable"),
-            *("_unaccepted", "_kept", "_alarm"),
-        )
+        own = ("schedule", "method", "max_inner_iterations", "check_finite", "backend", "capturable", "unaccepted")
         return {**super().__getstate__(), **{name: getattr(self, name) for name in own}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

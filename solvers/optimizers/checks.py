@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.optimizers.item import Item
 
 
 def parameter_name(group: dict[str, Any], position: int) -> str:
@@ -20,22 +21,23 @@ def check_parameter(name: str, param: object) -> None:
     validate.floating_tensor(f"parameter {name}", param)
 
 
-def check_gradients(gradients: Sequence[tuple[str, Tensor]], *, finite: bool) -> None:
+def check_gradients(items: Sequence[Item], *, finite: bool) -> None:
     """Raise ValueError, naming the parameter, on a sparse gradient or (with ``finite``) a NaN or infinite one."""
-    for name, gradient in gradients:
+    gradients = [item.param.grad for item in items if item.param.grad is not None]
+    for item, gradient in zip(items, gradients, strict=True):
         if gradient.layout != torch.strided:
-            raise ValueError(f"the gradient of parameter {name} must be dense, got {gradient.layout}")
+            raise ValueError(f"the gradient of parameter {item.name} must be dense, got {gradient.layout}")
     if not finite or not gradients:
         return
     # One reduction a tensor and one synchronisation for all. A sum is finite only if all its terms are and costs a
     # fraction of a maximum on a CPU; finite terms whose sum overflows get a second look.
-    sums = [gradient.sum() for _, gradient in gradients]
+    sums = [gradient.sum() for gradient in gradients]
     if _all_finite(sums).all():
         return
-    sound = _all_finite(torch._foreach_norm([gradient for _, gradient in gradients], ord=torch.inf))
+    sound = _all_finite(torch._foreach_norm(gradients, ord=torch.inf))
     if sound.all():
         return
-    bad = [name for (name, _), fine in zip(gradients, sound.tolist(), strict=True) if not fine]
+    bad = [item.name for item, fine in zip(items, sound.tolist(), strict=True) if not fine]
     raise ValueError(f"the gradient of parameter {bad[0]} has NaN or infinite entries ({len(bad)} such parameters)")
 
 

@@ -8,6 +8,7 @@ from typing import Self
 
 from torch import Tensor
 
+from solvers.optimizers.item import Item
 from solvers.regularizers.base import offers
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
@@ -73,23 +74,17 @@ def certified(subproblem: Subproblem, point: Tensor, tolerance: float) -> Soluti
 
 
 def block_report(
-    name: str,
-    step: int,
-    subproblem: Subproblem,
-    point: Tensor,
-    structured: Tensor,
-    solution: Solution,
-    tolerance: float,
+    item: Item, subproblem: Subproblem, point: Tensor, structured: Tensor, solution: Solution
 ) -> BlockReport:
-    """Assemble the report of one tensor."""
+    """The report of one tensor: What = ``structured`` from W = ``point``, and the record of how it was found."""
     change, _ = subproblem.objective_change(structured, point)
     counts = subproblem.regularizer.sparsity(structured) if offers(subproblem.regularizer, "sparsity") else None
     return BlockReport(
-        parameter=name,
-        step=step,
+        parameter=item.name,
+        step=int(item.state["step"]),
         status=solution.status,
         residual=solution.residual,
-        tolerance=tolerance,
+        tolerance=solution.tolerance,
         accepted=solution.accepted,
         iterations=solution.iterations,
         objective_drop=-float(change),

@@ -7,19 +7,11 @@ import torch
 from torch import Tensor
 
 from solvers.kernels import Backend, StepTask, choose
+from solvers.optimizers.item import Item
 from solvers.regularizers.base import GroupNorms, accumulation_dtype, offers
 
 if TYPE_CHECKING:
     from solvers.optimizers.base import StructuredOptimizer
-
-
-class Item(NamedTuple):
-    """A parameter to be stepped, and what belongs to it."""
-
-    name: str
-    param: Tensor
-    group: dict[str, Any]
-    state: dict[str, Any]
 
 
 class Batch(NamedTuple):

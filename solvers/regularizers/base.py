@@ -35,7 +35,8 @@ OPTIONAL_MEMBERS = {
     "subgradient_residual": "subgradient_residual(Z, G, lam): the minimum-norm element of G + lam*dpsi(Z).",
     "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
     "takes such a tensor as its step.",
-    "group_norms": "group_norms(w): psi as a weight times the sum of the Euclidean norms of equal groups, see GroupNorms.",
+    "group_norms": "group_norms(w): psi as a weighted sum of the norms of equal groups, see GroupNorms; None where the "
+    "memory of w has gaps. The compiled steps need it.",
     "zero_mask": "zero_mask(B, lam): True where the subproblem's solution is provably zero, broadcastable to B.",
     "structure": "structure(w): a tensor that names the manifold of w; equal tensors mean the same manifold.",
     "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
@@ -53,9 +54,8 @@ class MetricProx(NamedTuple):
 class GroupNorms(NamedTuple):
     """psi(w) = weight * sum over groups of ||w_g||_2, the groups given by where their entries lie in memory.
 
-    In the order of memory the tensor is an array of shape (outer, groups, inner), and a group is one index of the middle
-    axis. Groups of one entry make it the L1 norm, a weight of zero makes it zero. Whoever offers this is stepped by the
-    fused kernels.
+    In the order of memory the tensor is an array of shape (outer, groups, inner), and a group is one index of the
+    middle axis. Groups of one entry make it the L1 norm, a weight of zero makes it zero.
     """
 
     weight: float

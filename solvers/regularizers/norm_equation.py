@@ -10,8 +10,8 @@ is a certified lower bound. We move by the root of the second-order Taylor model
 order, one more sum in the same pass over memory), kept between the best lower bound and the best upper bound known.
 Newton alone needs 14 steps at max D/min D = 1e8; this needs 8.
 
-The sums are taken of ``b*u`` and ``r*d*u``, u = 1/(r*d + t), which lie in [0, 1] at the root whatever the scale of B and
-D; they and what is made of them are float64, so that float32 groups of any size are solved to rounding.
+The sums are taken of ``b*u`` and ``r*d*u``, u = 1/(r*d + t), which lie in [0, 1] at the root whatever the scale of B
+and D; they and what is made of them are float64, so that float32 groups of any size are solved to rounding.
 """
 
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from solvers.batching import true_everywhere
 from solvers.regularizers.base import MetricProx, accumulation_dtype
 from solvers.regularizers.groups import Grouping
 
@@ -65,7 +66,7 @@ def solve_norm_equation(B: Tensor, D: Tensor, threshold: Any, groups: Grouping) 
         upper = torch.where(gap > 0, torch.minimum(upper, r), upper)
         move = -2 * gap / (slope + (slope * slope - 2 * gap * bend).clamp_min(0).sqrt())
         r = torch.where(active, torch.minimum(torch.maximum(r * (1 + move), lower), upper), r)
-        if r.device.type == "cpu" and bool(((gap.abs() <= exact) | ~active).all()):
+        if r.device.type == "cpu" and true_everywhere((gap.abs() <= exact) | ~active):
             break
     _, u = _ratio(r, d, t)
     point = r.to(work) * (b * u) * unit

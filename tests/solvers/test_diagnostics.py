@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, PowerSchedule, ProxGen, ProxSGD, Status
-from solvers.optimizers import base
+from solvers.optimizers import steps as optimizer_steps
 
 ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
 
@@ -28,8 +28,8 @@ def test_nothing_is_solved_or_reported_unasked(cls, regularizer, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("diagnostics were computed although no one asked")
 
-    monkeypatch.setattr(base, "solve", refuse)
-    monkeypatch.setattr(base, "block_report", refuse)
+    monkeypatch.setattr(optimizer_steps, "solve", refuse)
+    monkeypatch.setattr(optimizer_steps, "block_report", refuse)
     param, optimizer = built(cls, regularizer)
     advance(param, optimizer, 2)
     assert int(optimizer.state[param]["step"]) == 2

@@ -1,0 +1,263 @@
+"""Do the compiled steps mean what the plain ones mean? One step from one state, against plain torch in float64.
+
+And is every step stationary in float32, whatever the scale: B and D are put into the state as they are wanted, and the
+residual is recomputed group by group in numpy.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from ramda_verify import tolerances
+from ramda_verify.checks.helpers import Array, needs, norm, tensor
+from ramda_verify.checks.optimizer_runs import CLASSES, settings_of
+from ramda_verify.oracles import certificate
+from ramda_verify.oracles.psi_model import PsiModel, norm_terms, require_model
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
+from ramda_verify.strategies import prox_cases
+from ramda_verify.targets import Target
+from solvers import L1, RAMDA, GroupLasso, Zero
+from solvers.kernels import BACKENDS
+from solvers.regularizers.base import accumulation_dtype
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
+#: Sizes around those of vectors and blocks, groups of one entry, one group, long groups.
+SHAPES: tuple[tuple[int, ...], ...] = (
+    *((2, 3), (1, 1), (1, 9), (9, 1), (17, 33), (70, 3), (3, 70), (300, 20), (5, 300)),
+    *((4, 3, 3, 3), (33, 17, 3, 3), (8, 1, 3, 3), (3, 40, 2, 1, 1)),
+)
+
+
+@cache
+def backends() -> tuple[str, ...]:
+    """The compiled backends that run on this machine's CPU."""
+    return tuple(name for name, backend in BACKENDS.items() if backend.device == "cpu" and backend.missing() is None)
+
+
+def measure_group_norms(regularizer: Any, w: Array) -> Measurement:
+    """``group_norms`` against psi itself, on the tensor in three orders of memory, read as memory lies."""
+    worst, note = 0.0, ""
+    for memory in ("as it comes", "reversed", "channels last"):
+        point = laid_out(tensor(w), memory)
+        claim = regularizer.group_norms(point)
+        if claim is None:
+            return Measurement(np.inf, f"no group norms for a tensor without gaps, strides {point.stride()}")
+        weight, outer, groups, inner = claim
+        if outer * groups * inner != w.size:
+            return Measurement(np.inf, f"{claim} does not have the {w.size} entries of the tensor")
+        flat = point.as_strided((w.size,), (1,)).numpy().reshape(outer, groups, inner)
+        value, psi = weight * sum(norm(flat[:, g]) for g in range(groups)), float(regularizer.value(tensor(w)))
+        deviation = 0.0 if value == psi else abs(value - psi) / (abs(value) + abs(psi))
+        if not deviation <= worst:
+            worst, note = deviation, f"{memory}: psi(w) = {psi:.6g}, the norms of {claim} add to {value:.6g}"
+    return Measurement(worst, note)
+
+
+def _has_a_kernel(target: Target) -> str | None:
+    return None if backends() else f"no compiled step here: {BACKENDS['native'].missing()}"
+
+
+def laid_out(values: torch.Tensor, memory: str) -> torch.Tensor:
+    """The same tensor with its axes in another order in memory: as they come, reversed, or channels last."""
+    if memory == "reversed":
+        axes = tuple(reversed(range(values.ndim)))
+        return values.permute(axes).contiguous().permute(axes)
+    if memory == "channels last" and values.ndim == 4:
+        return values.contiguous(memory_format=torch.channels_last)
+    return values.contiguous()
+
+
+def measure_kernel(
+    optimizer: str,
+    backend: str,
+    regularizer: Any,
+    shape: tuple[int, ...],
+    memory: str,
+    dtype: str,
+    seed: int,
+    spread: float,
+    steps: int,
+    hyper: dict[str, Any],
+) -> Measurement:
+    """Deviation of W, What and the state after one kernel step from those of a plain step in float64.
+
+    In units of the epsilon of the sums' dtype times the size of what they are computed from; of the parameter's dtype
+    where that is narrower and W was rounded to it.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw() -> torch.Tensor:
+        size = 10 ** (spread * torch.rand(shape, generator=generator, dtype=torch.float64) - spread / 2)
+        return laid_out((size * torch.randn(shape, generator=generator, dtype=torch.float64)).to(DTYPES[dtype]), memory)
+
+    settings = settings_of(optimizer, **hyper)
+    param = torch.nn.Parameter(draw())
+    ours = CLASSES[optimizer]([param], **settings, regularizer=regularizer, backend="plain")
+    for _ in range(steps):
+        param.grad = draw()
+        ours.step()
+    exact_param = torch.nn.Parameter(param.detach().to(torch.float64, copy=True))
+    exact = CLASSES[optimizer]([exact_param], **settings, regularizer=regularizer, backend="plain")
+    exact.param_groups[0].update({key: ours.param_groups[0][key] for key in settings})
+    # state_dict would cast; a state of wide numbers is what the exact step needs.
+    wide = {key: value.double() if value.ndim == len(shape) else value for key, value in ours.state[param].items()}
+    exact.state[exact_param].update({key: value.clone() for key, value in wide.items()})
+
+    ours.backend = backend
+    sizes = {key: float(value.abs().max()) for key, value in wide.items() if value.numel()}
+    sizes["W"] = float(exact_param.detach().abs().max())
+    found: list[torch.Tensor] = []
+    expected: list[torch.Tensor] = []
+    ours.observers.append(lambda _, What: found.append(What.double()))
+    exact.observers.append(lambda _, What: expected.append(What))
+    gradient = draw()
+    param.grad, exact_param.grad = gradient, gradient.double()
+    ours.step()
+    exact.step()
+
+    form = exact.normal_form(exact_param.detach(), exact.state[exact_param], exact.param_groups[0])
+    sizes["What"] = max(sizes["W"], sizes.get("initial_point", 0.0), float((form.B / form.D).abs().max()))
+    eps = torch.finfo(accumulation_dtype(param)).eps
+    pairs = {"What": (found[0], expected[0], eps)}
+    pairs["W"] = (param.detach().double(), exact_param.detach(), max(eps, torch.finfo(param.dtype).eps / 16))
+    sizes["W"] = max(sizes["W"], sizes["What"])
+    for key, value in exact.state[exact_param].items():
+        pairs[key] = (ours.state[param][key].double(), value, eps)
+    worst, note = 0.0, ""
+    for key, (mine, right, unit) in pairs.items():
+        scale = max(sizes[key], float(right.abs().max())) + float(np.finfo(np.float32).tiny)
+        violation = float((mine - right).abs().max()) / (unit * scale)
+        if not violation <= worst:
+            worst, note = violation, f"{key} is {violation:.3g} units of rounding from the plain step in float64"
+    return Measurement(worst, note)
+
+
+def measure_residual(
+    backend: str, regularizer: GroupLasso, shape: tuple[int, ...], seed: int, b: float, d: float, share: float
+) -> Measurement:
+    """Largest ||residual of a group|| / ||B of the group|| of one float32 step, recomputed in float64.
+
+    ``b`` and ``d`` are how many powers of ten the entries of B and D spread over, ``share`` is lam in units of the
+    weight at which the middle group turns zero.
+    """
+    rng = np.random.default_rng(seed)
+    B = (rng.standard_normal(shape) * 10 ** rng.uniform(-b / 2, b / 2, shape)).astype(np.float32)
+    D = (10 ** rng.uniform(-d / 2, d / 2, shape)).astype(np.float32)
+    prices = norm_terms(require_model(regularizer), shape)
+    lengths = sorted(norm(B.ravel()[indices]) / price for price, indices in prices)
+    lam = share * lengths[len(lengths) // 2]
+
+    # With W0 = 0 and no gradient, B = -V and D = cbrt(U) + eps; what D then is in float32 is read back in float64.
+    param = torch.nn.Parameter(torch.zeros(shape, dtype=torch.float32))
+    made = RAMDA([param], lr=0.0, momentum=1.0, eps=1e-30, regularizer=regularizer, backend=backend)
+    param.grad = torch.zeros_like(param)
+    made.step()
+    state = made.state[param]
+    state["grad_sum"].copy_(tensor(-B))
+    state["grad_sq_sum"].copy_(tensor(D).double() ** 3)
+    state["weight_sum"].fill_(lam)
+    made.step()
+    exact_D = np.cbrt(state["grad_sq_sum"].double().numpy()) + 1e-30
+    point = param.detach().numpy()
+    worst, note = 0.0, ""
+    for index, (price, indices) in enumerate(prices):
+        bs, ds, zs = (a.ravel()[indices].astype(np.float64) for a in (B, exact_D, point))
+        size = norm(bs)
+        if made.unaccepted_steps and np.abs(bs / ds).max() > np.finfo(np.float32).max:
+            continue  # said, and true: float32 does not hold the solution
+        alone = PsiModel("GroupLasso", price / len(indices) ** 0.5, "input")
+        residual = certificate.stationarity(zs[:, None], bs[:, None], ds[:, None], lam, alone)
+        # Where the solution is denormal, float32 has no digits to give.
+        residual = max(0.0, residual - float(np.finfo(np.float32).tiny) * norm(ds))
+        if not residual <= worst * size:
+            worst, note = (
+                residual / (size or 1.0),
+                f"group {index}: residual {residual:.3g}, ||B|| {size:.3g}, lam {lam:.3g}",
+            )
+    return Measurement(worst, note)
+
+
+def _regularizers() -> st.SearchStrategy[Any]:
+    weights = st.sampled_from([0.1, 1.0, 0.01, 0.0, 10.0])
+    groupings = st.sampled_from(["input", "output", "channel", "filter"])
+    return st.one_of(st.builds(GroupLasso, weights, groupings), st.builds(L1, weights), st.just(Zero()))
+
+
+def _kernel_cases(target: Target) -> st.SearchStrategy[Case]:
+    hyper = st.fixed_dictionaries(
+        {
+            "lr": st.sampled_from([0.1, 0.01, 1.0]),
+            "momentum": st.sampled_from([0.1, 1.0, 0.5]),
+            "decay": st.sampled_from([0.0, 0.1]),
+            "amsgrad": st.booleans(),
+        }
+    )
+    return st.fixed_dictionaries(
+        {
+            "optimizer": st.just(target.name),
+            "backend": st.sampled_from(backends()),
+            "regularizer": _regularizers(),
+            "shape": st.sampled_from(SHAPES),
+            "memory": st.sampled_from(["as it comes", "reversed", "channels last"]),
+            "dtype": st.sampled_from(list(DTYPES)),
+            "seed": st.integers(0, 2**16),
+            "spread": st.sampled_from([0.0, 2.0, 6.0]),
+            "steps": st.integers(1, 3),
+            "hyper": hyper,
+        }
+    )
+
+
+def _residual_cases(target: Target) -> st.SearchStrategy[Case]:
+    return st.fixed_dictionaries(
+        {
+            "backend": st.sampled_from(("plain", *backends())),
+            "regularizer": st.builds(GroupLasso, st.just(1.0), st.sampled_from(["input", "output"])),
+            "shape": st.sampled_from([(2, 3), (1, 5), (40, 7), (7, 40), (4099, 2), (2, 4099)]),
+            "seed": st.integers(0, 2**16),
+            "b": st.sampled_from([0.0, 4.0, 20.0, 60.0]),
+            "d": st.sampled_from([0.0, 4.0, 8.0, 20.0]),
+            "share": st.sampled_from([0.5, 0.9, 1e-3, 1.1, 1e-9, 1e9]),
+        }
+    )
+
+
+CHECKS = (
+    Check(
+        id="group-norms-claim",
+        claim="group_norms finds psi's groups in the memory of a tensor, however its axes are ordered there.",
+        source="the contract of a regularizer",
+        kind="regularizer",
+        tolerance=tolerances.CLOSED_FORM,
+        cases=lambda target: prox_cases(target.instances).map(lambda case: {k: case[k] for k in ("regularizer", "w")}),
+        measure=measure_group_norms,
+        applies=needs("group_norms"),
+        share=0.5,
+    ),
+    Check(
+        id="kernel-step",
+        claim="A compiled step gives W, What and state of the plain step: every method, layout, dtype and grouping.",
+        source="solvers/optimizers, evaluated in plain torch and float64",
+        kind="optimizer",
+        tolerance=tolerances.KERNEL,
+        cases=_kernel_cases,
+        measure=measure_kernel,
+        applies=_has_a_kernel,
+        cost=2,
+    ),
+    Check(
+        id="float32-residual",
+        claim="A float32 group LASSO step is stationary to 1e-5 ||B||, entries 1e-30 to 1e30, or says that it is not.",
+        source="definition of the subproblem, residual recomputed in float64",
+        kind="problem",
+        problems=("group-lasso-step",),
+        tolerance=tolerances.FLOAT32_RESIDUAL,
+        cases=_residual_cases,
+        measure=measure_residual,
+        cost=2,
+    ),
+)
