@@ -2,9 +2,9 @@
 
 import logging
 
+from solvers.kernels.gpu import Triton
 from solvers.kernels.native import Native
 from solvers.kernels.task import Backend, StepTask
-from solvers.kernels.triton import Triton
 
 BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Native(), Triton())}
 

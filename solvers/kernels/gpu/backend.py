@@ -1,0 +1,171 @@
+"""The Triton backend: steps on the GPU, many tensors a launch, without waiting for the device."""
+
+import os
+from collections import OrderedDict
+from functools import cached_property
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from solvers.kernels.gpu.how import RECURRENCES
+from solvers.kernels.task import StepTask, unlike
+
+if TYPE_CHECKING:
+    from solvers.kernels.gpu.plan import Plan
+
+#: What Triton's compiler needs.
+LEAST_CAPABILITY = (8, 0)
+#: Plans that are kept: more than a training run alternates between.
+PLANS = 64
+#: Programs that may wait for each other, where the GPU has as many processors.
+MOST_PARTS = 128
+
+
+class Triton:
+    """Steps on CUDA devices. Under ``TRITON_INTERPRET=1`` Triton's interpreter takes tensors on the CPU, slowly."""
+
+    name = "triton"
+    device = "cuda"
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[tuple[object, ...], Plan] = OrderedDict()
+        #: Graphs read the tables of their plan for as long as they live.
+        self._captured: list[Plan] = []
+
+    @cached_property
+    def _interpreted(self) -> bool:
+        return os.environ.get("TRITON_INTERPRET", "0") == "1"
+
+    def missing(self) -> str | None:
+        if find_spec("triton") is None:
+            return "triton is not installed"
+        if not (self._interpreted or torch.cuda.is_available()):
+            return "there is no CUDA device"
+        return None
+
+    def refusal(self, task: StepTask) -> str | None:
+        point = task.point
+        if point.device.type != ("cpu" if self._interpreted else "cuda"):
+            return f"tensors on {point.device}"
+        if point.is_cuda and torch.cuda.get_device_capability(point.device) < LEAST_CAPABILITY:
+            return f"a GPU older than compute capability {LEAST_CAPABILITY[0]}.{LEAST_CAPABILITY[1]}"
+        if point.dtype not in (torch.float32, torch.float64, torch.bfloat16, torch.float16):
+            return f"parameters of {point.dtype}"
+        if task.recurrence.name not in RECURRENCES:
+            return f"the recurrence {task.recurrence.name}"
+        return unlike(task)
+
+    def run(self, tasks: list[StepTask], scalars: Tensor | None = None) -> Tensor:
+        if not tasks:
+            return torch.zeros(0, dtype=torch.int64)
+        device = tasks[0].point.device
+        if device.type == "cpu":
+            return self._run(tasks, scalars, device, capturing=False)
+        with torch.cuda.device(device):
+            return self._run(tasks, scalars, device, capturing=torch.cuda.is_current_stream_capturing())
+
+    def _run(self, tasks: list[StepTask], scalars: Tensor | None, device: torch.device, *, capturing: bool) -> Tensor:
+        plan = self._plan(tasks, device, capturing=capturing)
+        if scalars is None:
+            if capturing:
+                raise RuntimeError("the numbers of this step would be captured as they are: use capturable=True")
+            scalars = _upload(torch.tensor([task.scalars for task in tasks], dtype=torch.float64), device)
+        assert scalars.dtype == torch.float64
+        assert scalars.is_contiguous()
+        moving = _moving(plan, tasks, device, capturing=capturing)
+        # Groups kept of every task, a ticket counter of every launch, arrivals at each of its programs.
+        split = [launch for launch in plan.launches if launch.tile.split]
+        tickets = len(tasks)
+        arrivals = tickets + len(split)
+        counters = torch.zeros(arrivals + sum(launch.programs for launch in split), dtype=torch.int64, device=device)
+        for launch in plan.launches:
+            board = counters
+            if launch.tile.split:
+                board = torch.empty(launch.programs * 8 * launch.tile.lanes, dtype=torch.float64, device=device)
+            launch.kernel[(launch.programs,)](
+                launch.units,
+                plan.fixed,
+                moving,
+                plan.shapes,
+                plan.weights,
+                scalars,
+                counters,
+                board,
+                tickets,
+                arrivals,
+                launch.how,
+                launch.tile,
+                num_warps=launch.warps,
+                num_stages=1,
+                enable_fp_fusion=True,
+            )
+            if launch.tile.split:
+                tickets += 1
+                arrivals += launch.programs
+        return counters[: len(tasks)]
+
+    def _plan(self, tasks: list[StepTask], device: torch.device, *, capturing: bool) -> "Plan":
+        from solvers.kernels.gpu.plan import make_plan
+
+        key = (device, *(_key(task) for task in tasks))
+        plan = self._plans.get(key)
+        if plan is None:
+            if capturing:
+                raise RuntimeError(
+                    "take a step of these tensors before capturing one: kernels and tables are made then"
+                )
+            plan = self._plans[key] = make_plan(tasks, self._most_parts(device), lambda table: _upload(table, device))
+            if len(self._plans) > PLANS:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(key)
+        if capturing and not any(plan is other for other in self._captured):
+            self._captured.append(plan)
+        return plan
+
+    def _most_parts(self, device: torch.device) -> int:
+        """Programs that are surely on the device together; the interpreter runs one after the other."""
+        if device.type == "cpu":
+            return 1
+        return min(MOST_PARTS, torch.cuda.get_device_properties(device).multi_processor_count)
+
+
+def _key(task: StepTask) -> tuple[object, ...]:
+    """All that a plan depends on."""
+    gradient, structured = task.gradient, task.structured
+    return (
+        task.recurrence.name,
+        task.point.dtype,
+        task.point.data_ptr(),
+        *(tensor.data_ptr() for tensor in task.state),
+        task.norms,
+        task.flush,
+        task.averages,
+        None if gradient is None else gradient.data_ptr() % 16,
+        None if structured is None else structured.data_ptr() % 16,
+    )
+
+
+def _moving(plan: "Plan", tasks: list[StepTask], device: torch.device, *, capturing: bool) -> Tensor:
+    """The addresses of gradients and of What on the device, int64 of shape (tasks, 2); taken there if they are new."""
+    addresses = tuple(
+        0 if tensor is None else tensor.data_ptr() for task in tasks for tensor in (task.gradient, task.structured)
+    )
+    if capturing:
+        # Kernel arguments stay in the graph; memory of the host would have to. And each graph has its own table.
+        table = torch.zeros(len(addresses), dtype=torch.int64, device=device)
+        known = [(cell, address) for cell, address in zip(table.unbind(), addresses, strict=True) if address]
+        if known:
+            cells, numbers = zip(*known, strict=True)
+            torch._foreach_add_(cells, numbers)
+        return table
+    if plan.moving is None or plan.addresses != addresses:
+        plan.addresses = addresses
+        plan.moving = _upload(torch.tensor(addresses, dtype=torch.int64), device)
+    return plan.moving
+
+
+def _upload(table: Tensor, device: torch.device) -> Tensor:
+    """``table`` on the device, which is not waited for."""
+    return table if device.type == "cpu" else table.pin_memory().to(device, non_blocking=True)

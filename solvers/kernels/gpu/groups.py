@@ -1,0 +1,182 @@
+# mypy: allow-untyped-defs
+"""Group norms: a program takes a tile of groups, or of pieces of groups, and keeps its B and D while the roots are found.
+
+Of the groups too long for that (``looped``) a program goes through its tiles again for every iteration and forms B and D
+anew. Of those that many programs share (``split``) each has a part of every group, and they add up their sums.
+"""
+
+import triton
+import triton.language as tl
+
+from solvers.kernels.gpu.arithmetic import power_of_two
+from solvers.kernels.gpu.exchange import draw_ticket, meet, post, posted_max, posted_sum
+from solvers.kernels.gpu.norm_equation import move, start
+from solvers.kernels.gpu.tiles import equation, group_max, group_sum, moments, place
+from solvers.kernels.gpu.walk import form, pointers, write
+
+#: As for the CPU: measured need is 5 at max D/min D = 1e2, 8 at 1e8, 14 at 1e24.
+MAX_ITERATIONS: tl.constexpr = tl.constexpr(20)
+
+
+@triton.jit(do_not_specialize=["ticket_at", "arrived_at"])
+def step_groups(
+    units,  # int32 [programs, 3]: task, panel (which groups), part (which of the programs that share them)
+    fixed,  # int64 [tasks, 4]: addresses of the point and the state
+    moving,  # int64 [tasks, 2]: addresses of the gradient and of What
+    shapes,  # int64 [tasks, 5]: outer, groups, inner, parts, tiles a part
+    weights,  # float64 [tasks, 2]: weight, flush
+    scalars,  # float64 [tasks, numbers]: lam, mix, k0, k1, ...
+    counters,  # int64: groups kept of every task, then tickets, then arrivals
+    partials,  # float64 [programs, 2, 4, lanes]: two boards in turn
+    ticket_at,
+    arrived_at,
+    HOW: tl.constexpr,
+    TILE: tl.constexpr,
+):
+    ticket = tl.program_id(0)
+    if TILE.split:
+        ticket = draw_ticket(counters + ticket_at)
+    unit = units + ticket.to(tl.int64) * 3
+    task, panel, part = tl.load(unit), tl.load(unit + 1).to(HOW.index), tl.load(unit + 2)
+    shape = shapes + task * 5
+    outer, groups, inner = (
+        tl.load(shape).to(HOW.index),
+        tl.load(shape + 1).to(HOW.index),
+        tl.load(shape + 2).to(HOW.index),
+    )
+    parts, chunks = tl.load(shape + 3).to(tl.int32), tl.load(shape + 4).to(HOW.index)
+    if HOW.aligned:
+        # The pitch of the rows, whichever way the tile lies.
+        if TILE.axis == 1:
+            inner = tl.multiple_of(inner, 16)
+        else:
+            groups = tl.multiple_of(groups, 16)
+    numbers = scalars + task * HOW.numbers
+    threshold = tl.load(numbers) * tl.load(weights + task * 2)
+    mix, k = tl.load(numbers + 1).to(HOW.sums), numbers + 2
+    flush = tl.load(weights + task * 2 + 1).to(HOW.sums)
+    point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, HOW)
+    lanes: tl.constexpr = TILE.lanes
+    board = partials + (ticket - part).to(tl.int64) * (8 * lanes)
+    arrived = counters + arrived_at + ticket - part
+    meetings = tl.full([], 0, tl.int32)
+
+    # The state takes the gradient in; what the start of the iteration needs of B and D.
+    first_chunk = part * chunks
+    at, inside = place(panel, first_chunk, outer, groups, inner, HOW, TILE)
+    b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, HOW)
+    longest, steepest, square, weighted = moments(b, d, TILE)
+    if TILE.looped:
+        for chunk in range(first_chunk + 1, first_chunk + chunks):
+            at, inside = place(panel, chunk, outer, groups, inner, HOW, TILE)
+            b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, HOW)
+            more_longest, more_steepest, more_square, more_weighted = moments(b, d, TILE)
+            longest, steepest = tl.maximum(longest, more_longest), tl.maximum(steepest, more_steepest)
+            square, weighted = square + more_square, weighted + more_weighted
+    if TILE.split:
+        if parts > 1:
+            post(board, 0, longest, part, parts, lanes)
+            post(board, 1, steepest, part, parts, lanes)
+            post(board, 2, square, part, parts, lanes)
+            post(board, 3, weighted, part, parts, lanes)
+            meetings += 1
+            meet(arrived, parts * meetings)
+            longest = posted_max(board, 0, parts, HOW.sums, lanes)
+            steepest = posted_max(board, 1, parts, HOW.sums, lanes)
+            square = posted_sum(board, 2, parts, tl.float64, lanes)
+            weighted = posted_sum(board, 3, parts, tl.float64, lanes)
+    longest, steepest = group_max(longest, inner, TILE), group_max(steepest, inner, TILE)
+    square, weighted = group_sum(square, inner, TILE), group_sum(weighted, inner, TILE)
+    b_exponent, d_exponent, r, t, sought, lost = start(longest, steepest, square, weighted, threshold, HOW.sums)
+    b_unit = tl.expand_dims(power_of_two(-b_exponent, HOW.sums), TILE.axis)
+    d_unit = tl.expand_dims(power_of_two(-d_exponent, HOW.sums), TILE.axis)
+    if TILE.looped:
+        # What one thread has written another may read.
+        tl.debug_barrier()
+    else:
+        b, d = b * b_unit, d * d_unit
+
+    # The roots: all programs that share a group do the same with the same sums.
+    low, high = r, tl.full(r.shape, float("inf"), HOW.sums)
+    going = sought.to(tl.int32)
+    iteration = 0
+    while (iteration < MAX_ITERATIONS) & (tl.max(going, 0) > 0):
+        if TILE.looped:
+            phi = tl.zeros([lanes], dtype=tl.float64)
+            psi, chi = phi, phi
+            for chunk in range(first_chunk, first_chunk + chunks):
+                at, inside = place(panel, chunk, outer, groups, inner, HOW, TILE)
+                b, d = form(point, gradient, x0, x1, x2, at, inside, k, False, HOW)
+                more_phi, more_psi, more_chi = equation(b * b_unit, d * d_unit, r, t, TILE)
+                phi, psi, chi = phi + more_phi, psi + more_psi, chi + more_chi
+        else:
+            phi, psi, chi = equation(b, d, r, t, TILE)
+        phi, psi, chi = phi.to(HOW.sums), psi.to(HOW.sums), chi.to(HOW.sums)
+        if TILE.split:
+            if parts > 1:
+                # The other board: some may still read the last one.
+                other = board + (meetings % 2) * parts * (4 * lanes)
+                post(other, 0, phi, part, parts, lanes)
+                post(other, 1, psi, part, parts, lanes)
+                post(other, 2, chi, part, parts, lanes)
+                meetings += 1
+                meet(arrived, parts * meetings)
+                phi = posted_sum(other, 0, parts, HOW.sums, lanes).to(HOW.sums)
+                psi = posted_sum(other, 1, parts, HOW.sums, lanes).to(HOW.sums)
+                chi = posted_sum(other, 2, parts, HOW.sums, lanes).to(HOW.sums)
+        phi, psi, chi = group_sum(phi, inner, TILE), group_sum(psi, inner, TILE), group_sum(chi, inner, TILE)
+        next_r, next_low, next_high, done, senseless = move(r, low, high, phi, psi, chi, HOW.sums)
+        active = going != 0
+        r, low, high = tl.where(active, next_r, r), tl.where(active, next_low, low), tl.where(active, next_high, high)
+        lost = lost | (active & senseless)
+        going = (active & (done == 0) & (senseless == 0)).to(tl.int32)
+        iteration += 1
+
+    # z = r*b / (r*d + t), scaled back in two steps, between which nothing overflows or vanishes that need not.
+    scale = b_exponent - d_exponent
+    half = scale >> 1
+    unit_1, unit_2 = power_of_two(half, HOW.sums), power_of_two(scale - half, HOW.sums)
+    lost = lost | (going != 0) | (sought & ((r * unit_1 * unit_2 < float("inf")) == 0))
+    r, t = tl.expand_dims(tl.where(lost, 0.0, r), TILE.axis), tl.expand_dims(t, TILE.axis)
+    unit_1, unit_2 = tl.expand_dims(unit_1, TILE.axis), tl.expand_dims(unit_2, TILE.axis)
+    kept = tl.sum((lost & stand_for_groups(panel, part, groups, inner, TILE)).to(tl.int32), 0)
+    any_lost = tl.max(lost.to(tl.int32), 0)
+    lost = tl.expand_dims(lost, TILE.axis)
+    if TILE.looped:
+        for chunk in range(first_chunk, first_chunk + chunks):
+            at, inside = place(panel, chunk, outer, groups, inner, HOW, TILE)
+            b, d = form(point, gradient, x0, x1, x2, at, inside, k, False, HOW)
+            z = solution(b * b_unit, d * d_unit, r, t, unit_1, unit_2)
+            kept += finish(point, structured, at, inside, z, lost, any_lost, mix, flush, HOW)
+    else:
+        z = solution(b, d, r, t, unit_1, unit_2)
+        kept += finish(point, structured, at, inside, z, lost, any_lost, mix, flush, HOW)
+    if kept > 0:
+        tl.atomic_add(counters + task, kept.to(tl.int64))
+
+
+@triton.jit
+def stand_for_groups(panel, part, groups, inner, TILE: tl.constexpr):
+    """Which lanes stand for a group in the count: of every group that exists one, in one program."""
+    lane = tl.arange(0, TILE.lanes)
+    if TILE.segmented:
+        whole = TILE.columns // inner
+        stands = (lane % inner == 0) & (lane // inner < whole) & (panel * whole + lane // inner < groups)
+    else:
+        stands = panel * TILE.lanes + lane < groups
+    return stands & (part == 0)
+
+
+@triton.jit
+def solution(b, d, r, t, unit_1, unit_2):
+    """z = r*b / (r*d + t), scaled back; zero where r is."""
+    return tl.where(r > 0, (r * b / (r * d + t)) * unit_1 * unit_2, 0.0)
+
+
+@triton.jit
+def finish(point, structured, at, inside, z, lost, any_lost, mix, flush, HOW: tl.constexpr):
+    """Write a tile; returns how many entries of sound groups kept the point, which happens only where t is zero."""
+    finite = tl.abs(z) < float("inf")
+    alone = tl.sum(tl.sum((inside & (finite == 0)).to(tl.int32), 1), 0)
+    write(point, structured, at, inside, z, finite & (lost == 0), alone + any_lost == 0, mix, flush, HOW)
+    return alone

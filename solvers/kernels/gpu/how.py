@@ -1,0 +1,64 @@
+"""What a kernel is compiled for: one variant of it per value of these records."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Traits(NamedTuple):
+    """A recurrence: how many state tensors it has, which of them a step writes (a bit each), whether B needs the point,
+    how many coefficients k it has.
+    """
+
+    states: int
+    writes: int
+    from_point: bool
+    numbers: int
+
+
+RECURRENCES = {
+    "ramda": Traits(3, 0b110, False, 2),
+    "rmda": Traits(2, 0b10, False, 2),
+    "proxsgd": Traits(1, 0b1, True, 2),
+    "proxgen": Traits(2, 0b11, True, 7),
+    "proxgen_amsgrad": Traits(3, 0b111, True, 7),
+}
+
+
+@dataclass(frozen=True)
+class How:
+    """The formulas and the types. ``point``, ``sums`` and ``index`` are dtypes of Triton's."""
+
+    recurrence: str
+    states: int
+    writes: int
+    from_point: bool
+    numbers: int  # in a row of scalars
+    point: Any  # and of the gradient
+    sums: Any  # of the state, What and all arithmetic
+    index: Any  # int64 from 2^31 entries on
+    gradient: bool
+    structured: bool
+    averages: bool
+    aligned: bool  # addresses and the pitch are multiples of 16: loads of 16 bytes
+
+
+@dataclass(frozen=True)
+class Tile:
+    """``rows`` x ``columns`` entries, the columns next to each other in memory; groups are summed over ``axis``.
+
+    ``axis`` 1: a row is a piece of one group, in one run of memory or (``broken``) in several. ``axis`` 0: a column is
+    a piece of one group, and with ``segmented`` a few neighbouring columns are the same group.
+    """
+
+    rows: int
+    columns: int
+    axis: int
+    segmented: bool = False
+    broken: bool = False
+    looped: bool = False  # a program goes through several tiles, which do not stay on the chip
+    split: bool = False  # a group may lie in the tiles of several programs, which add up their sums
+
+    @property
+    def lanes(self) -> int:
+        """Sums that a tile has after those over ``axis``."""
+        return self.columns if self.axis == 0 else self.rows

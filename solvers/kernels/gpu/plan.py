@@ -1,0 +1,167 @@
+"""How tasks are cut into programs, and the tables on the device that tell a program what it is to do.
+
+A plan depends on shapes and addresses only; it is made once and serves every later step of the same tensors.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+import triton.language as tl
+from torch import Tensor
+
+from solvers.kernels.gpu.entries import step_entries
+from solvers.kernels.gpu.groups import step_groups
+from solvers.kernels.gpu.how import RECURRENCES, How, Tile
+from solvers.kernels.task import StepTask
+from solvers.regularizers.base import GroupNorms, accumulation_dtype
+
+#: Few shapes, so that a whole network takes few launches; 4096 entries each, so that several programs share a
+#: processor and one computes while others load.
+ENTRIES = Tile(1, 2048, axis=0)
+#: For groups in one run of memory, by the length of the run, and for longer ones.
+RUNS = (Tile(64, 64, axis=1), Tile(16, 256, axis=1), Tile(4, 1024, axis=1), Tile(1, 4096, axis=1))
+LONG_RUN = RUNS[2]
+#: For groups that are columns: short ones, and any. 16 columns of float32 are two sectors of memory.
+COLUMNS = (Tile(64, 64, axis=0), Tile(256, 16, axis=0))
+#: For groups that are a few neighbouring columns.
+CHANNELS = Tile(64, 64, axis=0, segmented=True)
+#: Offsets take 64 bits from here on; the space up to 2^31 is for the tiles' overhang.
+WIDE = 2**30
+
+DTYPES: dict[torch.dtype, Any] = {
+    torch.float32: tl.float32,
+    torch.float64: tl.float64,
+    torch.bfloat16: tl.bfloat16,
+    torch.float16: tl.float16,
+}
+
+
+class Cut(NamedTuple):
+    """A task in programs: ``panels`` times ``parts`` of them, each with ``tiles`` tiles after one another."""
+
+    kernel: Any
+    tile: Tile
+    shape: tuple[int, int, int]  # outer, groups, inner as the kernel sees them
+    panels: int
+    parts: int
+    tiles: int
+
+    @property
+    def pitch(self) -> int:
+        """What must be a multiple of 16 for rows of the tile to begin at addresses that are."""
+        _, groups, inner = self.shape
+        return inner if self.tile.axis == 1 else groups * inner
+
+    @property
+    def may_be_aligned(self) -> bool:
+        return self.pitch % 16 == 0 and not (self.tile.segmented or self.tile.broken)
+
+
+def cut(norms: GroupNorms, most_parts: int) -> Cut:
+    """``most_parts``: how many programs are surely on the GPU together, and may wait for each other."""
+    weight, outer, groups, inner = norms
+    size = outer * inner
+    if size == 1 or weight == 0:
+        entries = size * groups
+        return Cut(step_entries, ENTRIES, (1, entries, 1), _ceil(entries, ENTRIES.columns), 1, 1)
+    if groups == 1:
+        outer, inner = 1, size
+    if outer == 1 or inner > CHANNELS.columns:
+        fitting = [tile for tile in RUNS if tile.columns >= size]
+        # A few very long groups would leave rows of the tile empty.
+        tile = fitting[0] if fitting else (LONG_RUN if groups >= LONG_RUN.rows else RUNS[-1])
+        tile = replace(tile, broken=outer > 1)
+        panels, tiles = _ceil(groups, tile.rows), _ceil(size, tile.columns)
+    else:
+        tile = CHANNELS if inner > 1 else COLUMNS[outer > COLUMNS[0].rows]
+        panels, tiles = _ceil(groups, tile.columns // inner), _ceil(outer, tile.rows)
+    a_part = _ceil(tiles, min(tiles, most_parts))
+    parts = _ceil(tiles, a_part)
+    return Cut(step_groups, replace(tile, looped=a_part > 1), (outer, groups, inner), panels, parts, a_part)
+
+
+def _ceil(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+@dataclass
+class Launch:
+    """One launch: the programs of all tasks that share a kernel."""
+
+    kernel: Any
+    how: How
+    tile: Tile
+    units: Tensor  # int32 [programs, 3] on the device: task, panel, part
+
+    @property
+    def programs(self) -> int:
+        return self.units.shape[0]
+
+    @property
+    def warps(self) -> int:
+        """So many that a thread has 16 entries."""
+        return max(1, self.tile.rows * self.tile.columns // (32 * 16))
+
+
+@dataclass
+class Plan:
+    """The launches of a list of tasks and the tables they read, see ``step_groups``."""
+
+    launches: list[Launch]
+    fixed: Tensor
+    shapes: Tensor
+    weights: Tensor
+    #: The addresses that change from step to step as they were last seen, and on the device.
+    addresses: tuple[int, ...] = ()
+    moving: Tensor | None = None
+
+
+def make_plan(tasks: Sequence[StepTask], most_parts: int, upload: Callable[[Tensor], Tensor]) -> Plan:
+    """``upload`` takes a table to the device."""
+    cuts = [cut(task.norms, most_parts) for task in tasks]
+    alike: dict[tuple[Any, How, Tile], list[int]] = {}
+    for index, (task, its) in enumerate(zip(tasks, cuts, strict=True)):
+        if its.panels > 0:
+            alike.setdefault((its.kernel, _how(task, its), its.tile), []).append(index)
+    launches = []
+    for (kernel, how, tile), members in alike.items():
+        units = torch.cat([_units(index, cuts[index]) for index in members])
+        tile = replace(tile, split=any(cuts[index].parts > 1 for index in members))
+        launches.append(Launch(kernel, how, tile, upload(units)))
+    fixed = [[task.point.data_ptr(), *(tensor.data_ptr() for tensor in task.state), 0, 0][:4] for task in tasks]
+    shapes = [[*its.shape, its.parts, its.tiles] for its in cuts]
+    weights = [[task.norms.weight, task.flush] for task in tasks]
+    return Plan(
+        launches,
+        upload(torch.tensor(fixed, dtype=torch.int64)),
+        upload(torch.tensor(shapes, dtype=torch.int64)),
+        upload(torch.tensor(weights, dtype=torch.float64)),
+    )
+
+
+def _units(index: int, its: Cut) -> Tensor:
+    """The programs of a task, those that share a group next to each other."""
+    panel = torch.arange(its.panels, dtype=torch.int32).repeat_interleave(its.parts)
+    part = torch.arange(its.parts, dtype=torch.int32).repeat(its.panels)
+    return torch.stack([torch.full_like(panel, index), panel, part], dim=1)
+
+
+def _how(task: StepTask, its: Cut) -> How:
+    aligned = its.may_be_aligned and all(tensor.data_ptr() % 16 == 0 for tensor in task.tensors)
+    traits = RECURRENCES[task.recurrence.name]
+    return How(
+        task.recurrence.name,
+        traits.states,
+        traits.writes,
+        traits.from_point,
+        numbers=2 + traits.numbers,
+        point=DTYPES[task.point.dtype],
+        sums=DTYPES[accumulation_dtype(task.point)],
+        index=tl.int64 if task.point.numel() >= WIDE else tl.int32,
+        gradient=task.gradient is not None,
+        structured=task.structured is not None,
+        averages=task.averages,
+        aligned=aligned,
+    )

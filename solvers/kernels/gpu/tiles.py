@@ -1,0 +1,82 @@
+# mypy: allow-untyped-defs
+"""Where the entries of a tile lie, and the sums over its groups."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def place(panel, chunk, outer, groups, inner, HOW: tl.constexpr, TILE: tl.constexpr):
+    """Offsets [rows, columns] of the entries of a tile, and which of them exist."""
+    rows, columns = tl.arange(0, TILE.rows), tl.arange(0, TILE.columns)
+    if TILE.axis == 1:
+        group, entry = panel * TILE.rows + rows, chunk * TILE.columns + columns
+        inside = (group < groups)[:, None] & (entry < outer * inner)[None, :]
+        if TILE.broken:
+            run = entry // inner
+            at = group[:, None] * inner + (run * (groups * inner) + entry - run * inner)[None, :]
+        else:
+            at = group[:, None] * inner + entry[None, :]
+    else:
+        pitch = groups * inner
+        if HOW.aligned:
+            pitch = tl.multiple_of(pitch, 16)
+        if TILE.segmented:
+            # Whole groups only.
+            width = TILE.columns // inner * inner
+            column = panel * width + columns
+            exists = (columns < width) & (column < pitch)
+        else:
+            column = panel * TILE.columns + columns
+            exists = column < pitch
+        row = chunk * TILE.rows + rows
+        at = row[:, None] * pitch + column[None, :]
+        inside = (row < outer)[:, None] & exists[None, :]
+    return at, inside
+
+
+@triton.jit
+def segments(inner, TILE: tl.constexpr):
+    """[columns, columns]: which columns are the same group."""
+    segment = tl.arange(0, TILE.columns) // inner
+    return segment[:, None] == segment[None, :]
+
+
+@triton.jit
+def group_sum(lanes, inner, TILE: tl.constexpr):
+    """From sums over ``axis`` to sums over groups; every lane gets that of its group."""
+    if TILE.segmented:
+        lanes = tl.sum(tl.where(segments(inner, TILE), lanes[None, :], 0.0), 1)
+    return lanes
+
+
+@triton.jit
+def group_max(lanes, inner, TILE: tl.constexpr):
+    """As ``group_sum``, the largest of numbers >= 0."""
+    if TILE.segmented:
+        lanes = tl.max(tl.where(segments(inner, TILE), lanes[None, :], 0.0), 1)
+    return lanes
+
+
+@triton.jit
+def moments(b, d, TILE: tl.constexpr):
+    """max|b|, max d and, in float64, which no square leaves, sum b^2 and sum b^2*d of every lane."""
+    wide = b.to(tl.float64)
+    square = wide * wide
+    weighted = square * d.to(tl.float64)
+    axis: tl.constexpr = TILE.axis
+    return tl.max(tl.abs(b), axis), tl.max(d, axis), tl.sum(square, axis), tl.sum(weighted, axis)
+
+
+@triton.jit
+def equation(b, d, r, t, TILE: tl.constexpr):
+    """phi, psi and chi of every lane at its r, see ``norm_equation.move``."""
+    axis: tl.constexpr = TILE.axis
+    r, t = tl.expand_dims(r, axis), tl.expand_dims(t, axis)
+    rd = r * d
+    u = 1 / (rd + t)
+    root = b * u
+    ratio = rd * u
+    term = root * root
+    bent = term * ratio
+    return tl.sum(term, axis), tl.sum(bent, axis), tl.sum(bent * ratio, axis)
