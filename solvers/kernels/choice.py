@@ -25,13 +25,14 @@ def choose(task: StepTask, wanted: str) -> Backend | None:
         reason = backend.missing() or backend.refusal(task)
         if reason is None:
             return backend
-        _say_once(f"the {backend.name} kernel is not used: {reason}; plain torch takes the step")
+        say_once(f"the {backend.name} kernel is not used: {reason}; plain torch takes the step")
         return None
-    _say_once(f"no kernel for tensors on {task.point.device.type}; plain torch takes the step")
+    say_once(f"no kernel for tensors on {task.point.device.type}; plain torch takes the step")
     return None
 
 
-def _say_once(line: str) -> None:
+def say_once(line: str) -> None:
+    """A warning in the log, the first time that it has anything to say."""
     if line not in _said:
         _said.add(line)
         _log.warning(line)

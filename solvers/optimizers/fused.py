@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from solvers.kernels import Backend, StepTask, choose
+from solvers.kernels import Backend, StepTask, choose, say_once
 from solvers.optimizers.item import Item
 from solvers.regularizers.base import GroupNorms, accumulation_dtype, offers
 
@@ -60,6 +60,8 @@ def _task(optimizer: "StructuredOptimizer", item: Item) -> StepTask | None:
     point = item.param.detach()
     norms = group_norms(item.group["regularizer"], point)
     if norms is None:
+        if offers(item.group["regularizer"], "group_norms") and optimizer.backend != "plain":
+            say_once("no kernel takes a parameter whose memory has gaps; plain torch takes the step")
         return None
     state = tuple(item.state[name] for name in recurrence.state)
     return StepTask(recurrence, point, item.param.grad, state, norms, flush=torch.finfo(point.dtype).tiny)
