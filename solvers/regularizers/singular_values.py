@@ -8,8 +8,8 @@ fast one is checked against.
 Why nothing is lost: the eigenvalues carry an error of at most c * 2^-53 * sigma_max^2, c a modest number. A singular
 value near the threshold tau thus moves by c * 2^-53 * sigma_max^2 / tau, and none by more than the square root,
 sqrt(c) * 1e-8 * sigma_max. Both the thresholded values and what they multiply stay within that, below the 6e-8 *
-sigma_max that float32 leaves of any singular value. No threshold and no spectrum needs a case of its own, so nothing
-here reads a number: fit for ``torch.vmap`` and without waiting for a device.
+sigma_max that float32 leaves of any singular value. No threshold and no spectrum needs a case of its own. No number is
+read from a device, and everything runs under ``torch.vmap``.
 """
 
 from typing import Any
@@ -43,6 +43,11 @@ def shrink_by_gram(matrix: Tensor, threshold: Any) -> Tensor:
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
     left, sigma = left_singular_vectors(wide)
+    lost = sigma <= threshold
+    if lost.device.type == "cpu" and not torch._C._functorch.is_batchedtensor(lost):
+        # Where reading a number costs nothing, what is shrunk to zero takes no part in the products.
+        below = int(lost.sum())
+        left, sigma = left[:, below:], sigma[below:]
     kept = torch.where(sigma > threshold, 1 - threshold / torch.where(sigma > 0, sigma, 1.0), 0.0)
     left, kept = left.to(wide.dtype), kept.to(wide.dtype)
     shrunk = (left * kept) @ (left.mT @ wide)

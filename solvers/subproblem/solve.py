@@ -63,12 +63,16 @@ def solve(
     warm_starts: Sequence[Tensor] = (),
     observe: Observer | None = None,
     check_values: bool = True,
+    report_objective: bool = True,
 ) -> Solution:
     """Minimise Q until criterion (7) holds with eps_t = ``tolerance``.
 
     ``reference`` is W^{t-1}: iterative methods start there (or from the member of ``warm_starts`` with a lower Q; from
     zero where there is neither) and the result never has a higher objective. ``method`` is "auto" or one of
-    ``allowed_methods(subproblem)``. ``observe(iteration, point, residual)`` follows an iterative method.
+    ``allowed_methods(subproblem)``; "splitting" does not compare, it starts at the first of ``warm_starts``, because
+    two values of psi cost it more than they save. ``observe(iteration, point, residual)`` follows an iterative method.
+    Without ``report_objective`` the objective of the Solution is NaN: for the nuclear norm its value in float64 takes
+    as long as an iteration.
 
     Returns a Solution whose status says how it ended; non-convergence does not raise. Raises ValueError or TypeError
     on bad arguments, before anything is computed.
@@ -91,14 +95,15 @@ def solve(
     if found is not None:
         ending = _certify(subproblem, *found, tolerance)
     else:
-        start = _best_start(subproblem, reference, warm_starts)
         if chosen == SPLITTING:
+            start = warm_starts[0] if warm_starts else _best_start(subproblem, reference, ())
             # Unscreened: it gains nothing where psi does not separate, and the spectral norm costs as much as a step.
             steps = splitting(subproblem, start)
             ending = run_by_certificates(
                 subproblem, steps, start, tolerance=tolerance, max_iterations=max_iterations, observe=observe
             )
         else:
+            start = _best_start(subproblem, reference, warm_starts)
             if subproblem.convex:
                 start = screen(subproblem, start)
             steps = ITERATIVE[chosen](subproblem, start, step_rule=step_rule)
@@ -111,7 +116,7 @@ def solve(
         status=ending.status,
         iterations=ending.iterations,
         residual=ending.residual,
-        objective=float(subproblem.objective(ending.point)),
+        objective=float(subproblem.objective(ending.point)) if report_objective else math.nan,
         tolerance=tolerance,
         method=chosen,
         descent=descent,

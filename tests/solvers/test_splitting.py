@@ -111,6 +111,17 @@ def test_descent_is_proved_without_psi(monkeypatch):
     assert len(calls) == 1  # the objective that is reported
 
 
+def test_starts_at_the_first_warm_start(monkeypatch):
+    given = problem()
+    best = solve(given, tolerance=1e-10).point
+    monkeypatch.setattr(NuclearNorm, "value", lambda self, w: pytest.fail("psi is not needed"))
+    far = torch.full_like(best, 100.0)
+    solution = solve(given, far, tolerance=1e-7, warm_starts=[best, far], report_objective=False)
+    assert solution.iterations == 1
+    assert solution.descent
+    assert math.isnan(solution.objective)
+
+
 def test_a_reference_that_is_better_leaves_the_question_open():
     given = problem()
     best = solve(given, tolerance=1e-11).point
