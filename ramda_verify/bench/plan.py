@@ -13,7 +13,7 @@ from ramda_verify.bench.rows import Row, Skipped
 from ramda_verify.bench.timing import Effort
 
 #: Seconds after which a quick run measures nothing more.
-QUICK_BUDGET = 45.0
+QUICK_BUDGET = 40.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Plan:
 
     @property
     def slow_threads(self) -> tuple[int, ...]:
-        """Thread counts for such comparisons: a quick run takes the first."""
+        """Thread counts for comparisons with peers other than AdamW: a quick run takes the first."""
         return self.threads[:1] if self.quick else self.threads
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from ramda_verify.bench.plan import QUICK_BUDGET, Case, Plan
 from ramda_verify.bench.rows import Row, Skipped
-from ramda_verify.bench.timing import Action
+from ramda_verify.bench.timing import Action, threads
 
 GPU_WORDS = "GPU rows were not measured; where there is an NVIDIA GPU, `ramda-verify bench --device cuda` measures them"
 
@@ -39,11 +39,12 @@ def run_cases(
             advance()
             continue
         try:
-            for entry in case.run(plan):
-                take(entry)
-                if not left():
-                    take(Skipped(case.name, "what may be left", BUDGET_WORDS))
-                    break
+            with threads(plan.threads[0]):
+                for entry in case.run(plan):
+                    take(entry)
+                    if not left():
+                        take(Skipped(case.name, "what may be left", BUDGET_WORDS))
+                        break
         except (MemoryError, RuntimeError) as error:
             if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
                 raise

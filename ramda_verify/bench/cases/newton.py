@@ -42,7 +42,7 @@ def newton_rows(case: str, ours: RAMDA, plan: Plan) -> Iterator[Row | Skipped]:
         return
     problems = subproblems(ours)
     theirs = Newton(plan.proxssi, problems)
-    for count in plan.threads:
+    for count in plan.slow_threads:
         plan.say(f"{case}: ProxSSI's Newton, {count} CPU threads")
         contestants = {
             "ours": Contestant(lambda: [p.psi.metric_prox(p.B, p.D, p.lam) for p in problems]),

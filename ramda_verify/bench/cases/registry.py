@@ -32,15 +32,15 @@ def _nuclear(name: str, widths: tuple[int, ...], *, quick: bool = False) -> Case
 
 CASES: tuple[Case, ...] = (
     _steps("four-layers", four_layers(), quick=True, against_reference=True, newton=True),
+    Case("conic", "512 groups of 64, CVXPY", lambda plan: conic_case("conic", plan), quick=True),
+    _nuclear("nuclear-small", (196, 64, 32, 10), quick=True),
+    Case("scale", "1e5 to 1e8 parameters", lambda plan: scale_case("scale", plan), quick=True),
     _steps("mlp", mlp(), quick=True),
     *(
         _steps(f"groups-{size}", grouped(size, GROUPED_PARAMETERS), quick=size in (3, 2_000), newton=True)
         for size in GROUP_SIZES
     ),
     *(_steps(f"groups-{size}-rows", grouped(size, GROUPED_PARAMETERS, "output"), newton=True) for size in GROUP_SIZES),
-    Case("conic", "512 groups of 64, CVXPY", lambda plan: conic_case("conic", plan), quick=True),
-    _nuclear("nuclear-small", (784, 64, 32, 10), quick=True),
-    Case("scale", "1e5 to 1e8 parameters", lambda plan: scale_case("scale", plan), quick=True),
     _steps("resnet50", resnet50(), against_reference=True),
     _steps("transformer", transformer_layers()),
     _steps("matrix-8192", square(8192)),
