@@ -95,7 +95,7 @@ def _draw_growth(axis: Axes, row: Row, others: Sequence[Row], quantity: str) -> 
                 label=f"measured, exponent {shown.ratio:.2f} [{shown.low:.2f}, {shown.high:.2f}]")  # fmt: skip
     linear = [values[-1] * size / sizes[-1] for size in sizes]
     axis.loglog(sizes, linear, "--", color=COLOURS["bound"], label="linear growth")
-    title = "time of a step" if time else "memory of a step: parameters, gradients, state and extra peak"
+    title = "time of a step" if time else "parameters, gradients, state, extra peak"
     axis.set(xlabel="parameters", ylabel="milliseconds" if time else "MiB")
     axis.set_title(f"{title} ({row.device}, {row.threads} threads)", fontsize=9)
     axis.grid(alpha=0.25, linewidth=0.6)
