@@ -97,9 +97,7 @@ class Triton:
                 arrivals,
                 launch.how,
                 launch.tile,
-                num_warps=launch.warps,
-                num_stages=1,
-                enable_fp_fusion=True,
+                **launch.options,
             )
             if launch.tile.split:
                 tickets += 1

@@ -4,7 +4,8 @@
 import triton
 import triton.language as tl
 
-from solvers.kernels.gpu.walk import form, pointers, write
+from solvers.kernels.gpu.recurrences import form
+from solvers.kernels.gpu.walk import pointers, write
 
 
 @triton.jit(do_not_specialize=["ticket_at", "arrived_at"])

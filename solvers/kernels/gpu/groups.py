@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs
-"""Group norms: a program takes a tile of groups, or of pieces of groups, and keeps its B and D while the roots are found.
+"""Group norms: a program takes a tile of groups, or of parts of them, and keeps its B and D while the roots are found.
 
-Of the groups too long for that (``looped``) a program goes through its tiles again for every iteration and forms B and D
-anew. Of those that many programs share (``split``) each has a part of every group, and they add up their sums.
+Long groups are shared by several programs (``split``), each with a part, which add up their sums. Where the parts are
+still too long to be kept (``looped``), a program goes through its tiles anew for every iteration.
 """
 
 import triton
@@ -11,8 +11,9 @@ import triton.language as tl
 from solvers.kernels.gpu.arithmetic import power_of_two
 from solvers.kernels.gpu.exchange import draw_ticket, meet, post, posted_max, posted_sum
 from solvers.kernels.gpu.norm_equation import move, start
+from solvers.kernels.gpu.recurrences import form
 from solvers.kernels.gpu.tiles import equation, group_max, group_sum, moments, place
-from solvers.kernels.gpu.walk import form, pointers, write
+from solvers.kernels.gpu.walk import pointers, write
 
 #: As for the CPU: measured need is 5 at max D/min D = 1e2, 8 at 1e8, 14 at 1e24.
 MAX_ITERATIONS: tl.constexpr = tl.constexpr(20)
@@ -73,7 +74,7 @@ def step_groups(
             more_longest, more_steepest, more_square, more_weighted = moments(b, d, TILE)
             longest, steepest = tl.maximum(longest, more_longest), tl.maximum(steepest, more_steepest)
             square, weighted = square + more_square, weighted + more_weighted
-    if TILE.split:
+    if TILE.split:  # noqa: SIM102 - known when it is compiled, the other when it runs
         if parts > 1:
             post(board, 0, longest, part, parts, lanes)
             post(board, 1, steepest, part, parts, lanes)
@@ -112,7 +113,7 @@ def step_groups(
         else:
             phi, psi, chi = equation(b, d, r, t, TILE)
         phi, psi, chi = phi.to(HOW.sums), psi.to(HOW.sums), chi.to(HOW.sums)
-        if TILE.split:
+        if TILE.split:  # noqa: SIM102
             if parts > 1:
                 # The other board: some may still read the last one.
                 other = board + (meetings % 2) * parts * (4 * lanes)

@@ -5,22 +5,18 @@ from typing import Any, NamedTuple
 
 
 class Traits(NamedTuple):
-    """A recurrence: how many state tensors it has, which of them a step writes (a bit each), whether B needs the point,
-    how many coefficients k it has.
-    """
+    """A recurrence: how many state tensors it has, and how many coefficients k."""
 
     states: int
-    writes: int
-    from_point: bool
-    numbers: int
+    coefficients: int
 
 
 RECURRENCES = {
-    "ramda": Traits(3, 0b110, False, 2),
-    "rmda": Traits(2, 0b10, False, 2),
-    "proxsgd": Traits(1, 0b1, True, 2),
-    "proxgen": Traits(2, 0b11, True, 7),
-    "proxgen_amsgrad": Traits(3, 0b111, True, 7),
+    "ramda": Traits(3, 2),
+    "rmda": Traits(2, 2),
+    "proxsgd": Traits(1, 2),
+    "proxgen": Traits(2, 7),
+    "proxgen_amsgrad": Traits(3, 7),
 }
 
 
@@ -30,8 +26,6 @@ class How:
 
     recurrence: str
     states: int
-    writes: int
-    from_point: bool
     numbers: int  # in a row of scalars
     point: Any  # and of the gradient
     sums: Any  # of the state, What and all arithmetic

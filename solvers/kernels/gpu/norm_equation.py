@@ -31,7 +31,8 @@ def start(longest, steepest, square, weighted, threshold, DTYPE: tl.constexpr):
     t = threshold * b_unit
     size = tl.sqrt(square)
     zero = sound & (size <= t)
-    # Jensen's lower bound with the mean of d under the weights b^2, and the crude one, which guards it against rounding.
+    # Jensen's lower bound with the mean of d under the weights b^2, and the crude one, which guards it against
+    # rounding.
     above = size - t
     crude = above / (steepest.to(tl.float64) * d_unit)
     jensen = above * square / weighted

@@ -18,7 +18,7 @@ from solvers.kernels.task import StepTask
 from solvers.regularizers.base import GroupNorms, accumulation_dtype
 
 #: Few shapes, so that a whole network takes few launches; 4096 entries each, so that several programs share a
-#: processor and one computes while others load.
+#: processor, where one computes or waits while others load.
 ENTRIES = Tile(1, 2048, axis=0)
 #: For groups in one run of memory, by the length of the run, and for longer ones.
 RUNS = (Tile(64, 64, axis=1), Tile(16, 256, axis=1), Tile(4, 1024, axis=1), Tile(1, 4096, axis=1))
@@ -26,7 +26,7 @@ LONG_RUN = RUNS[2]
 #: For groups that are columns: short ones, and any. 16 columns of float32 are two sectors of memory.
 COLUMNS = (Tile(64, 64, axis=0), Tile(256, 16, axis=0))
 #: For groups that are a few neighbouring columns.
-CHANNELS = Tile(64, 64, axis=0, segmented=True)
+CHANNELS = Tile(128, 32, axis=0, segmented=True)
 #: Offsets take 64 bits from here on; the space up to 2^31 is for the tiles' overhang.
 WIDE = 2**30
 
@@ -100,9 +100,14 @@ class Launch:
         return self.units.shape[0]
 
     @property
-    def warps(self) -> int:
-        """So many that a thread has 16 entries."""
-        return max(1, self.tile.rows * self.tile.columns // (32 * 16))
+    def options(self) -> dict[str, Any]:
+        """How to compile and launch it.
+
+        With 8 warps a thread has 16 entries of a tile. 128 registers hold them without spills and let two programs be
+        on a processor; 80 make it three, which programs that wait for each other need more.
+        """
+        registers = None if self.how.sums == tl.float64 else (80 if self.tile.split else 128)
+        return {"num_warps": 8, "num_stages": 1, "maxnreg": registers, "enable_fp_fusion": True}
 
 
 @dataclass
@@ -154,9 +159,7 @@ def _how(task: StepTask, its: Cut) -> How:
     return How(
         task.recurrence.name,
         traits.states,
-        traits.writes,
-        traits.from_point,
-        numbers=2 + traits.numbers,
+        numbers=2 + traits.coefficients,
         point=DTYPES[task.point.dtype],
         sums=DTYPES[accumulation_dtype(task.point)],
         index=tl.int64 if task.point.numel() >= WIDE else tl.int32,

@@ -1,5 +1,8 @@
 # mypy: allow-untyped-defs
-"""The elementwise part of each method: the state takes the gradient in, and gives B and D. Formulas in task.py."""
+"""The elementwise part of each method: the state takes the gradient in, and gives B and D. Formulas in task.py.
+
+A tensor is loaded when its turn comes, not all at the beginning: at most three tiles are in registers at a time.
+"""
 
 import triton
 import triton.language as tl
@@ -8,47 +11,87 @@ from solvers.kernels.gpu.arithmetic import cube_root
 
 
 @triton.jit
+def form(point, gradient, x0, x1, x2, at, inside, k, FIRST: tl.constexpr, HOW: tl.constexpr):
+    """B and D of the entries ``at``, zero where not ``inside``; with ``FIRST`` the gradient enters the state before.
+
+    ``k`` points to the coefficients, the others to the tensors.
+    """
+    g = tl.zeros(at.shape, HOW.sums)
+    if FIRST and HOW.gradient:
+        g = take(gradient, at, inside, HOW)
+    UPDATE: tl.constexpr = FIRST and HOW.gradient
+    if HOW.recurrence == "ramda":
+        b, d = ramda(g, x0, x1, x2, at, inside, k, UPDATE, HOW)
+    elif HOW.recurrence == "rmda":
+        b, d = rmda(g, x0, x1, at, inside, k, UPDATE, HOW)
+    elif HOW.recurrence == "proxsgd":
+        b, d = proxsgd(g, point, x0, at, inside, k, UPDATE, HOW)
+    else:
+        b, d = proxgen(g, point, x0, x1, x2, at, inside, k, UPDATE, HOW)
+    return tl.where(inside, b, 0.0), tl.where(inside, d, 0.0)
+
+
+@triton.jit
+def take(tensor, at, inside, HOW: tl.constexpr):
+    return tl.load(tensor + at, mask=inside, other=0.0).to(HOW.sums)
+
+
+@triton.jit
 def coefficient(k, number: tl.constexpr, HOW: tl.constexpr):
     return tl.load(k + number).to(HOW.sums)
 
 
 @triton.jit
-def update(g, x0, x1, x2, k, HOW: tl.constexpr):
-    """The state after the gradient ``g``; ``k`` points to the coefficients. What a recurrence has not, it returns as is."""
-    if HOW.recurrence == "ramda":
-        weighted = coefficient(k, 0, HOW) * g
-        x1 += weighted
-        x2 += weighted * g
-    elif HOW.recurrence == "rmda":
-        x1 += coefficient(k, 0, HOW) * g
-    elif HOW.recurrence == "proxsgd":
-        kept = (1 - tl.load(k)).to(HOW.sums)
-        x0 = kept * x0 + coefficient(k, 0, HOW) * g
-    else:
-        x0 += coefficient(k, 1, HOW) * (g - x0)
-        x1 = coefficient(k, 2, HOW) * x1 + coefficient(k, 3, HOW) * (g * g)
-        if HOW.recurrence == "proxgen_amsgrad":
-            x2 = tl.where(x2 > x1, x2, x1)
-    return x0, x1, x2
+def ramda(g, initial_point, grad_sum, grad_sq_sum, at, inside, k, UPDATE: tl.constexpr, HOW: tl.constexpr):
+    s, eps = coefficient(k, 0, HOW), coefficient(k, 1, HOW)
+    U = take(grad_sq_sum, at, inside, HOW)
+    if UPDATE:
+        U += s * g * g
+        tl.store(grad_sq_sum + at, U, mask=inside)
+    d = cube_root(U, HOW.sums) + eps
+    V = take(grad_sum, at, inside, HOW)
+    if UPDATE:
+        V += s * g
+        tl.store(grad_sum + at, V, mask=inside)
+    return d * take(initial_point, at, inside, HOW) - V, d
 
 
 @triton.jit
-def normal_form(w, x0, x1, x2, k, HOW: tl.constexpr):
-    """B and D from the point ``w`` and the state."""
-    if HOW.recurrence == "ramda":
-        d = cube_root(x2, HOW.sums) + coefficient(k, 1, HOW)
-        b = d * x0 - x1
-    elif HOW.recurrence == "rmda":
-        beta = coefficient(k, 1, HOW)
-        d = tl.zeros_like(x0) + beta
-        b = beta * x0 - x1
-    elif HOW.recurrence == "proxsgd":
-        d = tl.zeros_like(x0) + 1
-        b = w - coefficient(k, 1, HOW) * x0
-    else:
-        v = x1
-        if HOW.recurrence == "proxgen_amsgrad":
-            v = x2
-        d = coefficient(k, 4, HOW) * tl.sqrt(v) + coefficient(k, 5, HOW)
-        b = d * (coefficient(k, 0, HOW) * w) - coefficient(k, 6, HOW) * x0
-    return b, d
+def rmda(g, initial_point, grad_sum, at, inside, k, UPDATE: tl.constexpr, HOW: tl.constexpr):
+    s, beta = coefficient(k, 0, HOW), coefficient(k, 1, HOW)
+    V = take(grad_sum, at, inside, HOW)
+    if UPDATE:
+        V += s * g
+        tl.store(grad_sum + at, V, mask=inside)
+    return beta * take(initial_point, at, inside, HOW) - V, tl.zeros_like(V) + beta
+
+
+@triton.jit
+def proxsgd(g, point, momentum_buffer, at, inside, k, UPDATE: tl.constexpr, HOW: tl.constexpr):
+    rate = coefficient(k, 1, HOW)
+    m = take(momentum_buffer, at, inside, HOW)
+    if UPDATE:
+        m = (1 - tl.load(k)).to(HOW.sums) * m + coefficient(k, 0, HOW) * g
+        tl.store(momentum_buffer + at, m, mask=inside)
+    return take(point, at, inside, HOW) - rate * m, tl.zeros_like(m) + 1
+
+
+@triton.jit
+def proxgen(g, point, exp_avg, exp_avg_sq, max_exp_avg_sq, at, inside, k, UPDATE: tl.constexpr, HOW: tl.constexpr):
+    if UPDATE or HOW.recurrence == "proxgen":
+        v = take(exp_avg_sq, at, inside, HOW)
+        if UPDATE:
+            v = coefficient(k, 2, HOW) * v + coefficient(k, 3, HOW) * (g * g)
+            tl.store(exp_avg_sq + at, v, mask=inside)
+    if HOW.recurrence == "proxgen_amsgrad":
+        largest = take(max_exp_avg_sq, at, inside, HOW)
+        if UPDATE:
+            largest = tl.where(largest > v, largest, v)
+            tl.store(max_exp_avg_sq + at, largest, mask=inside)
+        v = largest
+    d = coefficient(k, 4, HOW) * tl.sqrt(v) + coefficient(k, 5, HOW)
+    m = take(exp_avg, at, inside, HOW)
+    if UPDATE:
+        m += coefficient(k, 1, HOW) * (g - m)
+        tl.store(exp_avg + at, m, mask=inside)
+    return d * (coefficient(k, 0, HOW) * take(point, at, inside, HOW)) - coefficient(k, 6, HOW) * m, d

@@ -36,25 +36,31 @@ def place(panel, chunk, outer, groups, inner, HOW: tl.constexpr, TILE: tl.conste
 
 
 @triton.jit
-def segments(inner, TILE: tl.constexpr):
-    """[columns, columns]: which columns are the same group."""
-    segment = tl.arange(0, TILE.columns) // inner
+def same_group(inner, TILE: tl.constexpr):
+    """[columns, columns]: which columns are of one group."""
+    segment = tl.arange(0, TILE.columns)
+    if TILE.segmented:
+        segment = segment // inner
     return segment[:, None] == segment[None, :]
+
+
+# From columns to groups by way of a square even where they are the same: the sums over a tile lie four columns to a
+# thread, those over a square one, and all that comes of them then takes a quarter of the registers.
 
 
 @triton.jit
 def group_sum(lanes, inner, TILE: tl.constexpr):
     """From sums over ``axis`` to sums over groups; every lane gets that of its group."""
-    if TILE.segmented:
-        lanes = tl.sum(tl.where(segments(inner, TILE), lanes[None, :], 0.0), 1)
+    if TILE.axis == 0:
+        lanes = tl.sum(tl.where(same_group(inner, TILE), lanes[None, :], 0.0), 1)
     return lanes
 
 
 @triton.jit
 def group_max(lanes, inner, TILE: tl.constexpr):
     """As ``group_sum``, the largest of numbers >= 0."""
-    if TILE.segmented:
-        lanes = tl.max(tl.where(segments(inner, TILE), lanes[None, :], 0.0), 1)
+    if TILE.axis == 0:
+        lanes = tl.max(tl.where(same_group(inner, TILE), lanes[None, :], 0.0), 1)
     return lanes
 
 

@@ -1,10 +1,8 @@
 # mypy: allow-untyped-defs
-"""Through one tile: load it, update the state, form B and D; write What or its average."""
+"""The tensors of a task, and writing What or its average to them."""
 
 import triton
 import triton.language as tl
-
-from solvers.kernels.gpu.recurrences import normal_form, update
 
 
 @triton.jit
@@ -33,31 +31,6 @@ def pointers(fixed, moving, task, HOW: tl.constexpr):
     if HOW.structured:
         structured = pointer(moving + task * 2 + 1, HOW.sums, HOW)
     return point, gradient, structured, x0, x1, x2
-
-
-@triton.jit
-def form(point, gradient, to0, to1, to2, at, inside, k, FIRST: tl.constexpr, HOW: tl.constexpr):
-    """B and D of the entries ``at``, zero where not ``inside``; with ``FIRST`` the gradient enters the state before."""
-    x0 = tl.load(to0 + at, mask=inside, other=0.0)
-    x1, x2 = x0, x0
-    if HOW.states > 1:
-        x1 = tl.load(to1 + at, mask=inside, other=0.0)
-    if HOW.states > 2:
-        x2 = tl.load(to2 + at, mask=inside, other=0.0)
-    if FIRST and HOW.gradient:
-        g = tl.load(gradient + at, mask=inside, other=0.0).to(HOW.sums)
-        x0, x1, x2 = update(g, x0, x1, x2, k, HOW)
-        if HOW.writes & 1:
-            tl.store(to0 + at, x0, mask=inside)
-        if HOW.writes & 2:
-            tl.store(to1 + at, x1, mask=inside)
-        if HOW.writes & 4:
-            tl.store(to2 + at, x2, mask=inside)
-    w = x0
-    if HOW.from_point:
-        w = tl.load(point + at, mask=inside, other=0.0).to(HOW.sums)
-    b, d = normal_form(w, x0, x1, x2, k, HOW)
-    return tl.where(inside, b, 0.0), tl.where(inside, d, 0.0)
 
 
 @triton.jit
