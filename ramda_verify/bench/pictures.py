@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ramda_verify.bench import goals
 from ramda_verify.bench.rows import Row
@@ -65,7 +65,11 @@ def _draw_ratios(axis: Axes, rows: Sequence[Row]) -> None:
     axis.axvline(1.0, color=COLOURS["bound"], linewidth=0.6, linestyle=":")
     axis.set(xscale="log", ylim=(max(place, 1) - 0.4, -0.8), xlabel="ratio of medians, 95 % interval")
     axis.set_yticks(ticks, labels, fontsize=7.5)
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    low, high = axis.get_xlim()
+    axis.xaxis.set_major_formatter(plain)
+    # Where the axis spans hardly more than a power of ten, the ticks between are all that can be read.
+    axis.xaxis.set_minor_formatter(plain if high < 12 * low else NullFormatter())
     axis.grid(axis="x", alpha=0.25, linewidth=0.6)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
@@ -97,7 +101,7 @@ def _draw_growth(axis: Axes, row: Row, others: Sequence[Row], quantity: str) -> 
     axis.loglog(sizes, linear, "--", color=COLOURS["bound"], label="linear growth")
     title = "time of a step" if time else "parameters, gradients, state, extra peak"
     axis.set(xlabel="parameters", ylabel="milliseconds" if time else "MiB")
-    axis.set_title(f"{title} ({row.device}, {row.threads} threads)", fontsize=9)
+    axis.set_title(f"{title} ({row.device}, {row.threads} thr.)", fontsize=9)
     axis.grid(alpha=0.25, linewidth=0.6)
     axis.legend(frameon=False, fontsize=8)
     for side in ("top", "right"):

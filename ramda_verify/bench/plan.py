@@ -34,6 +34,11 @@ class Plan:
         return Effort(0.6, fewest=3, most=20, warm_up=1) if self.quick else Effort(8.0, fewest=9, most=200)
 
     @property
+    def brief_effort(self) -> Effort:
+        """For what takes tens of milliseconds on small cases and tens of seconds on large ones."""
+        return Effort(0.3, fewest=2, most=9, warm_up=0) if self.quick else Effort(5.0, fewest=2, most=30, warm_up=0)
+
+    @property
     def slow_threads(self) -> tuple[int, ...]:
         """Thread counts for comparisons with peers other than AdamW: a quick run takes the first."""
         return self.threads[:1] if self.quick else self.threads

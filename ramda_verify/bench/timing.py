@@ -90,4 +90,10 @@ def captured(step: Action, device: torch.device) -> Action:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay
+
+    def replay() -> None:
+        # The graph works on the memory of what ``step`` belongs to, which has to live as long.
+        assert step is not None
+        graph.replay()
+
+    return replay

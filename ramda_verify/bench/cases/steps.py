@@ -14,7 +14,7 @@ from ramda_verify.bench.plan import Plan, too_large
 from ramda_verify.bench.rows import Measure, Row, Skipped, make_row
 from ramda_verify.bench.shapes import ParameterList
 from ramda_verify.bench.statistics import ratio_of_medians
-from ramda_verify.bench.timing import Contestant, captured, take_turns, threads
+from ramda_verify.bench.timing import Action, Contestant, captured, take_turns, threads
 from ramda_verify.bench.workload import (
     Workload,
     adamw,
@@ -52,7 +52,7 @@ def step_case(
     plan.say(f"{case}: warming up")
     workload = make_workload(shapes, plan.device, plan.seed)
     ours = warmed_up(workload)
-    contestants = {"ours": ours.step}
+    contestants: dict[str, Action] = {"ours": ours.step}
     if supports("backend"):
         contestants["plain"] = twin(ours, workload, backend="plain").step
     contestants["foreach"] = adamw(workload, foreach=True).step
@@ -86,20 +86,35 @@ def memory_needed(shapes: ParameterList, device: torch.device) -> int:
 
 def timed_rows(
     case: str,
-    steps: dict[str, Any],
+    steps: dict[str, Action],
     workload: Workload,
     plan: Plan,
     thread_count: int,
     detail: dict[str, Any],
 ) -> Iterator[Row]:
-    """Ratios of all pairs and the share of the copy bandwidth, from one set of rounds."""
+    """Ratios of all pairs and the share of the copy bandwidth.
+
+    The plain backend, ten and more times slower, meets its peers in rounds of its own: few, and out of the others' way.
+    """
     source = torch.ones(COPY_BYTES // 4, device=plan.device)
     target = torch.empty_like(source)
     contestants = {name: Contestant(step) for name, step in steps.items()}
     contestants["copy"] = Contestant(lambda: target.copy_(source))
+    plain = {name: contestants[name] for name in ("plain", "foreach", "fused") if "plain" in contestants}
+    contestants.pop("plain", None)
     samples = take_turns(contestants, device=plan.device, effort=plan.effort)
+    yield from pair_rows(case, samples, plan, thread_count, detail)
+    yield bandwidth_row(case, samples, workload, plan, thread_count)
+    if plain:
+        samples = take_turns(plain, device=plan.device, effort=plan.brief_effort)
+        yield from pair_rows(case, samples, plan, thread_count, detail)
+
+
+def pair_rows(
+    case: str, samples: dict[str, list[float]], plan: Plan, thread_count: int, detail: dict[str, Any]
+) -> Iterator[Row]:
+    """The ratio of every pair of which both took part."""
     device = plan.device.type
-    milliseconds = {name: 1e3 * median(seconds) for name, seconds in samples.items()}
     for (ours, peer), measure in PAIRS.items():
         if ours in samples and peer in samples:
             yield make_row(
@@ -109,34 +124,39 @@ def timed_rows(
                 device=device,
                 threads=thread_count,
                 goal=goals.goal_of(case, measure, device),
-                ours_ms=milliseconds[ours],
-                peer_ms=milliseconds[peer],
+                ours_ms=1e3 * median(samples[ours]),
+                peer_ms=1e3 * median(samples[peer]),
                 detail={**detail, "rounds": len(samples[ours])},
             )
-    fastest = min((name for name in ("ours", "ours, graph") if name in samples), key=lambda name: milliseconds[name])
-    factor = RAMDA_PASSES * workload.bytes / (COPY_PASSES * COPY_BYTES)
-    copied = COPY_PASSES * COPY_BYTES / (1e6 * milliseconds["copy"])
-    yield make_row(
+
+
+def bandwidth_row(case: str, samples: dict[str, list[float]], workload: Workload, plan: Plan, thread_count: int) -> Row:
+    """Bytes moved over time, of our fastest contestant, relative to a copy of a large buffer."""
+    seconds = {name: median(entry) for name, entry in samples.items()}
+    fastest = min((name for name in ("ours", "ours, graph") if name in samples), key=lambda name: seconds[name])
+    moved, copied = RAMDA_PASSES * workload.bytes, COPY_PASSES * COPY_BYTES
+    device = plan.device.type
+    return make_row(
         case,
         goals.BANDWIDTH,
-        ratio_of_medians(samples["copy"], samples[fastest], factor=factor),
+        ratio_of_medians(samples["copy"], samples[fastest], factor=moved / copied),
         device=device,
         threads=thread_count,
         goal=goals.goal_of(case, goals.BANDWIDTH, device),
-        ours_ms=milliseconds[fastest],
-        peer_ms=milliseconds["copy"],
+        ours_ms=1e3 * seconds[fastest],
+        peer_ms=1e3 * seconds["copy"],
         detail={
-            "copy_gigabytes_per_second": round(copied, 2),
-            "step_gigabytes_per_second": round(RAMDA_PASSES * workload.bytes / (1e6 * milliseconds[fastest]), 2),
-            "adamw_fused_gigabytes_per_second": round(ADAMW_PASSES * workload.bytes / (1e6 * milliseconds["fused"]), 2),
+            "copy_gigabytes_per_second": round(copied / (1e9 * seconds["copy"]), 2),
+            "step_gigabytes_per_second": round(moved / (1e9 * seconds[fastest]), 2),
+            "adamw_fused_gigabytes_per_second": round(ADAMW_PASSES * workload.bytes / (1e9 * seconds["fused"]), 2),
             "contestant": fastest,
         },
     )
 
 
-def _graphs(workload: Workload, device: torch.device) -> dict[str, Any]:
+def _graphs(workload: Workload, device: torch.device) -> dict[str, Action]:
     """Both steps as CUDA graphs, where ours can be captured."""
-    found = {"fused, graph": captured(adamw(workload, fused=True, capturable=True).step, device)}
+    found: dict[str, Action] = {"fused, graph": captured(adamw(workload, fused=True, capturable=True).step, device)}
     if supports("capturable"):
         found["ours, graph"] = captured(warmed_up(workload, capturable=True, check_finite=False).step, device)
     return found
