@@ -50,15 +50,6 @@ INLINE float widen(bfloat16 x) {
     return value;
 }
 
-// Round to nearest, ties to even, as torch does; a NaN stays one.
-INLINE void narrow(bfloat16* to, float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    to->bits = x != x ? 0x7fc0 : uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-INLINE void narrow(float* to, float x) { *to = x; }
-INLINE void narrow(double* to, double x) { *to = x; }
-
 template <class R> INLINE Vec<R> all(R x) { return x - Vec<R>{}; }
 
 // count < lanes: the rest is zero and nothing beyond count is touched.
@@ -88,6 +79,7 @@ template <class R, class P> INLINE void store(P* to, Vec<R> x, int count = Simd<
         typedef uint16_t Half __attribute__((vector_size(32)));
         typedef uint32_t Wide __attribute__((vector_size(64)));
         Wide bits = (Wide)x;
+        // Round to nearest, ties to even, as torch does; a NaN stays one.
         Wide rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
         Half half = __builtin_convertvector((Wide)(x == x) ? rounded : Wide{} + 0x7fc0, Half);
         memcpy(to, &half, count == lanes ? sizeof half : count * 2);
@@ -119,4 +111,10 @@ template <class R> INLINE Vec<R> cube_root(Vec<R> a) {
 template <class R> INLINE Vec<R> square_root(Vec<R> a) {
     for (int lane = 0; lane < Simd<R>::lanes; ++lane) a[lane] = sizeof(R) == 4 ? __builtin_sqrtf(a[lane]) : __builtin_sqrt(a[lane]);
     return a;
+}
+
+template <class M> INLINE bool every(M mask) {
+    bool yes = true;
+    for (unsigned lane = 0; lane < sizeof(M) / sizeof(mask[0]); ++lane) yes &= mask[lane] != 0;
+    return yes;
 }

@@ -19,8 +19,9 @@ template <class R> struct ProxGenAmsgrad : ProxGen<R, true> {
 
 namespace {
 
-constexpr int64_t scratch_entries = 1 << 18; // of B and of D, a thread
-constexpr int64_t unit_entries = 1 << 15;    // what a thread takes at a time
+constexpr int64_t cached_entries = 1 << 17;              // of B and of D that stay near a core
+constexpr int64_t least_scratch = 1 << 18, most_scratch = 1 << 21; // entries of B and of D, a thread
+constexpr int64_t unit_entries = 1 << 15;                // what a thread takes at a time
 
 // Tasks cut into units that threads take in turn.
 struct Plan {
@@ -30,8 +31,12 @@ struct Plan {
     };
     std::vector<Part> parts;
     int64_t units = 0;
+    // B and D of all threads' tiles together are no larger than the largest tensor, or small. What does not fit is
+    // formed again in every pass.
+    int64_t scratch_entries = 0;
 
-    Plan(Task* tasks, int64_t count, int lanes) {
+    Plan(Task* tasks, int64_t count, int threads, int lanes) {
+        int64_t largest = 0, wanted = 0;
         for (Task* task = tasks; task < tasks + count; ++task) {
             task->kept = 0;
             const int64_t size = task->outer * task->inner;
@@ -42,12 +47,16 @@ struct Plan {
                 task->groups *= size, task->outer = task->inner = 1;
                 unit = unit_entries;
             } else {
-                tile = groups_a_tile(*task, lanes, scratch_entries / 2);
+                tile = groups_a_tile(*task, lanes, cached_entries);
                 unit = std::max<int64_t>(1, unit / tile) * tile;
+                wanted = std::max(wanted, entries_of(make_tile(*task, 0, tile, lanes), lanes));
             }
+            largest = std::max(largest, task->outer * task->groups * task->inner);
             parts.push_back({task, tile, unit, (task->groups + unit - 1) / unit});
             units += parts.back().units;
         }
+        const int64_t allowed = std::min(most_scratch, largest / 2 / threads / lanes * lanes);
+        scratch_entries = std::min(wanted, std::max(least_scratch, allowed));
     }
 
     static bool by_entries(const Task& task) {
@@ -57,7 +66,7 @@ struct Plan {
 
 template <class P, class R, template <class> class Recurrence> void work(const Plan& plan, std::atomic<int64_t>& next) {
     constexpr int lanes = Simd<R>::lanes;
-    auto* scratch = static_cast<Vec<R>*>(std::aligned_alloc(64, 2 * scratch_entries * sizeof(R)));
+    auto* scratch = static_cast<Vec<R>*>(std::aligned_alloc(64, 2 * plan.scratch_entries * sizeof(R) + 64));
     for (int64_t unit; (unit = next++) < plan.units;) {
         auto part = plan.parts.begin();
         while (unit >= part->units) unit -= (part++)->units;
@@ -67,7 +76,7 @@ template <class P, class R, template <class> class Recurrence> void work(const P
         if (Plan::by_entries(task)) {
             kept = solve_entries<P, R>(Walk<P, R, Recurrence<R>>(task), begin, end);
         } else {
-            GroupSolver<P, R, Recurrence> solver(task, scratch, scratch_entries);
+            GroupSolver<P, R, Recurrence> solver(task, scratch, plan.scratch_entries);
             for (int64_t group = begin; group < end; group += part->groups_a_tile)
                 kept += solver.solve(make_tile(task, group, std::min(part->groups_a_tile, end - group), lanes));
         }
@@ -77,7 +86,7 @@ template <class P, class R, template <class> class Recurrence> void work(const P
 }
 
 template <class P, class R, template <class> class Recurrence> void run(Task* tasks, int64_t count, int threads) {
-    const Plan plan(tasks, count, Simd<R>::lanes);
+    const Plan plan(tasks, count, threads, Simd<R>::lanes);
     std::atomic<int64_t> next{0};
     std::vector<std::thread> others;
     for (int64_t i = 1; i < std::min<int64_t>(threads, plan.units); ++i)
