@@ -54,10 +54,13 @@ class Native:
     name = "native"
     device = "cpu"
 
+    def __init__(self, builds: tuple[str, ...] | None = None) -> None:
+        """``builds``: the names of the builds to choose from, best first; None means those that run here."""
+        self.builds = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("baseline",)) if builds is None else builds
+
     @cached_property
     def _library(self) -> ctypes.CDLL | None:
-        builds = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("baseline",))
-        for build in builds:
+        for build in self.builds:
             for suffix in EXTENSION_SUFFIXES:
                 path = Path(__file__).parent / f"_step_{build}{suffix}"
                 if path.is_file():

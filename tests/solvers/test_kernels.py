@@ -10,6 +10,7 @@ import torch
 
 from solvers import L1, RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD
 from solvers.kernels import BACKENDS, choice
+from solvers.kernels.native import Native
 from solvers.optimizers import steps as optimizer_steps
 
 NATIVE = BACKENDS["native"]
@@ -86,6 +87,23 @@ print("stayed within")
 def test_nothing_is_touched_beyond_a_tensor():
     done = subprocess.run([sys.executable, "-c", AT_THE_EDGE], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "stayed within", f"exit {done.returncode}\n{done.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize("build", NATIVE.builds)
+@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_every_build_takes_the_step(build, cls, dtype, monkeypatch):
+    """The suite sees the best build alone; the others must agree with it to rounding."""
+    alone = Native((build,))
+    if alone.missing() is not None:
+        pytest.skip(f"the compiler at hand did not build {build}")
+    for regularizer in (GroupLasso(0.05, "input"), GroupLasso(0.05, "output"), L1(0.05), None):
+        results = []
+        for backend in (NATIVE, alone):
+            monkeypatch.setitem(BACKENDS, "native", backend)
+            torch.manual_seed(0)
+            results.append(stepped(torch.nn.Parameter(torch.randn(33, 17).to(dtype)), cls, regularizer=regularizer))
+        torch.testing.assert_close(*results)
 
 
 @pytest.mark.parametrize("cls", ALL)
