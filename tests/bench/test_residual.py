@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ramda_verify.bench.cases.quality import judged_residuals, residual_row
+from ramda_verify.bench.cases.quality import iteration_row, judged_residuals, residual_row
 from ramda_verify.bench.plan import Plan
 from ramda_verify.bench.residual import nuclear_residual, relative_residual, step_residuals, structured_by_step
 from ramda_verify.bench.shapes import Entry, ParameterList, mlp
@@ -60,6 +60,12 @@ def test_a_right_step_holds(optimizer):
     row = residual_row("mixed", optimizer, Plan())
     assert row.holds is True
     assert row.detail["subproblems"] == 2 * len(MIXED.entries)
+
+
+def test_inner_iterations_are_counted(optimizer):
+    row = iteration_row("mixed", make_workload(MIXED, CPU), optimizer, Plan())
+    assert 1 < row.low <= row.ratio <= row.high <= 20
+    assert row.detail["subproblems"] == 4
 
 
 def test_half_of_the_groups_are_zero(optimizer):
