@@ -1,0 +1,200 @@
+"""Groups that are hard on the kernels: long, shared by programs, out of range, not finite; nothing is written astray."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+# First, because it chooses the interpreter before triton is imported.
+from tests.solvers.triton_cases import DEVICE, INTERPRETED, RAMDA, ramda_task, residual, run, side_by_side  # isort: skip
+
+from solvers.kernels.gpu import Triton
+from solvers.kernels.gpu import plan as plans
+from solvers.kernels.gpu.how import Tile
+from solvers.kernels.task import StepTask
+from solvers.regularizers.base import GroupNorms
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of a few entries: short groups are long then."""
+    runs = tuple(replace(tile, rows=4, columns=4 * tile.columns // 64) for tile in plans.RUNS[:2])
+    monkeypatch.setattr(plans, "ENTRIES", replace(plans.ENTRIES, columns=16))
+    monkeypatch.setattr(plans, "RUNS", runs)
+    monkeypatch.setattr(plans, "LONG_RUN", runs[1])
+    monkeypatch.setattr(plans, "COLUMNS", (Tile(4, 8, axis=0), Tile(8, 4, axis=0)))
+    monkeypatch.setattr(plans, "CHANNELS", Tile(8, 8, axis=0, segmented=True))
+
+
+LONG = {
+    "columns": GroupNorms(0.5, 37, 6, 1),
+    "runs": GroupNorms(0.5, 1, 6, 50),
+    "channels": GroupNorms(0.5, 30, 3, 3),
+    "broken runs": GroupNorms(0.5, 5, 5, 12),
+    "one group": GroupNorms(0.5, 7, 1, 10),
+}
+
+
+def task_of(norms: GroupNorms, dtype: torch.dtype = torch.float64, spread: float = 1.0) -> StepTask:
+    size = norms.outer * norms.groups * norms.inner
+    draw = lambda: torch.randn(size, dtype=torch.float64)  # noqa: E731
+    D = 0.1 + torch.exp(spread * draw())
+    return ramda_task(*(tensor.to(dtype).to(DEVICE) for tensor in (draw(), draw(), D)), norms)
+
+
+def test_residual_knows_a_wrong_solution():
+    task = task_of(LONG["columns"])
+    run(task)
+    assert task.structured is not None
+    task.structured *= 1.001
+    assert residual(task).max() > 1e-5
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_groups_too_long_for_a_tile(name: str, small_tiles: None):
+    task = task_of(LONG[name])
+    if INTERPRETED:
+        assert plans.cut(task.norms, most_parts=1).tile.looped
+    assert run(task) == [0]
+    assert residual(task).max() < 1e-13
+    assert torch.equal(task.point, task.structured)
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="on a GPU programs are side by side anyway")
+@pytest.mark.parametrize(("name", "most_parts"), [*((name, 64) for name in LONG), ("columns", 2), ("broken runs", 2)])
+def test_groups_shared_by_programs(name: str, most_parts: int, small_tiles: None, monkeypatch: pytest.MonkeyPatch):
+    # One that is not shared is in between.
+    tasks = [task_of(LONG[name]), task_of(LONG[name]._replace(outer=1, inner=3)), task_of(LONG[name])]
+    in_turn = [task_of(LONG[name]) for _ in tasks]
+    for task, other in zip(tasks, in_turn, strict=True):
+        other.norms, other.point = task.norms, task.point.clone()
+        other.state = tuple(tensor.clone() for tensor in task.state)
+        other.structured = torch.zeros_like(task.point)
+    run(*in_turn)
+    monkeypatch.setattr(Triton, "_most_parts", lambda self, device: most_parts)
+    assert plans.cut(tasks[0].norms, most_parts).parts > 1
+    with side_by_side():
+        assert run(*tasks) == [0, 0, 0]
+    for task, other in zip(tasks, in_turn, strict=True):
+        assert residual(task).max() < 1e-13
+        torch.testing.assert_close(task.structured, other.structured, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("norms", [GroupNorms(300.0, 1, 2, 100_003), GroupNorms(300.0, 9_001, 3, 1)], ids=str)
+def test_float32_residual_of_very_long_groups(norms: GroupNorms):
+    # Sums of 1e5 squares, one after the other in float32, would be wrong in the fourth digit.
+    task = task_of(norms, torch.float32, spread=2.0)
+    assert run(task) == [0]
+    assert residual(task).max() < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_scales_from_1e30_to_1e_minus_30(dtype: torch.dtype):
+    scales = [1e30, 1e12, 1.0, 1e-12, 1e-30]
+    for outer, inner in ((40, 1), (1, 40), (10, 4)):
+        task = task_of(GroupNorms(0.5, outer, 5, inner), torch.float64)
+        scale = torch.tensor(scales, dtype=torch.float64, device=DEVICE)[None, :, None]
+        W0, V = ((tensor.reshape(outer, 5, inner) * scale).flatten().to(dtype) for tensor in task.state[:2])
+        # The price of a norm is the same for all: the large groups do not notice it, the small ones are zero.
+        wide = ramda_task(W0, V, task.state[2].to(dtype) ** (1 / 3) + 1e-3, task.norms)
+        kept = run(wide)
+        assert kept == [0]
+        assert residual(wide).max() < (1e-12 if dtype == torch.float64 else 2e-6)
+        zero = (wide.structured.reshape(outer, 5, inner) == 0).all(0).all(-1)
+        assert zero.tolist() == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize("power", [-30, 30])
+def test_scales_of_the_whole_problem(power: int):
+    for outer, inner in ((40, 1), (1, 40), (10, 4)):
+        task = task_of(GroupNorms(0.5 * 10.0**power, outer, 5, inner))
+        W0, V, U = task.state
+        scaled = ramda_task(W0.float(), (V * 10.0**power).float(), (U ** (1 / 3) + 1e-3).float(), task.norms)
+        # With D as it was and V beyond all measure B is -V: a group of size 1e30, or of 1e-30 and then B is D*W0.
+        assert run(scaled) == [0]
+        assert residual(scaled).max() < 2e-6
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", LONG)
+def test_groups_that_are_not_finite_keep_their_point(name: str, bad: float):
+    norms = LONG[name]
+    task = task_of(norms)
+    task.point += 7.0
+    before, kept_group = task.point.clone(), norms.groups - 1
+    shaped = task.state[1].view(norms.outer, norms.groups, norms.inner)
+    shaped[-1, kept_group, -1] = bad
+    assert run(task) == [1]
+    where = torch.zeros(norms.outer, norms.groups, norms.inner, dtype=torch.bool, device=DEVICE)
+    where[:, kept_group] = True
+    where = where.flatten()
+    assert torch.equal(task.point[where], before[where])
+    assert torch.isfinite(task.structured).all()
+    if norms.groups > 1:
+        assert residual(task)[:-1].max() < 1e-13
+
+
+def test_entries_that_are_not_finite_keep_their_point():
+    for norms in (GroupNorms(0.5, 1, 60, 1), GroupNorms(0.0, 6, 5, 2)):
+        task = task_of(norms)
+        task.point += 7.0
+        task.state[1][3], task.state[0][4], task.state[2][5] = torch.nan, torch.inf, torch.nan
+        assert run(task) == [3]
+        assert (task.point[3:6] == 7.0).all()
+        assert torch.isfinite(task.point).all()
+        assert (task.point[6:] != 7.0).all()
+
+
+def test_weight_that_is_zero_only_on_the_device():
+    for outer, inner in ((40, 1), (1, 40), (10, 4)):
+        task = task_of(GroupNorms(0.5, outer, 5, inner))
+        W0, V, U = task.state
+        scalars = torch.tensor([[0.0, 1.0, 0.1, 1e-3]], dtype=torch.float64, device=DEVICE)
+        assert Triton().run([task], scalars).tolist() == [0]
+        D = U ** (1 / 3) + 1e-3
+        torch.testing.assert_close(task.structured, (D * W0 - V) / D, rtol=1e-12, atol=0)
+
+
+def test_no_tasks():
+    assert run() == []
+
+
+def guarded(size: int, fill: float, dtype: torch.dtype, offset: int) -> tuple[Tensor, Tensor]:
+    """A tensor in the middle of a larger one."""
+    around = torch.full((size + 200,), fill, dtype=dtype, device=DEVICE)
+    return around, around.as_strided((size,), (1,), 96 + offset)
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("name", [*LONG, "entries", "no groups", "aligned"])
+def test_nothing_is_written_astray(name: str, offset: int):
+    extra = {
+        "entries": GroupNorms(0.5, 1, 33, 1),
+        "no groups": GroupNorms(0.0, 3, 5, 7),
+        "aligned": GroupNorms(0.5, 70, 32, 1),
+    }
+    norms = {**LONG, **extra}[name]
+    size = norms.outer * norms.groups * norms.inner
+    arounds, tensors = zip(*(guarded(size, fill, torch.float32, offset) for fill in (1.0, 2, 3, 4, 5, 6)), strict=True)
+    for tensor in tensors:
+        tensor.copy_(torch.rand(size))
+    point, gradient, structured, *state = tensors
+    task = StepTask(RAMDA, point, gradient, tuple(state), norms, 0.0, structured, scalars=(1.0, 0.5, 0.1, 1e-3))
+    before = [around.clone() for around in arounds]
+    run(task)
+    for around, old, changes in zip(arounds, before, (True, False, True, False, True, True), strict=True):
+        start = 96 + offset
+        assert torch.equal(around[:start], old[:start])
+        assert torch.equal(around[start + size :], old[start + size :])
+        assert torch.equal(around[start : start + size], old[start : start + size]) != changes
+
+
+def test_a_point_that_is_not_averaged_stays():
+    task = task_of(LONG["columns"])
+    before = task.point.clone()
+    run(replace(task, averages=False))
+    assert torch.equal(task.point, before)
+    assert residual(task).max() < 1e-13

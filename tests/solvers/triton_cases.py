@@ -1,0 +1,119 @@
+"""What the tests of the Triton backend share: where it runs here, tasks by hand, and programs that run side by side."""
+
+import inspect
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+#: On a machine without a GPU Triton's interpreter runs the kernels; that must be said before triton is imported.
+if not torch.cuda.is_available() and "triton" not in sys.modules:
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+pytest.importorskip("triton", reason="triton is not installed")
+
+from solvers.kernels.gpu import Triton
+from solvers.kernels.task import Recurrence, StepTask
+from solvers.regularizers.base import GroupNorms, accumulation_dtype
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+if not (INTERPRETED or torch.cuda.is_available()):
+    pytest.skip("triton was imported before its interpreter was chosen", allow_module_level=True)
+DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
+
+RAMDA = Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum"))
+EPS = 1e-3
+
+
+def ramda_task(W0: Tensor, V: Tensor, D: Tensor, norms: GroupNorms, *, point: Tensor | None = None) -> StepTask:
+    """A task whose B is ``D*W0 - V``: no gradient, What asked for, mix 1."""
+    sums = W0.dtype
+    point = torch.zeros_like(W0) if point is None else point
+    assert accumulation_dtype(point) == sums
+    state = (W0, V, (D - EPS) ** 3)
+    structured = torch.full_like(W0, torch.nan)
+    flush = torch.finfo(point.dtype).tiny
+    return StepTask(RAMDA, point, None, state, norms, flush, structured, scalars=(1.0, 1.0, 0.1, EPS))
+
+
+def run(*tasks: StepTask) -> list[int]:
+    """Groups kept of every task, by a backend that remembers nothing."""
+    return Triton().run(list(tasks)).tolist()
+
+
+def residual(task: StepTask) -> Tensor:
+    """``||minimum-norm subgradient of Q at What|| / ||B||`` of every group, in float64."""
+    weight, outer, groups, inner = task.norms
+    W0, V, U = (tensor.double().reshape(outer, groups, inner) for tensor in task.state)
+    assert task.structured is not None
+    Z = task.structured.double().reshape(outer, groups, inner)
+    D = U ** (1 / 3) + task.scalars[3]
+    B, t = D * W0 - V, task.scalars[0] * weight
+    norm = Z.square().sum((0, 2), keepdim=True).sqrt()
+    slope = D * Z - B + t * Z / torch.where(norm > 0, norm, 1.0)
+    size = slope.square().sum((0, 2)).sqrt()
+    length = B.square().sum((0, 2)).sqrt()
+    return torch.where(norm.flatten() > 0, size, (length - t).clamp_min(0)) / length
+
+
+@contextmanager
+def side_by_side() -> Iterator[None]:
+    """Programs of the interpreter run as threads, so that they can wait for each other as on a GPU."""
+    from triton.runtime import interpreter
+
+    builder, executor = interpreter.interpreter_builder, interpreter.GridExecutor
+    mine, run_in_turn, atomic = threading.local(), executor.__call__, type(builder).create_atomic_rmw
+
+    def launch(self: Any, *args: Any, **kwargs: Any) -> None:
+        known = {name: value for name, value in kwargs.items() if name in inspect.getfullargspec(self.fn).args}
+        scope = interpreter._patch_lang(self.fn)
+        failures: list[BaseException] = []
+        try:
+            values = inspect.getcallargs(self.fn, *args, **known)
+            values = {
+                name: value if name in self.constexprs else interpreter._implicit_cvt(value)
+                for name, value in values.items()
+            }
+            programs = self.grid[0]
+            builder.set_grid_dim(programs, 1, 1)
+
+            def program(index: int) -> None:
+                try:
+                    builder.set_grid_idx(index, 0, 0)
+                    self.fn(**values)
+                except BaseException as failure:
+                    failures.append(failure)
+
+            # The last one first: no program may count on its number.
+            threads = [threading.Thread(target=program, args=(index,), daemon=True) for index in range(programs)][::-1]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+            assert not any(thread.is_alive() for thread in threads), "programs wait for each other for ever"
+            assert not failures, failures
+        finally:
+            scope.restore()
+
+    def rmw(self: Any, operation: Any, pointer: Any, value: Any, mask: Any, semantics: Any, scope: Any) -> Any:
+        found = atomic(self, operation, pointer, value, mask, semantics, scope)
+        if not value.data.any():
+            # It adds zero to a counter until others have counted: let them.
+            time.sleep(0.002)
+        return found
+
+    type(builder).create_atomic_rmw = rmw
+    type(builder).grid_idx = property(lambda self: mine.index, lambda self, index: setattr(mine, "index", index))
+    executor.__call__ = launch
+    try:
+        yield
+    finally:
+        executor.__call__ = run_in_turn
+        type(builder).create_atomic_rmw = atomic
+        del type(builder).grid_idx
