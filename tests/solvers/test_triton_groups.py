@@ -1,4 +1,4 @@
-"""Groups that are hard on the kernels: long, shared by programs, out of range, not finite; nothing is written astray."""
+"""Groups that are hard on the kernels: long, shared by programs, out of range, not finite; nothing written astray."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from tests.solvers.triton_cases import DEVICE, INTERPRETED, RAMDA, ramda_task, r
 
 from solvers.kernels.gpu import Triton
 from solvers.kernels.gpu import plan as plans
+from solvers.kernels.gpu.backend import _moving
 from solvers.kernels.gpu.how import Tile
 from solvers.kernels.task import StepTask
 from solvers.regularizers.base import GroupNorms
@@ -83,9 +84,9 @@ def test_groups_shared_by_programs(name: str, most_parts: int, small_tiles: None
         torch.testing.assert_close(task.structured, other.structured, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("norms", [GroupNorms(300.0, 1, 2, 100_003), GroupNorms(300.0, 9_001, 3, 1)], ids=str)
+@pytest.mark.parametrize("norms", [GroupNorms(300.0, 1, 2, 60_003), GroupNorms(300.0, 5_001, 3, 1)], ids=str)
 def test_float32_residual_of_very_long_groups(norms: GroupNorms):
-    # Sums of 1e5 squares, one after the other in float32, would be wrong in the fourth digit.
+    # Sums of so many squares, one after the other in float32, would be wrong in the fourth digit.
     task = task_of(norms, torch.float32, spread=2.0)
     assert run(task) == [0]
     assert residual(task).max() < 1e-6
@@ -160,6 +161,17 @@ def test_weight_that_is_zero_only_on_the_device():
 
 def test_no_tasks():
     assert run() == []
+
+
+def test_addresses_in_a_graph_are_those_that_are_uploaded():
+    tasks = [task_of(LONG["columns"]), task_of(LONG["runs"])]
+    tasks[0].gradient = torch.ones_like(tasks[0].point)
+    wanted = [
+        0 if tensor is None else tensor.data_ptr() for task in tasks for tensor in (task.gradient, task.structured)
+    ]
+    plan = Triton()._plan(tasks, DEVICE, capturing=False)
+    for capturing in (False, True):
+        assert _moving(plan, tasks, DEVICE, capturing=capturing).tolist() == wanted
 
 
 def guarded(size: int, fill: float, dtype: torch.dtype, offset: int) -> tuple[Tensor, Tensor]:

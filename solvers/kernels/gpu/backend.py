@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,14 @@ from solvers.kernels.task import StepTask, unlike
 if TYPE_CHECKING:
     from solvers.kernels.gpu.plan import Plan
 
-#: What Triton's compiler needs.
+#: The first that reads attributes of what a kernel is compiled for (comes with torch 2.8), and what it compiles for.
+LEAST_TRITON = (3, 4)
 LEAST_CAPABILITY = (8, 0)
 #: Plans that are kept: more than a training run alternates between.
 PLANS = 64
-#: Programs that may wait for each other, where the GPU has as many processors.
-MOST_PARTS = 128
+#: Programs that may wait for each other, where the GPU has as many processors. Two or three fit on a processor, so a few
+#: optimizers may step at a time, on different streams, and none of their kernels is kept out by the others for ever.
+MOST_PARTS = 64
 
 
 class Triton:
@@ -38,18 +40,25 @@ class Triton:
     def _interpreted(self) -> bool:
         return os.environ.get("TRITON_INTERPRET", "0") == "1"
 
-    def missing(self) -> str | None:
+    @cached_property
+    def _missing(self) -> str | None:
         if find_spec("triton") is None:
             return "triton is not installed"
         if not (self._interpreted or torch.cuda.is_available()):
             return "there is no CUDA device"
-        return None
+        import triton
+
+        version = tuple(int(number) for number in triton.__version__.split(".")[:2])
+        return None if version >= LEAST_TRITON else f"triton {triton.__version__} is too old"
+
+    def missing(self) -> str | None:
+        return self._missing
 
     def refusal(self, task: StepTask) -> str | None:
         point = task.point
         if point.device.type != ("cpu" if self._interpreted else "cuda"):
             return f"tensors on {point.device}"
-        if point.is_cuda and torch.cuda.get_device_capability(point.device) < LEAST_CAPABILITY:
+        if point.is_cuda and _capability(point.device) < LEAST_CAPABILITY:
             return f"a GPU older than compute capability {LEAST_CAPABILITY[0]}.{LEAST_CAPABILITY[1]}"
         if point.dtype not in (torch.float32, torch.float64, torch.bfloat16, torch.float16):
             return f"parameters of {point.dtype}"
@@ -127,6 +136,11 @@ class Triton:
         if device.type == "cpu":
             return 1
         return min(MOST_PARTS, torch.cuda.get_device_properties(device).multi_processor_count)
+
+
+@cache
+def _capability(device: torch.device) -> tuple[int, int]:
+    return torch.cuda.get_device_capability(device)
 
 
 def _key(task: StepTask) -> tuple[object, ...]:

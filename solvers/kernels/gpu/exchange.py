@@ -4,7 +4,7 @@
 Programs wait for each other while they run. That needs all that share a group to be on the GPU together, and nothing
 else: a program takes its place by a ticket, drawn when it starts, so those with lower numbers have started before it,
 and of all waiting programs the ones of the lowest group always have what they wait for as soon as the GPU has room for
-as many programs as share a group (``plan.most_parts``).
+as many programs as share a group (``most_parts`` of ``plan.cut``).
 """
 
 import triton
