@@ -20,8 +20,8 @@ LEAST_TRITON = (3, 4)
 LEAST_CAPABILITY = (8, 0)
 #: Plans that are kept: more than a training run alternates between.
 PLANS = 64
-#: Programs that may wait for each other, where the GPU has as many processors. Two or three fit on a processor, so a few
-#: optimizers may step at a time, on different streams, and none of their kernels is kept out by the others for ever.
+#: Programs that may wait for each other, where the GPU has as many processors. Two or three fit on a processor, so some
+#: optimizers may step at a time, on different streams, and their kernels do not keep each other out for ever.
 MOST_PARTS = 64
 
 
