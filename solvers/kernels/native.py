@@ -15,7 +15,7 @@ from torch import Tensor
 
 from solvers.kernels.task import StepTask, unlike
 
-RECURRENCES = {"ramda": 0, "rmda": 1, "proxsgd": 2, "proxgen": 3, "proxgen_amsgrad": 4}
+RECURRENCES = {"ramda": 0, "rmda": 1, "proxsgd": 2, "proxgen": 3, "proxgen_amsgrad": 4, "subproblem": 5}
 #: dtype of the point, and its number in the library; the state is in the second.
 DTYPES = {
     torch.float32: (0, torch.float32),
@@ -83,6 +83,10 @@ class Native:
             return f"parameters of {point.dtype}"
         if task.recurrence.name not in RECURRENCES:
             return f"the recurrence {task.recurrence.name}"
+        sums = DTYPES[point.dtype][1]
+        for tensor in (*task.state, *(() if task.structured is None else (task.structured,))):
+            if tensor.dtype != sums:
+                return f"a state of {tensor.dtype} beside parameters of {point.dtype}"
         return unlike(task)
 
     def run(self, tasks: list[StepTask], scalars: Tensor | None = None) -> Tensor:

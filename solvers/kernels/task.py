@@ -22,6 +22,7 @@ class Recurrence(NamedTuple):
     proxsgd          m          m = (1-k0)*m + k0*G                           1                  W - k1*m
     proxgen          m, v       m += k1*(G-m), v = k2*v + k3*G*G              k4*sqrt(v) + k5    D*k0*W - k6*m
     proxgen_amsgrad  m, v, x    the same, x = max(x, v)                       k4*sqrt(x) + k5    D*k0*W - k6*m
+    subproblem       B, D       none                                          D                  B
     ===============  =========  ============================================  =================  ==============
     """
 

@@ -18,7 +18,7 @@ from solvers.kernels import BACKENDS, Recurrence
 from solvers.optimizers.checks import check_gradients, check_parameter, parameter_name
 from solvers.optimizers.diagnostics import DiagnosticsHooks, StepReport
 from solvers.optimizers.item import Item
-from solvers.optimizers.state_dict import describe_regularizers, restore_regularizers, restore_state
+from solvers.optimizers.state_dict import SCALARS, describe_regularizers, restore_regularizers, restore_state
 from solvers.optimizers.steps import step_all, structured_iterate
 from solvers.optimizers.unaccepted import UnacceptedSteps
 from solvers.regularizers.base import accumulation_dtype, offers, require_regularizer
@@ -28,9 +28,6 @@ from solvers.subproblem.solve import METHODS
 
 Group = dict[str, Any]
 State = dict[str, Any]
-
-#: Entries of the state that are one number.
-SCALARS = ("step", "weight_sum", "unit")
 
 
 class NormalForm(NamedTuple):
@@ -290,4 +287,4 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         """
         restored = restore_regularizers(state_dict, self.param_groups)
         super().load_state_dict(restored)
-        restore_state(self, state_dict)
+        restore_state(self, state_dict, capturable=self.capturable)

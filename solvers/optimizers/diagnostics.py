@@ -12,7 +12,7 @@ from solvers.optimizers.item import Item
 from solvers.regularizers.base import offers
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
-from solvers.subproblem.solve import _certify
+from solvers.subproblem.solve import certify
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class StepReport:
 
 def certified(subproblem: Subproblem, point: Tensor, tolerance: float) -> Solution:
     """The record of a point that was found directly: its residual, and whether that is small enough."""
-    ending = _certify(subproblem, point, 1, tolerance)
+    ending = certify(subproblem, point, 1, tolerance)
     return Solution(
         point=point,
         status=ending.status,

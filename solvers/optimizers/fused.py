@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from solvers.kernels import Backend, StepTask, choose, say_once
+from solvers.kernels import Backend, StepTask, choose, group_norms, say_once
 from solvers.optimizers.item import Item
-from solvers.regularizers.base import GroupNorms, accumulation_dtype, offers
+from solvers.regularizers.base import accumulation_dtype, offers
 
 if TYPE_CHECKING:
     from solvers.optimizers.base import StructuredOptimizer
@@ -22,24 +22,9 @@ class Batch(NamedTuple):
     tasks: list[StepTask]
 
 
-def group_norms(regularizer: Any, w: Tensor) -> GroupNorms | None:
-    """psi as a sum of group norms, where the regularizer's own class says that it is one.
-
-    A class that changes psi or its prox and inherits ``group_norms`` has not said so: its parent has.
-    """
-    if not offers(regularizer, "group_norms"):
-        return None
-    for owner in type(regularizer).__mro__:
-        if "group_norms" in vars(owner):
-            break
-        if not {"value", "prox", "metric_prox"}.isdisjoint(vars(owner)):
-            return None
-    return regularizer.group_norms(w)
-
-
 def assign(optimizer: "StructuredOptimizer", items: Sequence[Item]) -> tuple[list[Batch], list[Item]]:
     """The items that kernels can take, and the rest."""
-    batches: dict[tuple[str, int], Batch] = {}
+    batches: dict[tuple[str, torch.device, int], Batch] = {}
     rest: list[Item] = []
     for item in items:
         task = _task(optimizer, item)
@@ -47,7 +32,7 @@ def assign(optimizer: "StructuredOptimizer", items: Sequence[Item]) -> tuple[lis
         if task is None or backend is None:
             rest.append(item)
             continue
-        batch = batches.setdefault((backend.name, id(item.group)), Batch(backend, [], []))
+        batch = batches.setdefault((backend.name, item.param.device, id(item.group)), Batch(backend, [], []))
         batch.items.append(item)
         batch.tasks.append(task)
     return list(batches.values()), rest
@@ -114,7 +99,10 @@ def _device_scalars(optimizer: "StructuredOptimizer", items: list[Item], mix: fl
     if "weight_sum" in items[0].state:
         sums = [item.state["weight_sum"] for item in items]
         if counted:
-            torch._foreach_add_(sums, list(optimizer.step_weight(step, group).unbind()))
+            weight = optimizer.step_weight(step, group)
+            torch._foreach_add_(sums, list(weight.unbind()))
+            units = [item.state["unit"] for item in items]
+            torch._foreach_copy_(units, list(torch.where(step == 1, weight, torch.stack(units)).unbind()))
         state["weight_sum"] = torch.stack(sums)
     numbers = (optimizer.psi_weight(state, group), mix, *optimizer.coefficients(step, group))
     columns = [number if isinstance(number, Tensor) else torch.full_like(step, number) for number in numbers]

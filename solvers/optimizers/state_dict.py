@@ -10,6 +10,9 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+#: Entries of the state that are one number.
+SCALARS = ("step", "weight_sum", "unit")
+
 
 def describe_regularizers(state_dict: dict[str, Any]) -> dict[str, Any]:
     """A shallow copy with ``repr`` in place of every group's regularizer."""
@@ -33,13 +36,16 @@ def restore_regularizers(state_dict: dict[str, Any], live_groups: list[dict[str,
     return {**state_dict, "param_groups": groups}
 
 
-def restore_state(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
-    """Copy every saved state tensor again in its own dtype, after torch's loader has cast it."""
+def restore_state(optimizer: Optimizer, state_dict: dict[str, Any], *, capturable: bool) -> None:
+    """Copy every saved state tensor again in its own dtype, after torch's loader has cast it.
+
+    Counters go to the CPU, where reading them waits for nothing; with ``capturable`` to the device, in float64.
+    """
     saved_order = [index for group in state_dict["param_groups"] for index in group["params"]]
     params = [param for group in optimizer.param_groups for param in group["params"]]
     for index, param in zip(saved_order, params, strict=True):
         for key, value in state_dict["state"].get(index, {}).items():
             if isinstance(value, Tensor):
-                # 0-d counters stay on the CPU, where reading them waits for nothing.
-                device = value.device if value.ndim == 0 else param.device
-                optimizer.state[param][key] = value.to(device, copy=True)
+                on_device = capturable or key not in SCALARS
+                kept = value.to(param.device if on_device else "cpu", copy=True)
+                optimizer.state[param][key] = kept.double() if capturable and key in SCALARS else kept

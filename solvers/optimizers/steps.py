@@ -96,6 +96,7 @@ def _what(
         max_iterations=optimizer.max_inner_iterations,
         method=optimizer.method,
         check_values=False,
+        report_objective=False,
     )
     # At the rounding level of the dtype there is nothing left to solve; diagnostics show it, no alarm is due.
     if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:

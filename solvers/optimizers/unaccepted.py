@@ -35,8 +35,9 @@ class UnacceptedSteps:
     def keep(self, items: Sequence[Item], kept: Tensor) -> None:
         """Count the tensors of which ``kept`` groups have no solution and stay as they were; on a GPU silently."""
         if kept.device.type != "cpu":
-            total = self._on_device.setdefault(kept.device, torch.zeros((), dtype=torch.int64, device=kept.device))
-            total += torch.count_nonzero(kept)
+            if kept.device not in self._on_device:
+                self._on_device[kept.device] = torch.zeros((), dtype=torch.int64, device=kept.device)
+            self._on_device[kept.device] += torch.count_nonzero(kept)
             return
         for item, groups in zip(items, kept.tolist(), strict=True):
             if groups:

@@ -134,7 +134,7 @@ def _nothing(batch: SubproblemBatch) -> Endings:
 
 
 def _certify(batch: SubproblemBatch, method: str, tolerance: Tensor) -> Endings:
-    """``solve._certify``: direct solutions, with the residual of the exact subgradient or of one PG step."""
+    """``solve.certify``: direct solutions, with the residual of the exact subgradient or of one PG step."""
 
     def direct(problem: Subproblem) -> tuple[Tensor, ...]:
         found = direct_point(problem, method)

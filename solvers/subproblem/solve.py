@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.kernels import subproblem_by_kernel
 from solvers.regularizers.base import offers
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.criterion import certainly_descends, descends, exact_member, residual_norm, rounding_floor
@@ -43,13 +44,22 @@ def available_methods(subproblem: Subproblem) -> tuple[str, ...]:
 
 
 def direct_point(subproblem: Subproblem, method: str = "auto") -> tuple[Tensor, int] | None:
-    """The solution without iteration control and the inner iterations it took; None where there is no such method."""
+    """The solution in plain torch and the inner iterations it took; None where the regularizer has no such method."""
     if method in ("auto", "metric_prox") and offers(subproblem.regularizer, "metric_prox"):
         found = subproblem.regularizer.metric_prox(subproblem.B, subproblem.D, subproblem.lam)
         return tuple(found) if isinstance(found, tuple) else (found, 1)
     if method in ("auto", "separable") and offers(subproblem.regularizer, "separable"):
         return subproblem.prox(subproblem.B / subproblem.D, 1 / subproblem.D), 1
     return None
+
+
+def directly(subproblem: Subproblem, method: str = "auto", backend: str = "auto") -> tuple[Tensor, int] | None:
+    """As ``direct_point``, by a kernel where one knows the regularizer, which counts as one iteration."""
+    if method in ("auto", *DIRECT) and backend != "plain":
+        point = subproblem_by_kernel(subproblem.B, subproblem.D, subproblem.lam, subproblem.regularizer, backend)
+        if point is not None:
+            return point, 1
+    return direct_point(subproblem, method)
 
 
 def solve(
@@ -64,6 +74,7 @@ def solve(
     observe: Observer | None = None,
     check_values: bool = True,
     report_objective: bool = True,
+    backend: str = "auto",
 ) -> Solution:
     """Minimise Q until criterion (7) holds with eps_t = ``tolerance``.
 
@@ -72,7 +83,8 @@ def solve(
     ``allowed_methods(subproblem)``; "splitting" does not compare, it starts at the first of ``warm_starts``, because
     two values of psi cost it more than they save. ``observe(iteration, point, residual)`` follows an iterative method.
     Without ``report_objective`` the objective of the Solution is NaN: for the nuclear norm its value in float64 takes
-    as long as an iteration.
+    as long as an iteration. ``backend`` is "auto" to solve a direct method's problem by a kernel where one knows the
+    regularizer, "native" or "plain".
 
     Returns a Solution whose status says how it ended; non-convergence does not raise. Raises ValueError or TypeError
     on bad arguments, before anything is computed.
@@ -80,6 +92,7 @@ def solve(
     validate.nonnegative("tolerance", tolerance)
     validate.positive_integer("max_iterations", max_iterations)
     validate.one_of("method", method, ("auto", *allowed_methods(subproblem)))
+    validate.one_of("backend", backend, ("auto", "plain", "native"))
     for name, tensor in [
         ("reference", reference),
         *((f"warm_starts[{i}]", w) for i, w in enumerate(warm_starts)),
@@ -91,9 +104,9 @@ def solve(
         subproblem.check_values()
 
     chosen = method if method != "auto" else allowed_methods(subproblem)[0]
-    found = direct_point(subproblem, chosen)
+    found = directly(subproblem, chosen, backend)
     if found is not None:
-        ending = _certify(subproblem, *found, tolerance)
+        ending = certify(subproblem, *found, tolerance)
     else:
         if chosen == SPLITTING:
             start = warm_starts[0] if warm_starts else _best_start(subproblem, reference, ())
@@ -132,7 +145,7 @@ def _best_start(subproblem: Subproblem, reference: Tensor | None, warm_starts: S
     return min(starts, key=lambda start: float(subproblem.objective(start)))
 
 
-def _certify(subproblem: Subproblem, point: Tensor, iterations: int, tolerance: float) -> Ending:
+def certify(subproblem: Subproblem, point: Tensor, iterations: int, tolerance: float) -> Ending:
     """Residual and status of a direct solution; without an exact subgradient one PG step from it brings a
     certificate.
     """

@@ -20,6 +20,14 @@ template <class R> struct Ramda {
     }
 };
 
+template <class R> struct Subproblem {
+    static constexpr int states = 2, writes = 0;
+    static constexpr bool from_point = false;
+    explicit Subproblem(const double*) {}
+    template <class V> void update(V, V*) const {}
+    template <class V> void form(V, const V* x, V& b, V& d) const { b = x[0], d = x[1]; }
+};
+
 template <class R> struct Rmda {
     static constexpr int states = 2, writes = 0b10;
     static constexpr bool from_point = false;

@@ -102,6 +102,7 @@ template <class P, class R> int dispatch(Task* tasks, int64_t count, int recurre
     case 2: run<P, R, ProxSgd>(tasks, count, threads); return 0;
     case 3: run<P, R, ProxGenPlain>(tasks, count, threads); return 0;
     case 4: run<P, R, ProxGenAmsgrad>(tasks, count, threads); return 0;
+    case 5: run<P, R, Subproblem>(tasks, count, threads); return 0;
     }
     return 1;
 }

@@ -62,7 +62,7 @@ template <class P, class R, class Recurrence> struct Walk {
         if (structured) store<R>(structured + at, z, count);
         if (!task.averages) return;
         if (mix != 1) z = (1 - mix) * w + mix * z;
-        z = magnitude<R>(z) > flush ? z : V{};
+        z = magnitude<R>(z) <= flush ? V{} : z; // in this order a NaN stays
         store<R>(point + at, z, count);
     }
 };

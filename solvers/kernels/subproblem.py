@@ -1,0 +1,50 @@
+"""A subproblem by itself, where a kernel knows its regularizer."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from solvers.kernels.choice import choose
+from solvers.kernels.task import Recurrence, StepTask
+from solvers.regularizers.base import GroupNorms, offers
+
+#: No method: the "state" is B and D themselves.
+SUBPROBLEM = Recurrence("subproblem", ("B", "D"))
+
+
+def group_norms(regularizer: Any, w: Tensor) -> GroupNorms | None:
+    """psi as a sum of group norms, where the regularizer's own class says that it is one.
+
+    A class that changes psi or its prox and inherits ``group_norms`` has not said so: its parent has.
+    """
+    if not offers(regularizer, "group_norms"):
+        return None
+    for owner in type(regularizer).__mro__:
+        if "group_norms" in vars(owner):
+            break
+        if not {"value", "prox", "metric_prox"}.isdisjoint(vars(owner)):
+            return None
+    return regularizer.group_norms(w)
+
+
+def subproblem_by_kernel(B: Tensor, D: Tensor, lam: Any, regularizer: Any, wanted: str = "auto") -> Tensor | None:
+    """``argmin 1/2<Z,D*Z> - <B,Z> + lam*psi(Z)``; None where no kernel takes it or finds a finite solution.
+
+    On the CPU, in float32 and float64, for tensors without gaps that lie in memory alike. ``wanted`` as for ``choose``.
+    """
+    known = B.device.type == "cpu" and B.dtype in (torch.float32, torch.float64)
+    if not known or torch._C._functorch.is_batchedtensor(B):
+        return None
+    norms = group_norms(regularizer, B)
+    if norms is None or B.stride() != D.stride():
+        return None
+    B, D = B.detach(), D.detach()
+    found = torch.empty_like(B)
+    task = StepTask(
+        SUBPROBLEM, B, None, (B, D), norms, flush=0.0, structured=found, averages=False, scalars=(float(lam), 1.0)
+    )
+    backend = choose(task, wanted)
+    if backend is None or bool(backend.run([task]).any()):
+        return None
+    return found
