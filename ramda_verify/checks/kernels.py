@@ -4,6 +4,8 @@ And is every step stationary in float32, whatever the scale: B and D are put int
 residual is recomputed group by group in numpy.
 """
 
+import os
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -33,9 +35,12 @@ SHAPES: tuple[tuple[int, ...], ...] = (
 
 
 @cache
-def backends() -> tuple[str, ...]:
-    """The compiled backends that run on this machine's CPU."""
-    return tuple(name for name, backend in BACKENDS.items() if backend.device == "cpu" and backend.missing() is None)
+def device_of(backend: str) -> str:
+    """Where ``backend`` is checked. Without a GPU Triton's interpreter takes its place, which it must be told first."""
+    if backend != "triton" or torch.cuda.is_available():
+        return BACKENDS[backend].device
+    os.environ["TRITON_INTERPRET"] = "1"
+    return "cpu"
 
 
 def measure_group_norms(regularizer: Any, w: Array) -> Measurement:
@@ -57,8 +62,13 @@ def measure_group_norms(regularizer: Any, w: Array) -> Measurement:
     return Measurement(worst, note)
 
 
-def _has_a_kernel(target: Target) -> str | None:
-    return None if backends() else f"no compiled step here: {BACKENDS['native'].missing()}"
+def _there_is(backend: str) -> Callable[[Target], str | None]:
+    def applies(target: Target) -> str | None:
+        device_of(backend)
+        reason = BACKENDS[backend].missing()
+        return None if reason is None else f"the {backend} step cannot run here: {reason}"
+
+    return applies
 
 
 def laid_out(values: torch.Tensor, memory: str) -> torch.Tensor:
@@ -88,23 +98,23 @@ def measure_kernel(
     In units of the epsilon of the sums' dtype times the size of what they are computed from; of the parameter's dtype
     where that is narrower and W was rounded to it.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, device = torch.Generator().manual_seed(seed), device_of(backend)
 
     def draw() -> torch.Tensor:
         size = 10 ** (spread * torch.rand(shape, generator=generator, dtype=torch.float64) - spread / 2)
         return laid_out((size * torch.randn(shape, generator=generator, dtype=torch.float64)).to(DTYPES[dtype]), memory)
 
     settings = settings_of(optimizer, **hyper)
-    param = torch.nn.Parameter(draw())
+    param = torch.nn.Parameter(draw().to(device))
     ours = CLASSES[optimizer]([param], **settings, regularizer=regularizer, backend="plain")
     for _ in range(steps):
-        param.grad = draw()
+        param.grad = draw().to(device)
         ours.step()
-    exact_param = torch.nn.Parameter(param.detach().to(torch.float64, copy=True))
+    exact_param = torch.nn.Parameter(param.detach().to("cpu", torch.float64, copy=True))
     exact = CLASSES[optimizer]([exact_param], **settings, regularizer=regularizer, backend="plain")
     exact.param_groups[0].update({key: ours.param_groups[0][key] for key in settings})
     # state_dict would cast; a state of wide numbers is what the exact step needs.
-    wide = {key: value.double() if value.ndim == len(shape) else value for key, value in ours.state[param].items()}
+    wide = {key: value.cpu().double() if value.ndim else value for key, value in ours.state[param].items()}
     exact.state[exact_param].update({key: value.clone() for key, value in wide.items()})
 
     ours.backend = backend
@@ -112,10 +122,10 @@ def measure_kernel(
     sizes["W"] = float(exact_param.detach().abs().max())
     found: list[torch.Tensor] = []
     expected: list[torch.Tensor] = []
-    ours.observers.append(lambda _, What: found.append(What.double()))
+    ours.observers.append(lambda _, What: found.append(What.cpu().double()))
     exact.observers.append(lambda _, What: expected.append(What))
     gradient = draw()
-    param.grad, exact_param.grad = gradient, gradient.double()
+    param.grad, exact_param.grad = gradient.to(device), gradient.double()
     ours.step()
     exact.step()
 
@@ -123,10 +133,11 @@ def measure_kernel(
     sizes["What"] = max(sizes["W"], sizes.get("initial_point", 0.0), float((form.B / form.D).abs().max()))
     eps = torch.finfo(accumulation_dtype(param)).eps
     pairs = {"What": (found[0], expected[0], eps)}
-    pairs["W"] = (param.detach().double(), exact_param.detach(), max(eps, torch.finfo(param.dtype).eps / 16))
+    # Triton's interpreter rounds to 16 bits towards zero: by an epsilon, not half of one.
+    pairs["W"] = (param.detach().cpu().double(), exact_param.detach(), max(eps, torch.finfo(param.dtype).eps / 8))
     sizes["W"] = max(sizes["W"], sizes["What"])
     for key, value in exact.state[exact_param].items():
-        pairs[key] = (ours.state[param][key].double(), value, eps)
+        pairs[key] = (ours.state[param][key].cpu().double(), value, eps)
     worst, note = 0.0, ""
     for key, (mine, right, unit) in pairs.items():
         scale = max(sizes[key], float(right.abs().max())) + float(np.finfo(np.float32).tiny)
@@ -187,7 +198,7 @@ def _regularizers() -> st.SearchStrategy[Any]:
     return st.one_of(st.builds(GroupLasso, weights, groupings), st.builds(L1, weights), st.just(Zero()))
 
 
-def _kernel_cases(target: Target) -> st.SearchStrategy[Case]:
+def _kernel_cases(target: Target, backend: str) -> st.SearchStrategy[Case]:
     hyper = st.fixed_dictionaries(
         {
             "lr": st.sampled_from([0.1, 0.01, 1.0]),
@@ -199,7 +210,7 @@ def _kernel_cases(target: Target) -> st.SearchStrategy[Case]:
     return st.fixed_dictionaries(
         {
             "optimizer": st.just(target.name),
-            "backend": st.sampled_from(backends()),
+            "backend": st.just(backend),
             "regularizer": _regularizers(),
             "shape": st.sampled_from(SHAPES),
             "memory": st.sampled_from(["as it comes", "reversed", "channels last"]),
@@ -215,7 +226,7 @@ def _kernel_cases(target: Target) -> st.SearchStrategy[Case]:
 def _residual_cases(target: Target) -> st.SearchStrategy[Case]:
     return st.fixed_dictionaries(
         {
-            "backend": st.sampled_from(("plain", *backends())),
+            "backend": st.sampled_from(["plain", *(["native"] if BACKENDS["native"].missing() is None else [])]),
             "regularizer": st.builds(GroupLasso, st.just(1.0), st.sampled_from(["input", "output"])),
             "shape": st.sampled_from([(2, 3), (1, 5), (40, 7), (7, 40), (4099, 2), (2, 4099)]),
             "seed": st.integers(0, 2**16),
@@ -244,10 +255,22 @@ CHECKS = (
         source="solvers/optimizers, evaluated in plain torch and float64",
         kind="optimizer",
         tolerance=tolerances.KERNEL,
-        cases=_kernel_cases,
+        cases=lambda target: _kernel_cases(target, "native"),
         measure=measure_kernel,
-        applies=_has_a_kernel,
+        applies=_there_is("native"),
         cost=2,
+    ),
+    Check(
+        id="gpu-kernel-step",
+        claim="So does a step by the Triton kernels, on the GPU or in Triton's interpreter.",
+        source="as kernel-step",
+        kind="optimizer",
+        tolerance=tolerances.KERNEL,
+        cases=lambda target: _kernel_cases(target, "triton"),
+        measure=measure_kernel,
+        applies=_there_is("triton"),
+        share=0.2,
+        cost=4,
     ),
     Check(
         id="float32-residual",

@@ -9,23 +9,24 @@ import torch
 
 from ramda_verify.targets import plain_target
 from solvers import GroupLasso
+from solvers.kernels.gpu import Triton
 from solvers.kernels.native import Native
 from solvers.kernels.task import StepTask
 from solvers.regularizers import norm_equation
 from solvers.regularizers.base import GroupNorms
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer, wrong_regularizer
 
-STEP, RESIDUAL = "kernel-step", "float32-residual"
-right_run = Native.run
+STEP, GPU_STEP, RESIDUAL = "kernel-step", "gpu-kernel-step", "float32-residual"
 
 
-def of_the_task(change: Callable[[StepTask], StepTask]) -> Patch:
+def of_the_task(change: Callable[[StepTask], StepTask], backend: type = Native) -> Patch:
     """Run changed tasks; tensors are shared, so that what the kernel writes arrives."""
+    right_run = backend.run
 
     def run(self, tasks, scalars=None):
         return right_run(self, [change(task) for task in tasks], scalars)
 
-    return lambda monkeypatch: monkeypatch.setattr(Native, "run", run)
+    return lambda monkeypatch: monkeypatch.setattr(backend, "run", run)
 
 
 def scalar(place: int, change: Callable[[float], float]) -> Callable[[StepTask], StepTask]:
@@ -49,6 +50,8 @@ def one_group(task: StepTask) -> StepTask:
 
 
 def afterwards(change: Callable[[StepTask], None]) -> Patch:
+    right_run = Native.run
+
     def run(self, tasks, scalars=None):
         kept = right_run(self, tasks, scalars)
         for task in tasks:
@@ -87,8 +90,8 @@ class NormsOfShape(GroupLasso):
         return GroupNorms(self.group_weight(w), *sizes)
 
 
-def _wrong(name: str, optimizer: str, patch: Patch) -> Mutant:
-    return wrong_optimizer(name, patch, optimizer, STEP)
+def _wrong(name: str, optimizer: str, patch: Patch, found_by: str = STEP) -> Mutant:
+    return wrong_optimizer(name, patch, optimizer, found_by)
 
 
 CLAIM = "group-norms-claim"
@@ -113,6 +116,8 @@ MUTANTS = [
         "ramda",
         afterwards(lambda task: task.state[1].add_(1e-3)),
     ),
+    _wrong("gpu_kernel_lam", "ramda", of_the_task(scalar(0, lambda lam: 1.1 * lam), Triton), GPU_STEP),
+    _wrong("gpu_kernel_groups_transposed", "proxsgd", of_the_task(transposed, Triton), GPU_STEP),
     Mutant("kernel_loosened", STEP_PROBLEM, (RESIDUAL,), afterwards(_loosened)),
     Mutant("norm_equation_stops_early", STEP_PROBLEM, (RESIDUAL,), _one_iteration),
 ]
