@@ -70,6 +70,14 @@ class Native:
                         return library
         return None
 
+    @cached_property
+    def _team(self) -> ctypes.c_void_p | None:
+        """The function of the OpenMP runtime that torch has loaded by which work is given to torch's threads."""
+        try:
+            return ctypes.cast(ctypes.CDLL(None).GOMP_parallel, ctypes.c_void_p)
+        except (AttributeError, OSError, TypeError):  # another runtime, or a system without a global name space
+            return None
+
     def missing(self) -> str | None:
         if self._library is None:
             return "it was not built when the package was installed (is there a C++ compiler?)"
@@ -100,7 +108,7 @@ class Native:
             table = (_Task * len(mine))(*(_pack(tasks[index]) for index in mine))
             recurrence = RECURRENCES[tasks[mine[0]].recurrence.name]
             failed = self._library.ramda_verify_step(
-                table, ctypes.c_int64(len(mine)), recurrence, number, torch.get_num_threads()
+                table, ctypes.c_int64(len(mine)), recurrence, number, torch.get_num_threads(), self._team
             )
             assert failed == 0
             for index, entry in zip(mine, table, strict=True):

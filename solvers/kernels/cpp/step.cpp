@@ -85,33 +85,52 @@ template <class P, class R, template <class> class Recurrence> void work(const P
     std::free(scratch);
 }
 
-template <class P, class R, template <class> class Recurrence> void run(Task* tasks, int64_t count, int threads) {
-    const Plan plan(tasks, count, threads, Simd<R>::lanes);
+// How work is spread over threads. `team` is libgomp's GOMP_parallel, with which torch's own threads do it: threads of
+// ours would have to share the cores with those, which wait for their next task by spinning.
+struct Threads {
+    typedef void (*Team)(void (*work)(void*), void* data, unsigned threads, unsigned flags);
+    int count;
+    Team team;
+
+    template <class Work> void operator()(int64_t units, Work work) const {
+        const int64_t useful = std::min<int64_t>(count, units);
+        if (useful <= 1) return work();
+        if (team) return team([](void* data) { (*static_cast<Work*>(data))(); }, &work, unsigned(useful), 0);
+        std::vector<std::thread> others;
+        for (int64_t i = 1; i < useful; ++i) others.emplace_back(work);
+        work();
+        for (auto& other : others) other.join();
+    }
+};
+
+template <class P, class R, template <class> class Recurrence>
+int run(Task* tasks, int64_t count, const Threads& threads) {
+    const Plan plan(tasks, count, threads.count, Simd<R>::lanes);
     std::atomic<int64_t> next{0};
-    std::vector<std::thread> others;
-    for (int64_t i = 1; i < std::min<int64_t>(threads, plan.units); ++i)
-        others.emplace_back([&] { work<P, R, Recurrence>(plan, next); });
-    work<P, R, Recurrence>(plan, next);
-    for (auto& other : others) other.join();
+    threads(plan.units, [&plan, &next] { work<P, R, Recurrence>(plan, next); });
+    return 0;
 }
 
-template <class P, class R> int dispatch(Task* tasks, int64_t count, int recurrence, int threads) {
+template <class P, class R> int dispatch(Task* tasks, int64_t count, int recurrence, const Threads& threads) {
     switch (recurrence) {
-    case 0: run<P, R, Ramda>(tasks, count, threads); return 0;
-    case 1: run<P, R, Rmda>(tasks, count, threads); return 0;
-    case 2: run<P, R, ProxSgd>(tasks, count, threads); return 0;
-    case 3: run<P, R, ProxGenPlain>(tasks, count, threads); return 0;
-    case 4: run<P, R, ProxGenAmsgrad>(tasks, count, threads); return 0;
-    case 5: run<P, R, Subproblem>(tasks, count, threads); return 0;
+    case 0: return run<P, R, Ramda>(tasks, count, threads);
+    case 1: return run<P, R, Rmda>(tasks, count, threads);
+    case 2: return run<P, R, ProxSgd>(tasks, count, threads);
+    case 3: return run<P, R, ProxGenPlain>(tasks, count, threads);
+    case 4: return run<P, R, ProxGenAmsgrad>(tasks, count, threads);
+    case 5: return run<P, R, Subproblem>(tasks, count, threads);
     }
     return 1;
 }
 
 } // namespace
 
-// dtype: of the points and gradients, 0 float32, 1 float64, 2 bfloat16. Returns 0, or 1 for a number it does not know.
+// dtype: of the points and gradients, 0 float32, 1 float64, 2 bfloat16. team: GOMP_parallel, or null to start threads
+// for this call. Returns 0, or 1 for a number that it does not know.
 extern "C" __attribute__((visibility("default"))) int ramda_verify_step(Task* tasks, int64_t count, int recurrence,
-                                                                         int dtype, int threads) {
+                                                                         int dtype, int thread_count,
+                                                                         Threads::Team team) {
+    const Threads threads{thread_count, team};
     switch (dtype) {
     case 0: return dispatch<float, float>(tasks, count, recurrence, threads);
     case 1: return dispatch<double, double>(tasks, count, recurrence, threads);
