@@ -71,12 +71,14 @@ class Native:
         return None
 
     @cached_property
-    def _team(self) -> ctypes.c_void_p | None:
-        """The function of the OpenMP runtime that torch has loaded by which work is given to torch's threads."""
+    def _team(self) -> tuple[ctypes.c_void_p | None, ctypes.c_void_p | None]:
+        """The functions of the OpenMP runtime that torch has loaded by which torch's threads are given work."""
         try:
-            return ctypes.cast(ctypes.CDLL(None).GOMP_parallel, ctypes.c_void_p)
+            loaded = ctypes.CDLL(None)
+            found = (loaded.GOMP_parallel, loaded.omp_get_thread_num)
         except (AttributeError, OSError, TypeError):  # another runtime, or a system without a global name space
-            return None
+            return None, None
+        return ctypes.cast(found[0], ctypes.c_void_p), ctypes.cast(found[1], ctypes.c_void_p)
 
     def missing(self) -> str | None:
         if self._library is None:
@@ -108,7 +110,7 @@ class Native:
             table = (_Task * len(mine))(*(_pack(tasks[index]) for index in mine))
             recurrence = RECURRENCES[tasks[mine[0]].recurrence.name]
             failed = self._library.ramda_verify_step(
-                table, ctypes.c_int64(len(mine)), recurrence, number, torch.get_num_threads(), self._team
+                table, ctypes.c_int64(len(mine)), recurrence, number, torch.get_num_threads(), *self._team
             )
             assert failed == 0
             for index, entry in zip(mine, table, strict=True):

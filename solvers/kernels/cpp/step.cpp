@@ -64,10 +64,36 @@ struct Plan {
     }
 };
 
-template <class P, class R, template <class> class Recurrence> void work(const Plan& plan, std::atomic<int64_t>& next) {
+// The units of a plan, dealt out in ranges: a thread takes those of its own range first, which lie in its caches from the
+// last step, and then what the others have left.
+class Shares {
+    struct alignas(64) Range {
+        std::atomic<int64_t> next;
+        int64_t end;
+    };
+    std::vector<Range> ranges;
+
+  public:
+    Shares(int64_t units, int threads) : ranges(threads) {
+        for (int i = 0; i < threads; ++i) {
+            ranges[i].next = units * i / threads;
+            ranges[i].end = units * (i + 1) / threads;
+        }
+    }
+    // Calls `work` with units until none is left.
+    template <class Work> void take(int thread, Work work) {
+        for (size_t i = 0; i < ranges.size(); ++i) {
+            Range& range = ranges[(thread + i) % ranges.size()];
+            for (int64_t unit; (unit = range.next++) < range.end;) work(unit);
+        }
+    }
+};
+
+template <class P, class R, template <class> class Recurrence>
+void work(const Plan& plan, Shares& shares, int thread) {
     constexpr int lanes = Simd<R>::lanes;
     auto* scratch = static_cast<Vec<R>*>(std::aligned_alloc(64, 2 * plan.scratch_entries * sizeof(R) + 64));
-    for (int64_t unit; (unit = next++) < plan.units;) {
+    shares.take(thread, [&](int64_t unit) {
         auto part = plan.parts.begin();
         while (unit >= part->units) unit -= (part++)->units;
         Task& task = *part->task;
@@ -81,24 +107,34 @@ template <class P, class R, template <class> class Recurrence> void work(const P
                 kept += solver.solve(make_tile(task, group, std::min(part->groups_a_tile, end - group), lanes));
         }
         if (kept) __atomic_fetch_add(&task.kept, kept, __ATOMIC_RELAXED);
-    }
+    });
     std::free(scratch);
 }
 
-// How work is spread over threads. `team` is libgomp's GOMP_parallel, with which torch's own threads do it: threads of
-// ours would have to share the cores with those, which wait for their next task by spinning.
+// How work is spread over threads. `team` and `number` are libgomp's GOMP_parallel and omp_get_thread_num, with which
+// torch's own threads do it: threads of ours would have to share the cores with those, which wait for their next task by
+// spinning, and would not find in their caches what they left there.
 struct Threads {
     typedef void (*Team)(void (*work)(void*), void* data, unsigned threads, unsigned flags);
+    typedef int (*Number)();
     int count;
     Team team;
+    Number number;
 
-    template <class Work> void operator()(int64_t units, Work work) const {
-        const int64_t useful = std::min<int64_t>(count, units);
-        if (useful <= 1) return work();
-        if (team) return team([](void* data) { (*static_cast<Work*>(data))(); }, &work, unsigned(useful), 0);
+    // Calls work(thread) on each of `useful` threads.
+    template <class Work> void run(int useful, Work work) const {
+        if (useful <= 1) return work(0);
+        if (team && number) {
+            struct Both {
+                Work& work;
+                Number number;
+            } both{work, number};
+            return team([](void* data) { static_cast<Both*>(data)->work(static_cast<Both*>(data)->number()); }, &both,
+                        unsigned(useful), 0);
+        }
         std::vector<std::thread> others;
-        for (int64_t i = 1; i < useful; ++i) others.emplace_back(work);
-        work();
+        for (int i = 1; i < useful; ++i) others.emplace_back(work, i);
+        work(0);
         for (auto& other : others) other.join();
     }
 };
@@ -106,8 +142,9 @@ struct Threads {
 template <class P, class R, template <class> class Recurrence>
 int run(Task* tasks, int64_t count, const Threads& threads) {
     const Plan plan(tasks, count, threads.count, Simd<R>::lanes);
-    std::atomic<int64_t> next{0};
-    threads(plan.units, [&plan, &next] { work<P, R, Recurrence>(plan, next); });
+    const int useful = int(std::min<int64_t>(threads.count, plan.units));
+    Shares shares(plan.units, std::max(useful, 1));
+    threads.run(useful, [&plan, &shares](int thread) { work<P, R, Recurrence>(plan, shares, thread); });
     return 0;
 }
 
@@ -125,12 +162,12 @@ template <class P, class R> int dispatch(Task* tasks, int64_t count, int recurre
 
 } // namespace
 
-// dtype: of the points and gradients, 0 float32, 1 float64, 2 bfloat16. team: GOMP_parallel, or null to start threads
+// dtype: of the points and gradients, 0 float32, 1 float64, 2 bfloat16. team, number: see Threads; null to start threads
 // for this call. Returns 0, or 1 for a number that it does not know.
 extern "C" __attribute__((visibility("default"))) int ramda_verify_step(Task* tasks, int64_t count, int recurrence,
                                                                          int dtype, int thread_count,
-                                                                         Threads::Team team) {
-    const Threads threads{thread_count, team};
+                                                                         Threads::Team team, Threads::Number number) {
+    const Threads threads{thread_count, team, number};
     switch (dtype) {
     case 0: return dispatch<float, float>(tasks, count, recurrence, threads);
     case 1: return dispatch<double, double>(tasks, count, recurrence, threads);
