@@ -66,6 +66,11 @@ class Native:
                 if path.is_file():
                     library = ctypes.CDLL(str(path))
                     library.ramda_verify_task_size.restype = ctypes.c_int64
+                    pointer, number = ctypes.c_void_p, ctypes.c_int
+                    library.ramda_verify_step.argtypes = (
+                        *(pointer, ctypes.c_int64, number, number, number),
+                        *(pointer, pointer),
+                    )
                     if library.ramda_verify_task_size() == ctypes.sizeof(_Task):
                         return library
         return None
@@ -102,20 +107,20 @@ class Native:
     def run(self, tasks: list[StepTask], scalars: Tensor | None = None) -> Tensor:
         assert self._library is not None
         assert scalars is None, "on the CPU a task brings its own scalars"
-        kept = torch.zeros(len(tasks), dtype=torch.int64)
-        for dtype, (number, _) in DTYPES.items():
-            mine = [index for index, task in enumerate(tasks) if task.point.dtype == dtype]
-            if not mine:
-                continue
+        kept = [0] * len(tasks)
+        by_dtype: dict[torch.dtype, list[int]] = {}
+        for index, task in enumerate(tasks):
+            by_dtype.setdefault(task.point.dtype, []).append(index)
+        recurrence, threads = RECURRENCES[tasks[0].recurrence.name], torch.get_num_threads()
+        for dtype, mine in by_dtype.items():
             table = (_Task * len(mine))(*(_pack(tasks[index]) for index in mine))
-            recurrence = RECURRENCES[tasks[mine[0]].recurrence.name]
             failed = self._library.ramda_verify_step(
-                table, ctypes.c_int64(len(mine)), recurrence, number, torch.get_num_threads(), *self._team
+                table, len(mine), recurrence, DTYPES[dtype][0], threads, *self._team
             )
             assert failed == 0
             for index, entry in zip(mine, table, strict=True):
                 kept[index] = entry.kept
-        return kept
+        return torch.tensor(kept, dtype=torch.int64)
 
 
 def _pack(task: StepTask) -> _Task:

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t cached_entries = 1 << 17;              // of B and of D that stay near a core
 constexpr int64_t least_scratch = 1 << 18, most_scratch = 1 << 21; // entries of B and of D, a thread
-constexpr int64_t unit_entries = 1 << 15;                // what a thread takes at a time
+constexpr int64_t unit_entries = 1 << 14;                // what a thread takes at a time
 
 // Tasks cut into units that threads take in turn.
 struct Plan {
