@@ -152,8 +152,10 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         return self.recurrence
 
     def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
-        """The numbers k0, k1, ... of the recurrence at step ``step`` (a number, or a tensor of numbers)."""
-        raise NotImplementedError
+        """The numbers k0, k1, ... of the recurrence at step ``step`` (a number, or a tensor of numbers); here it has
+        none.
+        """
+        return ()
 
     def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
         """The new parameter from the old one and What."""

@@ -56,7 +56,7 @@ def test_bad_usage_ends_with_2(arguments, words, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="--device cuda is refused only where there is no GPU")
 def test_without_a_gpu_cuda_is_refused():
     found, output = bench("--device", "cuda")
     assert found.exit_code == 2

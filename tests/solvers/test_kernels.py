@@ -14,7 +14,9 @@ from solvers.kernels.native import Native
 from solvers.optimizers import steps as optimizer_steps
 
 NATIVE = BACKENDS["native"]
-pytestmark = pytest.mark.skipif(NATIVE.missing() is not None, reason=f"no compiled step: {NATIVE.missing()}")
+pytestmark = pytest.mark.skipif(
+    NATIVE.missing() is not None, reason=f"the compiled step is optional: {NATIVE.missing()}"
+)
 ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
 
 

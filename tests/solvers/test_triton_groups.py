@@ -40,10 +40,9 @@ LONG = {
 
 
 def task_of(norms: GroupNorms, dtype: torch.dtype = torch.float64, spread: float = 1.0) -> StepTask:
-    size = norms.outer * norms.groups * norms.inner
-    draw = lambda: torch.randn(size, dtype=torch.float64)  # noqa: E731
-    D = 0.1 + torch.exp(spread * draw())
-    return ramda_task(*(tensor.to(dtype).to(DEVICE) for tensor in (draw(), draw(), D)), norms)
+    D, W0, V = torch.randn(3, norms.outer * norms.groups * norms.inner, dtype=torch.float64)
+    D = 0.1 + torch.exp(spread * D)
+    return ramda_task(*(tensor.to(dtype).to(DEVICE) for tensor in (W0, V, D)), norms)
 
 
 def test_residual_knows_a_wrong_solution():
@@ -64,7 +63,7 @@ def test_groups_too_long_for_a_tile(name: str, small_tiles: None):
     assert torch.equal(task.point, task.structured)
 
 
-@pytest.mark.skipif(not INTERPRETED, reason="on a GPU programs are side by side anyway")
+@pytest.mark.skipif(not INTERPRETED, reason="it makes the interpreter run programs side by side, as a GPU does")
 @pytest.mark.parametrize(("name", "most_parts"), [*((name, 64) for name in LONG), ("columns", 2), ("broken runs", 2)])
 def test_groups_shared_by_programs(name: str, most_parts: int, small_tiles: None, monkeypatch: pytest.MonkeyPatch):
     # One that is not shared is in between.

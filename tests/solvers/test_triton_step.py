@@ -221,7 +221,7 @@ def test_kernels_compile_without_a_gpu(tmp_path: Path):
     assert found.returncode == 0, found.stderr
 
 
-@pytest.mark.skipif(INTERPRETED, reason="no GPU")
+@pytest.mark.skipif(INTERPRETED, reason="a CUDA graph is captured on a GPU, and there is none")
 def test_graph_capture():
     torch.manual_seed(0)
     points = [drawn(300, 70, dtype=torch.float32), drawn(9000, 16, dtype=torch.float32), drawn(50, dtype=torch.float32)]
@@ -257,7 +257,7 @@ def test_graph_capture():
         assert torch.equal(eager, replayed)
 
 
-@pytest.mark.skipif(INTERPRETED, reason="no GPU")
+@pytest.mark.skipif(INTERPRETED, reason="without a GPU all tests of these files run in the interpreter already")
 def test_the_interpreter_too_where_there_is_a_gpu():
     environment = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
     files = [Path(__file__).with_name(name) for name in ("test_triton_step.py", "test_triton_groups.py")]

@@ -1,7 +1,6 @@
 """The inner solver alone: ProxSSI's Newton against ours, on the subproblems of a step."""
 
 from collections.abc import Iterator
-from statistics import median
 from typing import NamedTuple
 
 from torch import Tensor
@@ -9,10 +8,10 @@ from torch import Tensor
 from ramda_verify.bench import goals
 from ramda_verify.bench.peers import ProxSSI
 from ramda_verify.bench.plan import Plan
+from ramda_verify.bench.race import race
 from ramda_verify.bench.residual import relative_residual
-from ramda_verify.bench.rows import Row, Skipped, make_row
-from ramda_verify.bench.statistics import ratio_of_medians
-from ramda_verify.bench.timing import Contestant, take_turns, threads
+from ramda_verify.bench.rows import Row, Skipped
+from ramda_verify.bench.timing import Contestant
 from ramda_verify.bench.workload import GROUP_AXIS
 from solvers import RAMDA, GroupLasso
 
@@ -44,27 +43,18 @@ def newton_rows(case: str, ours: RAMDA, plan: Plan) -> Iterator[Row | Skipped]:
     theirs = Newton(plan.proxssi, problems)
     for count in plan.slow_threads:
         plan.say(f"{case}: ProxSSI's Newton, {count} CPU threads")
-        contestants = {
-            "ours": Contestant(lambda: [p.psi.metric_prox(p.B, p.D, p.lam) for p in problems]),
-            "theirs": Contestant(theirs.solve, theirs.prepare),
-        }
-        with threads(count):
-            samples = take_turns(contestants, device=plan.device, effort=plan.effort)
         points = [p.psi.metric_prox(p.B, p.D, p.lam).point for p in problems]
-        device = plan.device.type
-        yield make_row(
+        yield race(
             case,
             measure,
-            ratio_of_medians(samples["theirs"], samples["ours"]),
-            device=device,
-            threads=count,
-            goal=goals.goal_of(case, measure, device),
-            ours_ms=1e3 * median(samples["ours"]),
-            peer_ms=1e3 * median(samples["theirs"]),
+            Contestant(lambda: [p.psi.metric_prox(p.B, p.D, p.lam) for p in problems]),
+            Contestant(theirs.solve, theirs.prepare),
+            plan=plan,
+            threads_used=count,
+            effort=plan.effort,
             detail={
                 "residual": max(p.residual(point) for p, point in zip(problems, points, strict=True)),
                 "proxssi_residual": theirs.residual(),
-                "rounds": len(samples["ours"]),
             },
         )
 

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from statistics import median
 from typing import NamedTuple
 
 import torch
@@ -14,10 +13,10 @@ from torch import Tensor, nn
 from ramda_verify.bench import goals
 from ramda_verify.bench.peers import Reference
 from ramda_verify.bench.plan import Plan
+from ramda_verify.bench.race import race
 from ramda_verify.bench.residual import nuclear_residual
-from ramda_verify.bench.rows import Row, Skipped, make_row
-from ramda_verify.bench.statistics import ratio_of_medians
-from ramda_verify.bench.timing import Contestant, take_turns, threads
+from ramda_verify.bench.rows import Row, Skipped
+from ramda_verify.bench.timing import Contestant
 from solvers import RAMDA, NuclearNorm, Subproblem, parameter_groups, solve
 
 TRAINING_STEPS = 100
@@ -71,23 +70,15 @@ def nuclear_case(case: str, widths: tuple[int, ...], plan: Plan) -> Iterator[Row
     }
     for count in plan.slow_threads:
         plan.say(f"{case}: solves, {count} CPU threads")
-        contestants = {
-            "ours": Contestant(lambda: [solve_ours(problem) for problem in problems]),
-            "theirs": Contestant(theirs.solve, theirs.prepare),
-        }
-        with threads(count):
-            samples = take_turns(contestants, device=plan.device, effort=plan.slow_effort)
-        device = plan.device.type
-        row = make_row(
+        row = race(
             case,
             measure,
-            ratio_of_medians(samples["theirs"], samples["ours"]),
-            device=device,
-            threads=count,
-            goal=goals.goal_of(case, measure, device),
-            ours_ms=1e3 * median(samples["ours"]),
-            peer_ms=1e3 * median(samples["theirs"]),
-            detail={**detail, "rounds": len(samples["ours"])},
+            Contestant(lambda: [solve_ours(problem) for problem in problems]),
+            Contestant(theirs.solve, theirs.prepare),
+            plan=plan,
+            threads_used=count,
+            effort=plan.slow_effort,
+            detail=detail,
         )
         # Being fast counts only where ours, too, has reached the residual that the reference was run to.
         reached = max(residuals) <= RESIDUAL_MARGIN * RELATIVE_TOLERANCE

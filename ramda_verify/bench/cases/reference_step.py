@@ -1,7 +1,7 @@
 """A whole step: the released RAMDA of the paper against ours, from one and the same state."""
 
 from collections.abc import Iterator
-from statistics import median
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,10 +9,10 @@ import torch
 from ramda_verify.bench import goals
 from ramda_verify.bench.peers import Reference
 from ramda_verify.bench.plan import Plan
+from ramda_verify.bench.race import race
 from ramda_verify.bench.residual import relative_residual
-from ramda_verify.bench.rows import Row, Skipped, make_row
-from ramda_verify.bench.statistics import ratio_of_medians
-from ramda_verify.bench.timing import Contestant, take_turns, threads
+from ramda_verify.bench.rows import Row, Skipped
+from ramda_verify.bench.timing import Contestant
 from ramda_verify.bench.workload import REG_WEIGHT, Workload, parameters_of
 from solvers import RAMDA
 
@@ -30,22 +30,18 @@ def reference_rows(case: str, workload: Workload, ours: RAMDA, plan: Plan) -> It
     residual = 0.0
     for count in plan.slow_threads:
         plan.say(f"{case}: the reference's step, {count} CPU threads")
-        contestants = {"ours": Contestant(ours.step), "theirs": Contestant(theirs.step)}
-        with threads(count):
-            samples = take_turns(contestants, device=plan.device, effort=plan.slow_effort)
-        residual = residual or worst_residual(theirs)
-        device = plan.device.type
-        yield make_row(
+        row = race(
             case,
             measure,
-            ratio_of_medians(samples["theirs"], samples["ours"]),
-            device=device,
-            threads=count,
-            goal=goals.goal_of(case, measure, device),
-            ours_ms=1e3 * median(samples["ours"]),
-            peer_ms=1e3 * median(samples["theirs"]),
-            detail={"reference_residual": residual, "rounds": len(samples["ours"])},
+            Contestant(ours.step),
+            Contestant(theirs.step),
+            plan=plan,
+            threads_used=count,
+            effort=plan.slow_effort,
+            detail={},
         )
+        residual = residual or worst_residual(theirs)
+        yield replace(row, detail={"reference_residual": residual, **row.detail})
 
 
 def continued(reference: Reference, workload: Workload, ours: RAMDA) -> torch.optim.Optimizer:

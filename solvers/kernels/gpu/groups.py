@@ -74,7 +74,7 @@ def step_groups(
             more_longest, more_steepest, more_square, more_weighted = moments(b, d, TILE)
             longest, steepest = tl.maximum(longest, more_longest), tl.maximum(steepest, more_steepest)
             square, weighted = square + more_square, weighted + more_weighted
-    if TILE.split:  # noqa: SIM102 - known when it is compiled, the other when it runs
+    if TILE.split:  # noqa: SIM102 - decided by the compiler, which leaves all within out; `parts` is known when it runs
         if parts > 1:
             post(board, 0, longest, part, parts, lanes)
             post(board, 1, steepest, part, parts, lanes)
@@ -113,7 +113,7 @@ def step_groups(
         else:
             phi, psi, chi = equation(b, d, r, t, TILE)
         phi, psi, chi = phi.to(HOW.sums), psi.to(HOW.sums), chi.to(HOW.sums)
-        if TILE.split:  # noqa: SIM102
+        if TILE.split:  # noqa: SIM102 - as above
             if parts > 1:
                 # The other board: some may still read the last one.
                 other = board + (meetings % 2) * parts * (4 * lanes)
