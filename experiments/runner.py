@@ -6,7 +6,6 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from experiments.settings import Settings, read_settings
 from experiments.support import SupportTracker
 from experiments.tasks import TASKS, LogisticTask
 from ramda_verify.oracles.logistic_optimum import OptimumStatus
+from ramda_verify.threads import threads
 from solvers import Stages, validate
 
 Entry = dict[str, Any]
@@ -78,7 +78,7 @@ def run(plan: Plan, on_epoch: Callable[[Entry], None] | None = None) -> Entry:
     on a gradient or an objective that is not finite and where the optimum cannot be certified; there is no
     ``result.json`` then.
     """
-    with _threads(plan.threads), plan.folder as folder:
+    with threads(plan.threads), plan.folder as folder:
         began = time.perf_counter()
         optimum = plan.task.optimum(plan.dataset, plan.settings)
         if optimum.status is OptimumStatus.NOT_CONVERGED:
@@ -161,13 +161,3 @@ def _result(plan: Plan, tracker: SupportTracker, measure: Measure, last: Entry) 
         "versions": machine.versions(),
         "machine": machine.describe(plan.device),
     }
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

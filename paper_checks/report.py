@@ -1,11 +1,10 @@
 """Outcomes for people and programs: live progress, the table of verdicts, paper.json and the pictures."""
 
 import json
-import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from rich.table import Table
 
 from paper_checks.claim import Claim, Settings
 from paper_checks.outcome import Outcome
+from ramda_verify.jsonable import jsonable
 from ramda_verify.record import Verdict
 from ramda_verify.report import machine_and_versions
 
@@ -101,7 +101,7 @@ def write_report(folder: Path, outcomes: Sequence[Outcome], settings: Settings) 
         "machine": summary.machine,
         "claims": rows,
     }
-    text = json.dumps(_jsonable(document), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(jsonable(document), indent=1, allow_nan=False) + "\n"
     # Beside its place and moved there: a reader never meets half a file.
     handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -129,16 +129,3 @@ def _row(outcome: Outcome, picture: str | None) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "picture": picture,
     }
-
-
-def _jsonable(value: Any) -> Any:
-    """Plain data; a number that is not finite, which JSON has not, becomes a string."""
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(entry) for entry in value]
-    if hasattr(value, "tolist"):
-        return _jsonable(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

@@ -7,6 +7,10 @@ import pytest
 import torch
 from hypothesis import settings
 
+from ramda_verify.checks.kernels import device_of
+
+# How triton runs here, before a test imports it: on the GPU, or else in its interpreter.
+device_of("triton")
 torch.set_num_threads(1)
 settings.register_profile("tests", deadline=None, database=None, derandomize=True)
 settings.load_profile("tests")

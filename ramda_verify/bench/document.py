@@ -1,11 +1,10 @@
 """bench.json, schema 1: written whole or not at all, read with every refusal before anything is measured."""
 
 import json
-import math
 import os
 import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 
 from ramda_verify.bench.plan import Plan
 from ramda_verify.bench.rows import Row, Skipped
+from ramda_verify.jsonable import jsonable
 from ramda_verify.report import machine_and_versions
 
 SCHEMA = 1
@@ -45,7 +45,7 @@ class Document:
             "rows": [row.as_dict() for row in self.rows],
             "skipped": [entry._asdict() for entry in self.skipped],
         }
-        return json.dumps(_jsonable(document), indent=1, allow_nan=False) + "\n"
+        return json.dumps(jsonable(document), indent=1, allow_nan=False) + "\n"
 
 
 def make_document(rows: Sequence[Row], skipped: Sequence[Skipped], plan: Plan) -> Document:
@@ -132,15 +132,3 @@ def _memory() -> int | None:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     except (ValueError, OSError, AttributeError):
         return None
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(entry) for entry in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

@@ -7,7 +7,8 @@ from ramda_verify.bench import goals
 from ramda_verify.bench.plan import Plan
 from ramda_verify.bench.rows import Measure, Row, make_row
 from ramda_verify.bench.statistics import ratio_of_medians
-from ramda_verify.bench.timing import Contestant, Effort, take_turns, threads
+from ramda_verify.bench.timing import Contestant, Effort, take_turns
+from ramda_verify.threads import threads
 
 
 def race(

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 from ramda_verify.bench.plan import QUICK_BUDGET, Case, Plan
 from ramda_verify.bench.rows import Row, Skipped
-from ramda_verify.bench.timing import Action, threads
+from ramda_verify.bench.timing import Action
+from ramda_verify.threads import threads
 
 GPU_WORDS = "GPU rows were not measured; where there is an NVIDIA GPU, `ramda-verify bench --device cuda` measures them"
 

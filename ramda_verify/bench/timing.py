@@ -1,8 +1,7 @@
 """Timing in one process: contestants take turns, round by round. The clock is all that knows the device."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -65,17 +64,6 @@ def take_turns(
             samples[name].append(seconds_on(device, contestants[name].action))
         tick()
     return samples
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """torch's CPU threads within the context; afterwards as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def captured(step: Action, device: torch.device) -> Action:

@@ -36,7 +36,9 @@ SHAPES: tuple[tuple[int, ...], ...] = (
 
 @cache
 def device_of(backend: str) -> str:
-    """Where ``backend`` is checked. Without a GPU Triton's interpreter takes its place, which it must be told first."""
+    """Where ``backend`` is checked. Without a GPU Triton's interpreter takes its place; it must be chosen before
+    anything imports triton, as torch's optimizers do.
+    """
     if backend != "triton" or torch.cuda.is_available():
         return BACKENDS[backend].device
     os.environ["TRITON_INTERPRET"] = "1"

@@ -1,7 +1,6 @@
 """The content of report.json: schema 1."""
 
 import json
-import math
 import os
 import platform
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ramda_verify.jsonable import jsonable
 from ramda_verify.record import CheckResult
 
 PACKAGES = ("ramda-verify", "torch", "numpy", "scipy", "cvxpy", "clarabel", "hypothesis", "mpmath", "scikit-learn")
@@ -33,7 +33,7 @@ class Summary:
             del row["trace"]
             rows.append(row)
         document = {"schema": 1, "seed": self.seed, "versions": self.versions, "machine": self.machine, "results": rows}
-        return json.dumps(_jsonable(document), indent=1, allow_nan=False)
+        return json.dumps(jsonable(document), indent=1, allow_nan=False)
 
 
 def machine_and_versions(results: Sequence[CheckResult], *, seed: int) -> Summary:
@@ -50,15 +50,3 @@ def machine_and_versions(results: Sequence[CheckResult], *, seed: int) -> Summar
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
     return Summary(seed, versions, machine, results)
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(entry) for entry in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ramda_verify.bench.memory import Extra, extra_memory
-from ramda_verify.bench.timing import Contestant, Effort, take_turns, threads
+from ramda_verify.bench.timing import Contestant, Effort, take_turns
+from ramda_verify.threads import threads
 
 CPU = torch.device("cpu")
 FLOATS = 3_000_000

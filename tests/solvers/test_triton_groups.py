@@ -6,15 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-# First, because it chooses the interpreter before triton is imported.
-from tests.solvers.triton_cases import DEVICE, INTERPRETED, RAMDA, ramda_task, residual, run, side_by_side  # isort: skip
-
 from solvers.kernels.gpu import Triton
 from solvers.kernels.gpu import plan as plans
 from solvers.kernels.gpu.backend import _moving
 from solvers.kernels.gpu.how import Tile
 from solvers.kernels.task import StepTask
 from solvers.regularizers.base import GroupNorms
+from tests.solvers.triton_cases import DEVICE, INTERPRETED, RAMDA, ramda_task, residual, run, side_by_side
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

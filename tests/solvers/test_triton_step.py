@@ -14,12 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-# First, because it chooses the interpreter before triton is imported.
-from tests.solvers.triton_cases import DEVICE, INTERPRETED  # isort: skip
-
 from solvers import L1, RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD
 from solvers.kernels import BACKENDS
 from solvers.regularizers.base import accumulation_dtype
+from tests.solvers.triton_cases import DEVICE, INTERPRETED
 
 # The interpreter's numpy warns of infinities, which the kernels deal with.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -219,6 +217,20 @@ def test_kernels_compile_without_a_gpu(tmp_path: Path):
     root = Path(__file__).parents[2]
     found = subprocess.run([sys.executable, "-c", COMPILE], env=environment, cwd=root, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
+
+
+CHOSEN_LATE = """
+import os, triton
+from solvers.kernels import BACKENDS
+os.environ["TRITON_INTERPRET"] = "1"
+print(BACKENDS["triton"].missing())
+"""
+
+
+def test_a_triton_that_was_imported_to_compile_does_not_interpret():
+    environment = {**os.environ, "TRITON_INTERPRET": "0"}
+    found = subprocess.run([sys.executable, "-c", CHOSEN_LATE], env=environment, capture_output=True, text=True)
+    assert found.stdout.strip() == "triton was imported before TRITON_INTERPRET was set", found.stderr
 
 
 @pytest.mark.skipif(INTERPRETED, reason="a CUDA graph is captured on a GPU, and there is none")

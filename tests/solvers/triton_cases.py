@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,18 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
-#: On a machine without a GPU Triton's interpreter runs the kernels; that must be said before triton is imported.
-if not torch.cuda.is_available() and "triton" not in sys.modules:
-    os.environ.setdefault("TRITON_INTERPRET", "1")
 pytest.importorskip("triton", reason="triton is not installed")
 
 from solvers.kernels.gpu import Triton
 from solvers.kernels.task import Recurrence, StepTask
 from solvers.regularizers.base import GroupNorms, accumulation_dtype
 
+#: Without a GPU, by tests/conftest.py.
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-if not (INTERPRETED or torch.cuda.is_available()):
-    pytest.skip("triton was imported before its interpreter was chosen", allow_module_level=True)
 DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
 
 RAMDA = Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum"))

@@ -15,7 +15,8 @@ from ramda_verify.bench import goals
 from ramda_verify.bench.plan import Plan
 from ramda_verify.bench.rows import Row, Skipped, make_row
 from ramda_verify.bench.statistics import ratio_of_medians
-from ramda_verify.bench.timing import Contestant, take_turns, threads
+from ramda_verify.bench.timing import Contestant, take_turns
+from ramda_verify.threads import threads
 from solvers import GroupLasso, Subproblem, solve
 from solvers.subproblem.solve import directly
 

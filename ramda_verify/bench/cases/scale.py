@@ -9,8 +9,9 @@ from ramda_verify.bench.plan import Plan, too_large
 from ramda_verify.bench.rows import Row, Skipped, make_row
 from ramda_verify.bench.shapes import stack
 from ramda_verify.bench.statistics import growth_exponent, ratio_of_medians
-from ramda_verify.bench.timing import Contestant, Effort, take_turns, threads
+from ramda_verify.bench.timing import Contestant, Effort, take_turns
 from ramda_verify.bench.workload import adamw, make_workload, warmed_up
+from ramda_verify.threads import threads
 
 SIZES = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000, 100_000_000)
 QUICK_SIZES = (100_000, 300_000, 1_000_000)

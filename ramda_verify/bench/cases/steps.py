@@ -14,7 +14,7 @@ from ramda_verify.bench.plan import Plan, too_large
 from ramda_verify.bench.rows import Measure, Row, Skipped, make_row
 from ramda_verify.bench.shapes import ParameterList
 from ramda_verify.bench.statistics import ratio_of_medians
-from ramda_verify.bench.timing import Action, Contestant, captured, take_turns, threads
+from ramda_verify.bench.timing import Action, Contestant, captured, take_turns
 from ramda_verify.bench.workload import (
     Workload,
     adamw,
@@ -24,6 +24,7 @@ from ramda_verify.bench.workload import (
     warmed_up,
     zero_group_share,
 )
+from ramda_verify.threads import threads
 
 #: Passes over the parameters' memory: RAMDA reads W, G, W0, V, U and writes W, V, U; AdamW reads W, G, m, v and writes
 #: W, m, v; a copy reads and writes.

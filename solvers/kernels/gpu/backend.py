@@ -49,7 +49,12 @@ class Triton:
         import triton
 
         version = tuple(int(number) for number in triton.__version__.split(".")[:2])
-        return None if version >= LEAST_TRITON else f"triton {triton.__version__} is too old"
+        if version < LEAST_TRITON:
+            return f"triton {triton.__version__} is too old"
+        # Triton's own functions became kernels, or the interpreter's, when they were first imported.
+        if self._interpreted == isinstance(triton.language.sum, triton.JITFunction):
+            return "triton was imported before TRITON_INTERPRET was set"
+        return None
 
     def missing(self) -> str | None:
         return self._missing

@@ -1,0 +1,18 @@
+"""Measurements as what JSON knows."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def jsonable(value: Any) -> Any:
+    """Mappings, lists and numbers of numpy and torch as plain ones; NaN and infinities, which JSON lacks, as text."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(entry) for entry in value]
+    if hasattr(value, "tolist"):  # arrays, tensors and their numbers
+        return jsonable(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
