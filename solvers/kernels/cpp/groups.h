@@ -72,26 +72,33 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
         }
     }
 
-    INLINE_MEMBER void form(int64_t from, int64_t rows, bool first) {
-        const auto walk = this->walk; // copies, which no store can change
+    // Calls work(place in the scratch, vector of the row, place in memory, entries, how far ahead to prefetch) for every
+    // vector of some rows. Copies of the members, which no store can change, stay in registers.
+    template <class Work> INLINE_MEMBER void each_vector(int64_t from, int64_t rows, Work work) const {
         const auto tile = this->tile;
         const int64_t chunk = this->chunk;
         const int vectors = this->vectors;
-        V *const scratch_b = this->scratch_b, *const scratch_d = this->scratch_d;
         const int64_t ahead = tile.pieces || tile.packs > 1 ? 0 : rows_ahead * task.groups * task.inner;
         Rows place(task, tile, from);
         for (int64_t row = 0; row < rows; ++row, place.next()) {
             const int64_t at = place.at;
             const int count = place.count;
-            for (int v = 0; v < vectors; ++v) {
-                V b, d;
-                const int left = count - v * lanes; // <= 0 at the end of the last packed row
-                if (ahead) walk.expect(at + ahead + v * lanes, first);
-                walk.form(at + v * lanes, std::clamp(left, 0, lanes), first, b, d);
-                scratch_b[v * chunk + row] = b;
-                scratch_d[v * chunk + row] = d;
-            }
+            for (int v = 0; v < vectors; ++v)
+                // The last packed row may end before its last vector.
+                work(v * chunk + row, v, at + v * lanes, std::clamp(count - v * lanes, 0, lanes), ahead);
         }
+    }
+
+    INLINE_MEMBER void form(int64_t from, int64_t rows, bool first) {
+        const auto walk = this->walk;
+        V *const all_b = scratch_b, *const all_d = scratch_d;
+        each_vector(from, rows, [&, all_b, all_d](int64_t slot, int, int64_t at, int count, int64_t ahead) INLINE_LAMBDA {
+            V b, d;
+            if (ahead) walk.expect(at + ahead, first);
+            walk.form(at, count, first, b, d);
+            all_b[slot] = b;
+            all_d[slot] = d;
+        });
     }
 
     // sum b^2, sum b^2*d, max d and max |b| of every lane.
@@ -168,22 +175,12 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
 
     INLINE_MEMBER void write(int64_t from, int64_t rows) {
         const auto walk = this->walk;
-        const auto tile = this->tile;
-        const int64_t chunk = this->chunk;
-        const int vectors = this->vectors;
-        const V *const scratch_b = this->scratch_b, *const scratch_d = this->scratch_d;
-        const int64_t ahead = tile.pieces || tile.packs > 1 ? 0 : rows_ahead * task.groups * task.inner;
-        Rows place(task, tile, from);
-        for (int64_t row = 0; row < rows; ++row, place.next()) {
-            const int64_t at = place.at;
-            const int count = place.count;
-            for (int v = 0; v < vectors; ++v) {
-                const V r = load<R>(lane_r.data() + v * lanes), t = load<R>(lane_t.data() + v * lanes);
-                const V b = scratch_b[v * chunk + row], d = scratch_d[v * chunk + row];
-                const int left = count - v * lanes;
-                if (ahead) __builtin_prefetch(walk.point + at + ahead + v * lanes);
-                walk.write(at + v * lanes, std::clamp(left, 0, lanes), r * b / (r * d + t), Mask<R>{}, true);
-            }
-        }
+        const V *const all_b = scratch_b, *const all_d = scratch_d;
+        const R *const all_r = lane_r.data(), *const all_t = lane_t.data();
+        each_vector(from, rows, [&, all_b, all_d](int64_t slot, int v, int64_t at, int count, int64_t ahead) INLINE_LAMBDA {
+            const V r = load<R>(all_r + v * lanes), t = load<R>(all_t + v * lanes), b = all_b[slot], d = all_d[slot];
+            if (ahead) __builtin_prefetch(walk.point + at + ahead);
+            walk.write(at, count, r * b / (r * d + t), Mask<R>{}, true);
+        });
     }
 };

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #define INLINE_MEMBER inline __attribute__((always_inline))
+#define INLINE_LAMBDA __attribute__((always_inline))
 #define INLINE static INLINE_MEMBER
 
 template <class R> struct Simd;
