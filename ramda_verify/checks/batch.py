@@ -80,8 +80,12 @@ def _difference(problem: Subproblem, ours: Solution, alone: Solution, start: Any
                 f"residual {ours.residual:.9g}, {alone.residual:.9g}",
             )
         )
+    # The first is what rounding is relative to: where a group just leaves zero, the others may be zero.
     terms = size(
-        0.5 * float((problem.D * alone.point**2).sum()), float((problem.B * alone.point).sum()), alone.objective
+        0.5 * float((problem.B**2 / problem.D).sum()),
+        0.5 * float((problem.D * alone.point**2).sum()),
+        float((problem.B * alone.point).sum()),
+        alone.objective,
     )
     if ours.objective != alone.objective:
         found.append(

@@ -22,7 +22,7 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
     const Walk<P, R, Recurrence<R>> walk;
     const int64_t capacity; // entries of the scratch
     V *const scratch_b, *const scratch_d;
-    std::vector<double> sums[4], group_sums[4]; // of every lane, of every group
+    std::vector<double> sums[5], group_sums[5]; // of every lane, of every group
     std::vector<R> lane_r, lane_t;
     Roots roots;
     Tile tile{};
@@ -46,8 +46,8 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
         roots.reset(tile.groups);
 
         in_chunks(true, [&](int64_t, int64_t rows) { moments(rows); });
-        const double *square = by_group(0), *weighted = by_group(1), *steepest = by_group<true>(2);
-        roots.start(task.lam * task.weight, square, weighted, steepest, by_group<true>(3), least, most);
+        const double *square = by_group(0), *weighted = by_group(1), *twice = by_group(2), *steepest = by_group<true>(3);
+        roots.start(task.lam * task.weight, square, weighted, twice, steepest, by_group<true>(4), least, most);
         for (int iteration = 0; iteration < max_iterations && !roots.all_done(); ++iteration) {
             spread();
             for (int i = 0; i < 3; ++i) std::fill(sums[i].begin(), sums[i].end(), 0.0);
@@ -101,34 +101,36 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
         });
     }
 
-    // sum b^2, sum b^2*d, max d and max |b| of every lane.
+    // sum b^2, sum b^2*d, sum b^2*d^2, max d and max |b| of every lane.
     INLINE_MEMBER void moments(int64_t rows) {
         for (int v = 0; v < vectors; ++v) {
             const V *b = scratch_b + v * chunk, *d = scratch_d + v * chunk;
             V steepest = {}, longest = {};
             for (int64_t from = 0; from < rows; from += block) {
-                V square = {}, weighted = {};
+                V square = {}, weighted = {}, twice = {};
                 for (int64_t row = from; row < std::min(rows, from + block); ++row) {
-                    const V b2 = b[row] * b[row];
+                    const V b2 = b[row] * b[row], b2d = b2 * d[row];
                     square += b2;
-                    weighted += b2 * d[row];
+                    weighted += b2d;
+                    twice += b2d * d[row];
                     // In this order a NaN stays.
                     steepest = steepest > d[row] ? steepest : d[row];
                     longest = longest > magnitude<R>(b[row]) ? longest : magnitude<R>(b[row]);
                 }
-                add(0, v, square), add(1, v, weighted);
+                add(0, v, square), add(1, v, weighted), add(2, v, twice);
             }
             for (int lane = 0; lane < lanes; ++lane) {
-                double &d_max = sums[2][v * lanes + lane], &b_max = sums[3][v * lanes + lane];
+                double &d_max = sums[3][v * lanes + lane], &b_max = sums[4][v * lanes + lane];
                 d_max = d_max > steepest[lane] ? d_max : steepest[lane];
                 b_max = b_max > longest[lane] ? b_max : longest[lane];
             }
         }
     }
 
-    // phi, psi and chi of every lane at its r.
+    // phi, psi and chi of every lane at its r, where a group of the vector still needs them.
     INLINE_MEMBER void equation(int64_t rows) {
         for (int v = 0; v < vectors; ++v) {
+            if (side_by_side() && roots.all_done(v * lanes, std::min((v + 1) * lanes, tile.groups))) continue;
             const V *b = scratch_b + v * chunk, *d = scratch_d + v * chunk;
             const V r = load<R>(lane_r.data() + v * lanes), t = load<R>(lane_t.data() + v * lanes);
             for (int64_t from = 0; from < rows; from += block) {
@@ -145,6 +147,9 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
         }
     }
 
+    // Whether lane and group are the same.
+    bool side_by_side() const { return tile.lanes_a_group == 1 && tile.packs == 1; }
+
     INLINE_MEMBER void add(int which, int v, V value) {
         double* to = sums[which].data() + v * lanes;
         for (int lane = 0; lane < lanes; ++lane) to[lane] += value[lane];
@@ -153,7 +158,7 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
     // The sums (or maxima) over the lanes of each group.
     template <bool maximum = false> const double* by_group(int which) {
         const int each = tile.lanes_a_group, period = tile.groups * each;
-        if (each == 1 && tile.packs == 1) return sums[which].data();
+        if (side_by_side()) return sums[which].data();
         double* totals = group_sums[which].data();
         std::fill(totals, totals + tile.groups, 0.0);
         for (const double *lane = sums[which].data(), *end = lane + tile.packs * period; lane < end;)
@@ -167,9 +172,14 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
     // r and t of every lane; z = 0 in those that only pad.
     void spread() {
         size_t lane = 0;
-        for (int pack = 0; pack < tile.packs; ++pack)
-            for (int g = 0; g < tile.groups; ++g)
-                for (int i = 0; i < tile.lanes_a_group; ++i, ++lane) lane_r[lane] = roots.r(g), lane_t[lane] = roots.t(g);
+        const double *r = roots.all_r(), *t = roots.all_t();
+        if (side_by_side()) {
+            for (; lane < size_t(tile.groups); ++lane) lane_r[lane] = r[lane], lane_t[lane] = t[lane];
+        } else {
+            for (int pack = 0; pack < tile.packs; ++pack)
+                for (int g = 0; g < tile.groups; ++g)
+                    for (int i = 0; i < tile.lanes_a_group; ++i, ++lane) lane_r[lane] = r[g], lane_t[lane] = t[g];
+        }
         for (; lane < lane_r.size(); ++lane) lane_r[lane] = 0, lane_t[lane] = 1;
     }
 

@@ -33,14 +33,18 @@ class Roots {
         done_.assign(vectors, M{} - 1), lost_.assign(vectors, M{});
     }
 
+    const double* all_r() const { return (const double*)r_.data(); }
+    const double* all_t() const { return (const double*)t_.data(); }
     double r(int g) const { return r_[g / lanes][g % lanes]; }
     double t(int g) const { return t_[g / lanes][g % lanes]; }
     bool done(int g) const { return done_[g / lanes][g % lanes]; }
     bool lost(int g) const { return lost_[g / lanes][g % lanes]; }
 
-    bool all_done() const {
+    bool all_done() const { return all_done(0, groups); }
+    // Whether the groups from..to-1, and those that share a vector with them, are done.
+    bool all_done(int from, int to) const {
         M together = M{} - 1;
-        for (const M& mask : done_) together &= mask;
+        for (int i = from / lanes; i * lanes < to; ++i) together &= done_[i];
         return every(together);
     }
     bool any_lost() const {
@@ -49,10 +53,10 @@ class Roots {
         return !every(~together);
     }
 
-    // From sum b^2, sum b^2*d, max d and max |b| of every group, arrays of whole vectors; `t` is the price of a unit of
-    // ||z||. Numbers outside [least, most] are not trusted in the dtype of the sums: such groups are lost.
-    void start(double t, const double* square, const double* weighted, const double* steepest, const double* longest,
-               double least, double most) {
+    // From sum b^2, sum b^2*d, sum b^2*d^2, max d and max |b| of every group, arrays of whole vectors; `t` is the price of a
+    // unit of ||z||. Numbers outside [least, most] are not trusted in the dtype of the sums: such groups are lost.
+    void start(double t, const double* square, const double* weighted, const double* twice, const double* steepest,
+               const double* longest, double least, double most) {
         for (size_t i = 0; i < r_.size(); ++i) {
             const V s = get(square, i), w = get(weighted, i), d = get(steepest, i), b = get(longest, i);
             const V size = square_root<double>(s);
@@ -63,10 +67,13 @@ class Roots {
             // rounding.
             const V crude = (size - t) / d, jensen = crude * s * d / w;
             low[i] = jensen > crude ? jensen : crude;
+            // With the variance of d beside its mean, to second order; no bound, but most often closer.
+            const V mean = w / s, part = 1 - t / size, variance = get(twice, i) / (s * mean * mean) - 1;
+            const V better = (size * square_root<double>(1 + 3 * part * part * (variance > 0 ? variance : V{})) - t) / mean;
             const M found = sound & ~zero & (low[i] > 0) & finite(low[i]);
             lost_[i] = ~found & ~zero;
             done_[i] = ~found;
-            r_[i] = found ? low[i] : V{};
+            r_[i] = found ? ((better > low[i]) & finite(better) ? better : low[i]) : V{};
             t_[i] = found ? all<double>(t) : all<double>(1);
             high[i] = all<double>(INFINITY);
         }

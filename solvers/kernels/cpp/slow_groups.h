@@ -16,7 +16,7 @@ template <class P, class R, template <class> class Recurrence> class SlowGroups 
     const Roots& fast; // of the groups that are not lost
     const Recurrence<double> recurrence;
     Roots slow;
-    std::vector<double> unit_b, unit_d, sums[4];
+    std::vector<double> unit_b, unit_d, sums[5];
     std::vector<bool> lost;
 
     // Calls work(group, place in memory, B, D) for every entry of the tile.
@@ -55,16 +55,17 @@ template <class P, class R, template <class> class Recurrence> class SlowGroups 
             if (unit_b[g] == 0) unit_b[g] = 1;
         entries([&](int g, int64_t, double b, double d) {
             b /= unit_b[g], d /= unit_d[g];
-            sums[0][g] += b * b, sums[1][g] += b * b * d;
-            greater(sums[2][g], d), greater(sums[3][g], std::fabs(b));
+            sums[0][g] += b * b, sums[1][g] += b * b * d, sums[2][g] += b * b * d * d;
+            greater(sums[3][g], d), greater(sums[4][g], std::fabs(b));
         });
         // The threshold is another one in the units of every group: one start each.
         Roots each;
         for (int g = 0; g < tile.groups; ++g) {
-            double of_group[4][8] = {};
-            for (int i = 0; i < 4; ++i) of_group[i][0] = sums[i][g];
+            double of_group[5][8] = {};
+            for (int i = 0; i < 5; ++i) of_group[i][0] = sums[i][g];
             each.reset(1);
-            each.start(task.lam * task.weight / unit_b[g], of_group[0], of_group[1], of_group[2], of_group[3], 1e-300, 1e300);
+            each.start(task.lam * task.weight / unit_b[g], of_group[0], of_group[1], of_group[2], of_group[3], of_group[4],
+                       1e-300, 1e300);
             slow.take(g, each);
         }
         for (int iteration = 0; iteration < max_iterations && !slow.all_done(); ++iteration) {

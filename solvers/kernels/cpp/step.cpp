@@ -19,7 +19,8 @@ template <class R> struct ProxGenAmsgrad : ProxGen<R, true> {
 
 namespace {
 
-constexpr int64_t cached_entries = 1 << 17;              // of B and of D that stay near a core
+constexpr int64_t cached_entries = 1 << 17;              // of B and of D that stay near a core, rows of memory being long
+constexpr int64_t small_task = 1 << 16, close_entries = 1 << 12; // where rows may be short: the whole task stays near
 constexpr int64_t least_scratch = 1 << 18, most_scratch = 1 << 21; // entries of B and of D, a thread
 constexpr int64_t unit_entries = 1 << 14;                // what a thread takes at a time
 
@@ -47,7 +48,8 @@ struct Plan {
                 task->groups *= size, task->outer = task->inner = 1;
                 unit = unit_entries;
             } else {
-                tile = groups_a_tile(*task, lanes, cached_entries);
+                const bool small = size * task->groups <= small_task;
+                tile = groups_a_tile(*task, lanes, small ? close_entries : cached_entries);
                 unit = std::max<int64_t>(1, unit / tile) * tile;
                 wanted = std::max(wanted, entries_of(make_tile(*task, 0, tile, lanes), lanes));
             }
