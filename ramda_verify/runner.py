@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 from hypothesis.configuration import set_hypothesis_home_dir
-from hypothesis.internal.conjecture import providers
 
 from ramda_verify.checks import BY_ID
 from ramda_verify.checks.kernels import device_of
+from ramda_verify.property import draw_by_seed_alone
 from ramda_verify.record import CheckResult, Verdict
 from ramda_verify.suite import Job
 
@@ -44,10 +44,8 @@ def _prepare_worker(path: list[str]) -> None:
     sys.path[:] = path
     torch.set_num_threads(1)
     device_of("triton")  # chooses how triton runs here before another check imports it
+    draw_by_seed_alone()
     # Hypothesis keeps notes about the code under test; not in the folder that the user happens to stand in.
-    # A seed must mean the same cases whatever modules are loaded, whose literals Hypothesis would try as well.
-    if "is_local_module_file" in vars(providers):
-        vars(providers)["is_local_module_file"] = lambda path: False
     set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "ramda-verify-hypothesis")
 
 

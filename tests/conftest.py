@@ -8,9 +8,11 @@ import torch
 from hypothesis import settings
 
 from ramda_verify.checks.kernels import device_of
+from ramda_verify.property import draw_by_seed_alone
 
 # How triton runs here, before a test imports it: on the GPU, or else in its interpreter.
 device_of("triton")
+draw_by_seed_alone()
 torch.set_num_threads(1)
 settings.register_profile("tests", deadline=None, database=None, derandomize=True)
 settings.load_profile("tests")

@@ -2,6 +2,16 @@
 
 from solvers.kernels.choice import BACKENDS, choose, say_once
 from solvers.kernels.subproblem import group_norms, subproblem_by_kernel
-from solvers.kernels.task import Backend, Recurrence, StepTask
+from solvers.kernels.task import Backend, Prepared, Recurrence, StepTask
 
-__all__ = ["BACKENDS", "Backend", "Recurrence", "StepTask", "choose", "group_norms", "say_once", "subproblem_by_kernel"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Prepared",
+    "Recurrence",
+    "StepTask",
+    "choose",
+    "group_norms",
+    "say_once",
+    "subproblem_by_kernel",
+]

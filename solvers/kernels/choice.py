@@ -2,9 +2,11 @@
 
 import logging
 
+from torch import Tensor
+
 from solvers.kernels.gpu import Triton
 from solvers.kernels.native import Native
-from solvers.kernels.task import Backend, StepTask
+from solvers.kernels.task import Backend, StepTask, unlike
 
 BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Native(), Triton())}
 
@@ -12,8 +14,8 @@ _log = logging.getLogger("solvers.kernels")
 _said: set[str] = set()
 
 
-def choose(task: StepTask, wanted: str) -> Backend | None:
-    """The backend for ``task``; None for the plain path. ``wanted`` is "auto" or a backend's name.
+def choose(task: StepTask, gradient: Tensor | None, wanted: str) -> Backend | None:
+    """The backend for ``task`` with such a gradient; None for the plain path. ``wanted``: "auto" or a backend's name.
 
     Logs one line, once per reason, where the device has a backend (or one was named) that cannot do the task.
     """
@@ -22,13 +24,21 @@ def choose(task: StepTask, wanted: str) -> Backend | None:
     for backend in BACKENDS.values():
         if wanted not in (backend.name, "auto") or (wanted == "auto" and backend.device != task.point.device.type):
             continue
-        reason = backend.missing() or backend.refusal(task)
+        reason = backend.missing() or backend.refusal(task) or _unfit(gradient, task.point)
         if reason is None:
             return backend
         say_once(f"the {backend.name} kernel is not used: {reason}; plain torch takes the step")
         return None
     say_once(f"no kernel for tensors on {task.point.device.type}; plain torch takes the step")
     return None
+
+
+def _unfit(gradient: Tensor | None, point: Tensor) -> str | None:
+    if gradient is None:
+        return None
+    if gradient.dtype != point.dtype:
+        return f"a gradient of {gradient.dtype} beside parameters of {point.dtype}"
+    return unlike(point, [gradient])
 
 
 def say_once(line: str) -> None:

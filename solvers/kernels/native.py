@@ -6,14 +6,17 @@ does not depend on how many there are, so that results do not either.
 """
 
 import ctypes
+from array import array
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from solvers.kernels.task import StepTask, unlike
+from solvers.kernels.task import Beside, StepTask, unlike
 
 RECURRENCES = {"ramda": 0, "rmda": 1, "proxsgd": 2, "proxgen": 3, "proxgen_amsgrad": 4, "subproblem": 5}
 #: dtype of the point, and its number in the library; the state is in the second.
@@ -24,28 +27,10 @@ DTYPES = {
 }
 #: What torch calls the machine's instruction set, and the builds that run there, best first.
 BUILDS = {"AVX512": ("avx512", "avx2", "baseline"), "AVX2": ("avx2", "baseline")}
-
-
-class _Task(ctypes.Structure):
-    """The library's ``Task``, see solvers/kernels/cpp/walk.h."""
-
-    _fields_ = (
-        ("point", ctypes.c_void_p),
-        ("structured", ctypes.c_void_p),
-        ("gradient", ctypes.c_void_p),
-        ("state", ctypes.c_void_p * 3),
-        ("outer", ctypes.c_int64),
-        ("groups", ctypes.c_int64),
-        ("inner", ctypes.c_int64),
-        ("kept", ctypes.c_int64),
-        ("weight", ctypes.c_double),
-        ("flush", ctypes.c_double),
-        ("lam", ctypes.c_double),
-        ("mix", ctypes.c_double),
-        ("k", ctypes.c_double * 7),
-        ("averages", ctypes.c_int32),
-        ("unused", ctypes.c_int32),
-    )
+#: Where the fields of the library's ``Task`` begin, and its length, in words of 64 bits, see cpp/walk.h.
+POINT, STRUCTURED, GRADIENT, STATE, SHAPE = 0, 1, 2, 3, 6
+KEPT, WEIGHT, FLUSH, SCALARS, AVERAGES = 9, 10, 11, 12, 21
+WORDS = 22
 
 
 class Native:
@@ -71,7 +56,7 @@ class Native:
                         *(pointer, ctypes.c_int64, number, number, number),
                         *(pointer, pointer),
                     )
-                    if library.ramda_verify_task_size() == ctypes.sizeof(_Task):
+                    if library.ramda_verify_task_size() == 8 * WORDS:
                         return library
         return None
 
@@ -99,46 +84,66 @@ class Native:
         if task.recurrence.name not in RECURRENCES:
             return f"the recurrence {task.recurrence.name}"
         sums = DTYPES[point.dtype][1]
-        for tensor in (*task.state, *(() if task.structured is None else (task.structured,))):
+        for tensor in task.state:
             if tensor.dtype != sums:
                 return f"a state of {tensor.dtype} beside parameters of {point.dtype}"
-        return unlike(task)
+        return unlike(point, task.state)
 
-    def run(self, tasks: list[StepTask], scalars: Tensor | None = None) -> Tensor:
+    def prepare(self, tasks: Sequence[StepTask]) -> "NativeSteps":
         assert self._library is not None
-        assert scalars is None, "on the CPU a task brings its own scalars"
-        kept = [0] * len(tasks)
-        by_dtype: dict[torch.dtype, list[int]] = {}
-        for index, task in enumerate(tasks):
-            by_dtype.setdefault(task.point.dtype, []).append(index)
-        recurrence, threads = RECURRENCES[tasks[0].recurrence.name], torch.get_num_threads()
-        for dtype, mine in by_dtype.items():
-            table = (_Task * len(mine))(*(_pack(tasks[index]) for index in mine))
+        return NativeSteps(self._library, self._team, tasks)
+
+
+class NativeSteps:
+    """Tables of tasks for the library, one for each dtype of the points."""
+
+    def __init__(self, library: ctypes.CDLL, team: tuple[Any, Any], tasks: Sequence[StepTask]) -> None:
+        self._library, self._team = library, team
+        self._recurrence = RECURRENCES[tasks[0].recurrence.name]
+        self._tasks = tasks  # which keep alive what the addresses in the tables point to
+        places: dict[torch.dtype, list[int]] = {}
+        for place, task in enumerate(tasks):
+            places.setdefault(task.point.dtype, []).append(place)
+        self._tables = [_Table([tasks[i] for i in mine], mine, DTYPES[dtype][0]) for dtype, mine in places.items()]
+
+    def run(self, scalars: Tensor, gradients: Beside, structured: Beside) -> Tensor:
+        rows, kept = scalars.tolist(), [0] * len(self._tasks)
+        for table in self._tables:
+            table.set(rows, gradients, structured)
             failed = self._library.ramda_verify_step(
-                table, len(mine), recurrence, DTYPES[dtype][0], threads, *self._team
+                table.address, len(table.places), self._recurrence, table.dtype, torch.get_num_threads(), *self._team
             )
             assert failed == 0
-            for index, entry in zip(mine, table, strict=True):
-                kept[index] = entry.kept
+            for place, count in zip(table.places, table.words[KEPT::WORDS], strict=True):
+                kept[place] = count
         return torch.tensor(kept, dtype=torch.int64)
 
 
-def _pack(task: StepTask) -> _Task:
-    lam, mix, *k = task.scalars
-    norms = task.norms
-    return _Task(
-        task.point.data_ptr(),
-        None if task.structured is None else task.structured.data_ptr(),
-        None if task.gradient is None else task.gradient.data_ptr(),
-        tuple(tensor.data_ptr() for tensor in task.state),
-        norms.outer,
-        norms.groups,
-        norms.inner,
-        0,
-        norms.weight,
-        task.flush,
-        lam,
-        mix,
-        tuple(k),
-        task.averages,
-    )
+class _Table:
+    """Some tasks as an array of the library's ``Task``."""
+
+    def __init__(self, tasks: Sequence[StepTask], places: list[int], dtype: int) -> None:
+        self.places, self.dtype = places, dtype
+        memory = (ctypes.c_int64 * (WORDS * len(tasks)))()
+        self.address = ctypes.addressof(memory)
+        self.words = memoryview(memory).cast("B").cast("q")
+        self.numbers = memoryview(memory).cast("B").cast("d")
+        for first, task in zip(range(0, len(memory), WORDS), tasks, strict=True):
+            self.words[first + POINT] = task.point.data_ptr()
+            for i, tensor in enumerate(task.state):
+                self.words[first + STATE + i] = tensor.data_ptr()
+            for i, size in enumerate(task.norms[1:]):
+                self.words[first + SHAPE + i] = size
+            self.numbers[first + WEIGHT], self.numbers[first + FLUSH] = task.norms.weight, task.flush
+            self.words[first + AVERAGES] = task.averages
+
+    def set(self, rows: list[list[float]], gradients: Beside, structured: Beside) -> None:
+        """Enter what changes from step to step."""
+        self.words[GRADIENT::WORDS] = self._addresses(gradients)
+        self.words[STRUCTURED::WORDS] = self._addresses(structured)
+        self.words[KEPT::WORDS] = array("q", bytes(8 * len(self.places)))
+        for i, column in enumerate(zip(*(rows[place] for place in self.places), strict=True), start=SCALARS):
+            self.numbers[i::WORDS] = array("d", column)
+
+    def _addresses(self, tensors: Beside) -> "array[int]":
+        return array("q", [0 if (t := tensors[place]) is None else t.data_ptr() for place in self.places])

@@ -41,10 +41,10 @@ def subproblem_by_kernel(B: Tensor, D: Tensor, lam: Any, regularizer: Any, wante
         return None
     B, D = B.detach(), D.detach()
     found = torch.empty_like(B)
-    task = StepTask(
-        SUBPROBLEM, B, None, (B, D), norms, flush=0.0, structured=found, averages=False, scalars=(float(lam), 1.0)
-    )
-    backend = choose(task, wanted)
-    if backend is None or bool(backend.run([task]).any()):
+    task = StepTask(SUBPROBLEM, B, (B, D), norms, flush=0.0, averages=False)
+    backend = choose(task, None, wanted)
+    if backend is None:
         return None
-    return found
+    scalars = torch.tensor([[float(lam), 1.0]], dtype=torch.float64)
+    kept = backend.prepare([task]).run(scalars, [None], [found])
+    return None if kept.any() else found

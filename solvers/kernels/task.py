@@ -1,5 +1,6 @@
 """What a fused kernel is asked to do, and what it must be able to say."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -30,14 +31,13 @@ class Recurrence(NamedTuple):
     state: tuple[str, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class StepTask:
-    """One parameter tensor's step: What minimises ``1/2<Z,D*Z> - <B,Z> + lam*psi(Z)``, B and D as the recurrence says,
-    psi as ``norms`` says.
+    """The steps of one parameter tensor: What minimises ``1/2<Z,D*Z> - <B,Z> + lam*psi(Z)``, B and D as the recurrence
+    says, psi as ``norms`` says.
 
     ``point`` becomes ``(1-mix)*point + mix*What``, entries up to ``flush`` in size set to zero, unless ``averages`` is
-    False. ``structured``, where given, becomes What; it has the dtype of the state: float32 for 16-bit points, else
-    theirs. ``gradient`` None leaves the state as it is. ``scalars`` are (lam, mix, k0, k1, ...).
+    False. The state has the dtype of the sums: float32 for 16-bit points, else theirs.
 
     Where B, D or the solution is not finite or the norm equation was not solved, the entries of the group (an entry
     alone, where groups have one) get What = ``point``.
@@ -45,19 +45,27 @@ class StepTask:
 
     recurrence: Recurrence
     point: Tensor
-    gradient: Tensor | None
     state: tuple[Tensor, ...]
     norms: GroupNorms
     flush: float
-    structured: Tensor | None = None
     averages: bool = True
-    scalars: tuple[float, ...] = ()
 
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """All tensors of the task, which must lie in memory alike."""
-        optional = (self.gradient, self.structured)
-        return (self.point, *(tensor for tensor in optional if tensor is not None), *self.state)
+
+#: A tensor, or none, for every task.
+Beside = Sequence[Tensor | None]
+
+
+class Prepared(Protocol):
+    """Tasks of one recurrence, to be done as often as their tensors stay where they are."""
+
+    def run(self, scalars: Tensor, gradients: Beside, structured: Beside) -> Tensor:
+        """Do all tasks. ``scalars`` has a row (lam, mix, k0, k1, ...) of float64 for each, on the CPU or their device.
+
+        A gradient None leaves the state as it is. A ``structured`` tensor becomes What; it has the dtype of the state.
+        Both lie in memory as the point does. Returns how many groups of each task got What = point, int64 on their
+        device.
+        """
+        ...
 
 
 class Backend(Protocol):
@@ -75,19 +83,16 @@ class Backend(Protocol):
         """Why it cannot do ``task``, or None, from the headers of the tensors alone."""
         ...
 
-    def run(self, tasks: list[StepTask], scalars: Tensor | None = None) -> Tensor:
-        """Do all tasks, which are of one recurrence; returns how many groups of each got What = point, as an int64
-        tensor on their device. ``scalars`` of shape (tasks, numbers), on the device, takes the place of the tasks' own.
-        """
+    def prepare(self, tasks: Sequence[StepTask]) -> Prepared:
+        """All that does not change from step to step."""
         ...
 
 
-def unlike(task: StepTask) -> str | None:
-    """What keeps the tensors of ``task`` from being walked through together, or None."""
-    first = task.point
-    for tensor in task.tensors:
-        if tensor.shape != first.shape or tensor.stride() != first.stride():
-            return f"strides {tensor.stride()} beside {first.stride()}"
-        if tensor.device != first.device:
-            return f"tensors on {tensor.device} and {first.device}"
+def unlike(point: Tensor, others: Iterable[Tensor]) -> str | None:
+    """What keeps ``others`` from being walked through together with ``point``, or None."""
+    for tensor in others:
+        if tensor.shape != point.shape or tensor.stride() != point.stride():
+            return f"strides {tensor.stride()} beside {point.stride()}"
+        if tensor.device != point.device:
+            return f"tensors on {tensor.device} and {point.device}"
     return None

@@ -6,7 +6,7 @@ are the meaning of a step. Where a kernel knows the same recurrence, it takes th
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,8 +15,9 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.kernels import BACKENDS, Recurrence
-from solvers.optimizers.checks import check_gradients, check_parameter, parameter_name
+from solvers.optimizers.checks import check_gradients, check_parameter
 from solvers.optimizers.diagnostics import DiagnosticsHooks, StepReport
+from solvers.optimizers.fused import Assignments
 from solvers.optimizers.item import Item
 from solvers.optimizers.state_dict import SCALARS, describe_regularizers, restore_regularizers, restore_state
 from solvers.optimizers.steps import step_all, structured_iterate
@@ -101,6 +102,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         self.capturable = capturable
         self.unaccepted = UnacceptedSteps(type(self).__name__)
         self.diagnostics = DiagnosticsHooks()
+        self.assignments = Assignments()
         #: Called as observe(param, What) after each subproblem, in the dtype of the sums; must not change either.
         self.observers: list[Callable[[Tensor, Tensor], None]] = []
         super().__init__(params, defaults)
@@ -115,9 +117,11 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
     def new_state(self, point: Tensor, group: Group) -> State:
         """State of a parameter before its first step; ``point`` is the parameter in the dtype of the sums."""
 
-    def advance(self, state: State, group: Group) -> None:
-        """Count the step in the scalars of the state, before ``accumulate``."""
-        state["step"] += 1
+    def advance(self, states: Sequence[State], group: Group) -> None:
+        """Count the step in the counters of parameters of ``group``, before ``accumulate``. They may be on a GPU, which
+        must not be waited for.
+        """
+        torch._foreach_add_([state["step"] for state in states], 1)
 
     @abstractmethod
     def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
@@ -204,10 +208,10 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         return loss
 
     def items(self) -> Iterator[Item]:
-        """All parameters with their names, groups and states; the state of one that has made no step is empty."""
+        """All parameters with their groups and states; the state of one that has made no step is empty."""
         for group in self.param_groups:
             for position, param in enumerate(group["params"]):
-                yield Item(parameter_name(group, position), param, group, self.state.get(param, {}))
+                yield Item(position, param, group, self.state.get(param, {}))
 
     def tolerance(self, item: Item, share: float) -> float:
         """A tensor's ``share`` of eps_t."""
@@ -274,6 +278,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         super().__setstate__(state)
         # torch calls this from load_state_dict too, where hooks and observers stay.
         self.__dict__.setdefault("diagnostics", DiagnosticsHooks())
+        self.__dict__.setdefault("assignments", Assignments())
         self.__dict__.setdefault("observers", [])
 
     # Saving ------------------------------------------------------------------------------------------------------

@@ -1,19 +1,12 @@
 """Refusals: what an optimizer will not step on, found before any state is touched."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from solvers import validate
 from solvers.optimizers.item import Item
-
-
-def parameter_name(group: dict[str, Any], position: int) -> str:
-    """The parameter's name where the optimizer was given named parameters, else its place and shape."""
-    names = group.get("param_names")
-    return names[position] if names else f"params[{position}] of shape {tuple(group['params'][position].shape)}"
 
 
 def check_parameter(name: str, param: object) -> None:
@@ -23,16 +16,15 @@ def check_parameter(name: str, param: object) -> None:
 
 def check_gradients(items: Sequence[Item], *, finite: bool) -> None:
     """Raise ValueError, naming the parameter, on a sparse gradient or (with ``finite``) a NaN or infinite one."""
-    gradients = [item.param.grad for item in items if item.param.grad is not None]
+    gradients = [gradient for item in items if (gradient := item.param.grad) is not None]
     for item, gradient in zip(items, gradients, strict=True):
         if gradient.layout != torch.strided:
             raise ValueError(f"the gradient of parameter {item.name} must be dense, got {gradient.layout}")
     if not finite or not gradients:
         return
-    # One reduction a tensor and one synchronisation for all. A sum is finite only if all its terms are and costs a
-    # fraction of a maximum on a CPU; finite terms whose sum overflows get a second look.
-    sums = [gradient.sum() for gradient in gradients]
-    if _all_finite(sums).all():
+    # One reduction a tensor and one synchronisation for all. On a CPU a sum, which is finite only if all its terms are,
+    # costs a fraction of a maximum; finite terms whose sum overflows get a second look.
+    if all(gradient.is_cpu for gradient in gradients) and _all_finite([g.sum() for g in gradients]).all():
         return
     sound = _all_finite(torch._foreach_norm(gradients, ord=torch.inf))
     if sound.all():
@@ -43,5 +35,7 @@ def check_gradients(items: Sequence[Item], *, finite: bool) -> None:
 
 def _all_finite(numbers: Sequence[Tensor]) -> Tensor:
     """Which 0-d tensors are finite, on the device of the first."""
-    device = numbers[0].device
-    return torch.isfinite(torch.stack([number.to(device, torch.float64) for number in numbers]))
+    first = numbers[0]
+    alike = all(number.dtype == first.dtype and number.device == first.device for number in numbers)
+    moved = numbers if alike else [number.to(first.device, torch.float64) for number in numbers]
+    return torch.isfinite(torch.stack(list(moved)))

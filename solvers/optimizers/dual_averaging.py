@@ -1,5 +1,6 @@
 """What RAMDA and RMDA share: step-weighted sums from an initial point, averaging, stages."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,14 +31,19 @@ class DualAveraging(StructuredOptimizer):
             "grad_sum": torch.zeros_like(point),
         }
 
-    def advance(self, state: State, group: Group) -> None:
-        """Adds the step's weight to the weight sum; the first one is the unit of eps_t."""
-        super().advance(state, group)
-        step = int(state["step"])
-        weight = self.step_weight(step, group)
-        if step == 1:
-            state["unit"].fill_(weight)
-        state["weight_sum"] += weight
+    def advance(self, states: Sequence[State], group: Group) -> None:
+        """Adds the step's weight to the weight sums; the first one is the unit of eps_t."""
+        super().advance(states, group)
+        sums, units = ([state[key] for state in states] for key in ("weight_sum", "unit"))
+        step = torch.stack([state["step"] for state in states]).double()
+        weight = self.step_weight(step, group) + torch.zeros_like(step)  # it may be one number for all steps
+        # Counters on a GPU are not looked at; elsewhere most often all parameters have made as many steps.
+        if step.is_cpu and (step == step[0]).all():
+            torch._foreach_add_(sums, float(weight[0]))
+        else:
+            torch._foreach_add_(sums, list(weight.unbind()))
+        if not step.is_cpu or (step == 1).any():
+            torch._foreach_copy_(units, list(torch.where(step == 1, weight, torch.stack(units)).unbind()))
 
     def step_weight(self, step: Any, group: Group) -> Any:
         """``s_t = lr * sqrt(t)``."""

@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-#: Entries of the state that are one number.
-SCALARS = ("step", "weight_sum", "unit")
+#: Entries of the state that are one number: those that change from step to step, and all.
+COUNTERS = ("step", "weight_sum")
+SCALARS = (*COUNTERS, "unit")
 
 
 def describe_regularizers(state_dict: dict[str, Any]) -> dict[str, Any]:

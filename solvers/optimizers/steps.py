@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from solvers.optimizers.diagnostics import BlockReport, block_report, certified
-from solvers.optimizers.fused import Batch, assign, find_structured, take_step
+from solvers.optimizers.fused import Batch, find_structured, take_step
 from solvers.optimizers.item import Item
 from solvers.regularizers.base import accumulation_dtype
 from solvers.subproblem.model import Subproblem
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def step_all(optimizer: "StructuredOptimizer", items: list[Item], share: float) -> list[BlockReport]:
     """Step every item; returns the reports, where diagnostics are wanted. ``share`` of eps_t is each tensor's."""
-    batches, rest = assign(optimizer, items)
+    batches, rest = optimizer.assignments.assign(optimizer, items)
     if optimizer.capturable and rest:
         raise RuntimeError(f"parameter {rest[0].name} has no kernel, and a plain step cannot be captured")
     reports = [report for batch in batches for report in _step_batch(optimizer, batch, share)]
@@ -33,7 +33,7 @@ def structured_iterate(optimizer: "StructuredOptimizer") -> dict[Tensor, Tensor]
         found[item.param] = item.param.detach()
         if optimizer.averages and item.state and int(item.state["step"]) > 0:
             stepped.append(item)
-    batches, rest = assign(optimizer, stepped)
+    batches, rest = optimizer.assignments.assign(optimizer, stepped)
     for batch in batches:
         found.update(zip((item.param for item in batch.items), find_structured(optimizer, batch), strict=True))
     for item in rest:
@@ -47,24 +47,25 @@ def _step_batch(optimizer: "StructuredOptimizer", batch: Batch, share: float) ->
     """Step by a kernel. Looking does not change what it does: What comes beside the parameter, and is certified."""
     watched = optimizer.diagnostics.wanted
     before = [item.param.detach().to(accumulation_dtype(item.param), copy=True) for item in batch.items if watched]
-    kept = take_step(optimizer, batch, keep_structured=watched or bool(optimizer.observers))
+    kept, found = take_step(optimizer, batch, keep_structured=watched or bool(optimizer.observers))
     optimizer.unaccepted.keep(batch.items, kept)
     reports = []
-    for index, (item, task) in enumerate(zip(batch.items, batch.tasks, strict=True)):
-        if task.structured is not None:
-            _show(optimizer, item, task.structured)
-        if watched and task.structured is not None:
+    for index, (item, structured) in enumerate(zip(batch.items, found, strict=True)):
+        if structured is None:
+            continue
+        _show(optimizer, item, structured)
+        if watched:
             point = optimizer.decayed(before[index], item.group)
             subproblem, tolerance = _subproblem(optimizer, item, point), optimizer.tolerance(item, share)
-            solution = certified(subproblem, task.structured, tolerance)
-            reports.append(block_report(item, subproblem, point, task.structured, solution))
+            solution = certified(subproblem, structured, tolerance)
+            reports.append(block_report(item, subproblem, point, structured, solution))
     return reports
 
 
 def _step_plainly(optimizer: "StructuredOptimizer", item: Item, share: float) -> list[BlockReport]:
     param, group = item.param, item.group
     assert param.grad is not None
-    optimizer.advance(item.state, group)
+    optimizer.advance([item.state], group)
     optimizer.accumulate(param.grad.to(accumulation_dtype(param)), item.state, group)
     point = optimizer.decayed(param.detach().to(accumulation_dtype(param), copy=True), group)
     subproblem, tolerance = _subproblem(optimizer, item, point), optimizer.tolerance(item, share)

@@ -36,7 +36,8 @@ OPTIONAL_MEMBERS = {
     "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
     "takes such a tensor as its step.",
     "group_norms": "group_norms(w): psi as a weighted sum of the norms of equal groups, see GroupNorms; None where the "
-    "memory of w has gaps. The compiled steps need it.",
+    "memory of w has gaps. The compiled steps need it, once where the regularizer is a frozen dataclass of numbers and "
+    "texts, else at every step.",
     "zero_mask": "zero_mask(B, lam): True where the subproblem's solution is provably zero, broadcastable to B.",
     "structure": "structure(w): a tensor that names the manifold of w; equal tensors mean the same manifold.",
     "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
@@ -62,6 +63,13 @@ class GroupNorms(NamedTuple):
     outer: int
     groups: int
     inner: int
+
+
+def is_constant(regularizer: object) -> bool:
+    """Whether what it says of a tensor cannot change: a frozen dataclass of numbers and texts."""
+    traits = getattr(type(regularizer), "__dataclass_params__", None)
+    plain = (int, float, str, type(None))
+    return traits is not None and traits.frozen and all(isinstance(v, plain) for v in vars(regularizer).values())
 
 
 def require_regularizer(name: str, value: object) -> None:

@@ -3,14 +3,17 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from ramda_verify.targets import plain_target
 from solvers import GroupLasso
 from solvers.kernels.gpu import Triton
-from solvers.kernels.native import Native
+from solvers.kernels.gpu.backend import TritonSteps
+from solvers.kernels.native import Native, NativeSteps
 from solvers.kernels.task import StepTask
 from solvers.regularizers import norm_equation
 from solvers.regularizers.base import GroupNorms
@@ -19,21 +22,41 @@ from tests.mutants.mutant import Mutant, Patch, wrong_optimizer, wrong_regulariz
 STEP, GPU_STEP, RESIDUAL = "kernel-step", "gpu-kernel-step", "float32-residual"
 
 
+Change = Callable[[Any], Any]
+
+
 def of_the_task(change: Callable[[StepTask], StepTask], backend: type = Native) -> Patch:
-    """Run changed tasks; tensors are shared, so that what the kernel writes arrives."""
-    right_run = backend.run
+    """Prepare changed tasks; tensors are shared, so that what the kernel writes arrives."""
+    right = backend.prepare
 
-    def run(self, tasks, scalars=None):
-        return right_run(self, [change(task) for task in tasks], scalars)
+    def prepare(self, tasks):
+        return right(self, [change(task) for task in tasks])
 
-    return lambda monkeypatch: monkeypatch.setattr(backend, "run", run)
+    return lambda monkeypatch: monkeypatch.setattr(backend, "prepare", prepare)
 
 
-def scalar(place: int, change: Callable[[float], float]) -> Callable[[StepTask], StepTask]:
-    def changed(task: StepTask) -> StepTask:
-        scalars = list(task.scalars)
-        scalars[place] = change(scalars[place])
-        return replace(task, scalars=tuple(scalars))
+def of_the_run(
+    scalars: Change = lambda rows: rows,
+    gradients: Change = lambda tensors: tensors,
+    afterwards: Callable[[StepTask], Any] = lambda task: None,
+    steps: type = NativeSteps,
+) -> Patch:
+    """Run with other numbers or gradients, or do something to the task afterwards."""
+    right = steps.run
+
+    def run(self, rows, tensors, structured):
+        kept = right(self, scalars(rows.clone()), gradients(tensors), structured)
+        for task in self._tasks:
+            afterwards(task)
+        return kept
+
+    return lambda monkeypatch: monkeypatch.setattr(steps, "run", run)
+
+
+def scalar(place: int, change: Callable[[Tensor], Tensor | float]) -> Change:
+    def changed(rows: Tensor) -> Tensor:
+        rows[:, place] = change(rows[:, place])
+        return rows
 
     return changed
 
@@ -47,18 +70,6 @@ def transposed(task: StepTask) -> StepTask:
 def one_group(task: StepTask) -> StepTask:
     weight, outer, groups, inner = task.norms
     return replace(task, norms=type(task.norms)(weight, outer * groups * inner, 1, 1))
-
-
-def afterwards(change: Callable[[StepTask], None]) -> Patch:
-    right_run = Native.run
-
-    def run(self, tasks, scalars=None):
-        kept = right_run(self, tasks, scalars)
-        for task in tasks:
-            change(task)
-        return kept
-
-    return lambda monkeypatch: monkeypatch.setattr(Native, "run", run)
 
 
 def _loosened(task: StepTask) -> None:
@@ -100,24 +111,20 @@ STEP_PROBLEM = plain_target("group-lasso-step", "problem")
 MUTANTS = [
     wrong_regularizer(NormsUnweighted, CLAIM),
     wrong_regularizer(NormsOfShape, CLAIM),
-    _wrong("kernel_lam", "ramda", of_the_task(scalar(0, lambda lam: 1.01 * lam))),
-    _wrong("kernel_mix", "rmda", of_the_task(scalar(1, lambda mix: 1 - mix / 2))),
-    _wrong("kernel_rounds_a_scalar", "ramda", of_the_task(scalar(2, lambda s: s * (1 + 1e-6)))),
-    _wrong("kernel_old_momentum", "proxsgd", of_the_task(scalar(2, lambda c: 0.9 * c))),
-    _wrong("kernel_no_decay", "proxgen", of_the_task(scalar(2, lambda kept: 1.0))),
-    _wrong("kernel_no_bias_correction", "proxgen", of_the_task(scalar(6, lambda scale: 1.0))),
+    _wrong("kernel_lam", "ramda", of_the_run(scalar(0, lambda lam: 1.01 * lam))),
+    _wrong("kernel_mix", "rmda", of_the_run(scalar(1, lambda mix: 1 - mix / 2))),
+    _wrong("kernel_rounds_a_scalar", "ramda", of_the_run(scalar(2, lambda s: s * (1 + 1e-6)))),
+    _wrong("kernel_old_momentum", "proxsgd", of_the_run(scalar(2, lambda c: 0.9 * c))),
+    _wrong("kernel_no_decay", "proxgen", of_the_run(scalar(2, lambda kept: 1.0))),
+    _wrong("kernel_no_bias_correction", "proxgen", of_the_run(scalar(6, lambda scale: 1.0))),
     _wrong("kernel_flushes_too_much", "proxgen", of_the_task(lambda task: replace(task, flush=1e-3))),
-    _wrong("kernel_forgets_the_gradient", "rmda", of_the_task(lambda task: replace(task, gradient=None))),
+    _wrong("kernel_forgets_the_gradient", "rmda", of_the_run(gradients=lambda tensors: [None] * len(tensors))),
     _wrong("kernel_leaves_the_point", "ramda", of_the_task(lambda task: replace(task, averages=False))),
     _wrong("kernel_groups_transposed", "proxsgd", of_the_task(transposed)),
     _wrong("kernel_one_group", "ramda", of_the_task(one_group)),
-    _wrong(
-        "kernel_state_once_more",
-        "ramda",
-        afterwards(lambda task: task.state[1].add_(1e-3)),
-    ),
-    _wrong("gpu_kernel_lam", "ramda", of_the_task(scalar(0, lambda lam: 1.1 * lam), Triton), GPU_STEP),
+    _wrong("kernel_state_once_more", "ramda", of_the_run(afterwards=lambda task: task.state[1].add_(1e-3))),
+    _wrong("gpu_kernel_lam", "ramda", of_the_run(scalar(0, lambda lam: 1.1 * lam), steps=TritonSteps), GPU_STEP),
     _wrong("gpu_kernel_groups_transposed", "proxsgd", of_the_task(transposed, Triton), GPU_STEP),
-    Mutant("kernel_loosened", STEP_PROBLEM, (RESIDUAL,), afterwards(_loosened)),
+    Mutant("kernel_loosened", STEP_PROBLEM, (RESIDUAL,), of_the_run(afterwards=_loosened)),
     Mutant("norm_equation_stops_early", STEP_PROBLEM, (RESIDUAL,), _one_iteration),
 ]

@@ -1,7 +1,6 @@
 """The compiled steps at their edges: bounds, refusals, numbers that do not fit, threads. What they compute is the
 suite's business (kernel-step, float32-residual)."""
 
-import logging
 import subprocess
 import sys
 
@@ -9,32 +8,14 @@ import pytest
 import torch
 
 from solvers import L1, RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD
-from solvers.kernels import BACKENDS, choice
+from solvers.kernels import BACKENDS
 from solvers.kernels.native import Native
-from solvers.optimizers import steps as optimizer_steps
 
 NATIVE = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
     NATIVE.missing() is not None, reason=f"the compiled step is optional: {NATIVE.missing()}"
 )
 ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
-
-
-@pytest.fixture
-def log(caplog, monkeypatch):
-    monkeypatch.setattr(choice, "_said", set())
-    caplog.set_level(logging.WARNING, logger="solvers.kernels")
-    return lambda: [record.getMessage() for record in caplog.records]
-
-
-def plain_steps(monkeypatch) -> list[str]:
-    """The names of the parameters that plain torch steps from now on."""
-    names: list[str] = []
-    right = optimizer_steps._step_plainly
-    monkeypatch.setattr(
-        optimizer_steps, "_step_plainly", lambda made, item, share: names.append(item.name) or right(made, item, share)
-    )
-    return names
 
 
 def stepped(param: torch.Tensor, cls=RAMDA, steps: int = 2, **settings) -> torch.Tensor:
@@ -140,18 +121,16 @@ def test_other_parameters_do_not_change_a_bit():
         assert torch.equal(alone, param)
 
 
-def test_float16_falls_back_with_one_line(log, monkeypatch):
-    names = plain_steps(monkeypatch)
+def test_float16_falls_back_with_one_line(log, plain_steps):
     stepped(torch.nn.Parameter(torch.randn(3, 4).half()), regularizer=GroupLasso(0.1))
-    assert names == ["weight", "weight"]
+    assert plain_steps == ["weight", "weight"]
     assert log() == ["the native kernel is not used: parameters of torch.float16; plain torch takes the step"]
 
 
-def test_gaps_in_memory_fall_back_with_one_line(log, monkeypatch):
-    names = plain_steps(monkeypatch)
+def test_gaps_in_memory_fall_back_with_one_line(log, plain_steps):
     wide = torch.randn(3, 8)
     result = stepped(torch.nn.Parameter(wide[:, ::2]), regularizer=GroupLasso(0.1))
-    assert names == ["weight", "weight"]
+    assert plain_steps == ["weight", "weight"]
     assert log() == ["no kernel takes a parameter whose memory has gaps; plain torch takes the step"]
     torch.manual_seed(0)
     dense = torch.nn.Parameter(torch.empty(3, 4).copy_(result))
@@ -172,22 +151,20 @@ def test_gradient_laid_out_otherwise_falls_back_with_one_line(log):
     assert log() == ["the native kernel is not used: strides (1, 3) beside (4, 1); plain torch takes the step"]
 
 
-def test_a_missing_library_falls_back_with_one_line(log, monkeypatch):
-    names = plain_steps(monkeypatch)
+def test_a_missing_library_falls_back_with_one_line(log, plain_steps, monkeypatch):
     monkeypatch.setattr(type(NATIVE), "missing", lambda self: "it was not built")
     stepped(torch.nn.Parameter(torch.randn(3, 4)), regularizer=GroupLasso(0.1))
-    assert names == ["weight", "weight"]
+    assert plain_steps == ["weight", "weight"]
     assert log() == ["the native kernel is not used: it was not built; plain torch takes the step"]
 
 
 @pytest.mark.parametrize("backend", ["auto", "native"])
-def test_the_kernel_is_used_without_a_word(backend, log, monkeypatch):
-    names = plain_steps(monkeypatch)
+def test_the_kernel_is_used_without_a_word(backend, log, plain_steps):
     stepped(torch.nn.Parameter(torch.randn(3, 4)), regularizer=GroupLasso(0.1), backend=backend)
-    assert (names, log()) == ([], [])
+    assert (plain_steps, log()) == ([], [])
 
 
-def test_a_changed_formula_leaves_the_kernel_behind(monkeypatch):
+def test_a_changed_formula_leaves_the_kernel_behind(plain_steps):
     class Doubled(RAMDA):
         def normal_form(self, point, state, group):
             form = super().normal_form(point, state, group)
@@ -205,14 +182,13 @@ def test_a_changed_formula_leaves_the_kernel_behind(monkeypatch):
         def group_weight(self, w):
             return 2 * super().group_weight(w)
 
-    names = plain_steps(monkeypatch)
     for cls, regularizer, plain in [
         (Doubled, GroupLasso(0.1), True),
         (OwnWeights, GroupLasso(0.1), False),
         (RAMDA, OwnProx(0.1), True),
         (RAMDA, OwnWeight(0.1), False),
     ]:
-        names.clear()
+        plain_steps.clear()
         results = []
         for backend in ("auto", "plain"):
             torch.manual_seed(0)
@@ -220,7 +196,7 @@ def test_a_changed_formula_leaves_the_kernel_behind(monkeypatch):
                 stepped(torch.nn.Parameter(torch.randn(3, 4)), cls, regularizer=regularizer, backend=backend)
             )
         torch.testing.assert_close(*results)
-        assert len(names) == (4 if plain else 2), (cls, regularizer)
+        assert len(plain_steps) == (4 if plain else 2), (cls, regularizer)
 
 
 @pytest.mark.parametrize("backend", ["plain", "native"])

@@ -10,9 +10,8 @@ from solvers.kernels.gpu import Triton
 from solvers.kernels.gpu import plan as plans
 from solvers.kernels.gpu.backend import _moving
 from solvers.kernels.gpu.how import Tile
-from solvers.kernels.task import StepTask
 from solvers.regularizers.base import GroupNorms
-from tests.solvers.triton_cases import DEVICE, INTERPRETED, RAMDA, ramda_task, residual, run, side_by_side
+from tests.solvers.triton_cases import DEVICE, INTERPRETED, Trial, ramda_trial, residual, run, side_by_side
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -37,67 +36,66 @@ LONG = {
 }
 
 
-def task_of(norms: GroupNorms, dtype: torch.dtype = torch.float64, spread: float = 1.0) -> StepTask:
+def trial_of(norms: GroupNorms, dtype: torch.dtype = torch.float64, spread: float = 1.0) -> Trial:
     D, W0, V = torch.randn(3, norms.outer * norms.groups * norms.inner, dtype=torch.float64)
     D = 0.1 + torch.exp(spread * D)
-    return ramda_task(*(tensor.to(dtype).to(DEVICE) for tensor in (W0, V, D)), norms)
+    return ramda_trial(*(tensor.to(dtype).to(DEVICE) for tensor in (W0, V, D)), norms)
 
 
 def test_residual_knows_a_wrong_solution():
-    task = task_of(LONG["columns"])
-    run(task)
-    assert task.structured is not None
-    task.structured *= 1.001
-    assert residual(task).max() > 1e-5
+    trial = trial_of(LONG["columns"])
+    run(trial)
+    trial.structured *= 1.001
+    assert residual(trial).max() > 1e-5
 
 
 @pytest.mark.parametrize("name", LONG)
 def test_groups_too_long_for_a_tile(name: str, small_tiles: None):
-    task = task_of(LONG[name])
+    trial = trial_of(LONG[name])
     if INTERPRETED:
-        assert plans.cut(task.norms, most_parts=1).tile.looped
-    assert run(task) == [0]
-    assert residual(task).max() < 1e-13
-    assert torch.equal(task.point, task.structured)
+        assert plans.cut(trial.norms, most_parts=1).tile.looped
+    assert run(trial) == [0]
+    assert residual(trial).max() < 1e-13
+    assert torch.equal(trial.point, trial.structured)
 
 
 @pytest.mark.skipif(not INTERPRETED, reason="it makes the interpreter run programs side by side, as a GPU does")
 @pytest.mark.parametrize(("name", "most_parts"), [*((name, 64) for name in LONG), ("columns", 2), ("broken runs", 2)])
 def test_groups_shared_by_programs(name: str, most_parts: int, small_tiles: None, monkeypatch: pytest.MonkeyPatch):
     # One that is not shared is in between.
-    tasks = [task_of(LONG[name]), task_of(LONG[name]._replace(outer=1, inner=3)), task_of(LONG[name])]
-    in_turn = [task_of(LONG[name]) for _ in tasks]
-    for task, other in zip(tasks, in_turn, strict=True):
-        other.norms, other.point = task.norms, task.point.clone()
-        other.state = tuple(tensor.clone() for tensor in task.state)
-        other.structured = torch.zeros_like(task.point)
+    tasks = [trial_of(LONG[name]), trial_of(LONG[name]._replace(outer=1, inner=3)), trial_of(LONG[name])]
+    in_turn = [trial_of(LONG[name]) for _ in tasks]
+    for trial, other in zip(tasks, in_turn, strict=True):
+        other.norms, other.point = trial.norms, trial.point.clone()
+        other.state = tuple(tensor.clone() for tensor in trial.state)
+        other.structured = torch.zeros_like(trial.point)
     run(*in_turn)
     monkeypatch.setattr(Triton, "_most_parts", lambda self, device: most_parts)
     assert plans.cut(tasks[0].norms, most_parts).parts > 1
     with side_by_side():
         assert run(*tasks) == [0, 0, 0]
-    for task, other in zip(tasks, in_turn, strict=True):
-        assert residual(task).max() < 1e-13
-        torch.testing.assert_close(task.structured, other.structured, rtol=1e-12, atol=0)
+    for trial, other in zip(tasks, in_turn, strict=True):
+        assert residual(trial).max() < 1e-13
+        torch.testing.assert_close(trial.structured, other.structured, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("norms", [GroupNorms(300.0, 1, 2, 60_003), GroupNorms(300.0, 5_001, 3, 1)], ids=str)
 def test_float32_residual_of_very_long_groups(norms: GroupNorms):
     # Sums of so many squares, one after the other in float32, would be wrong in the fourth digit.
-    task = task_of(norms, torch.float32, spread=2.0)
-    assert run(task) == [0]
-    assert residual(task).max() < 1e-6
+    trial = trial_of(norms, torch.float32, spread=2.0)
+    assert run(trial) == [0]
+    assert residual(trial).max() < 1e-6
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 def test_scales_from_1e30_to_1e_minus_30(dtype: torch.dtype):
     scales = [1e30, 1e12, 1.0, 1e-12, 1e-30]
     for outer, inner in ((40, 1), (1, 40), (10, 4)):
-        task = task_of(GroupNorms(0.5, outer, 5, inner), torch.float64)
+        trial = trial_of(GroupNorms(0.5, outer, 5, inner), torch.float64)
         scale = torch.tensor(scales, dtype=torch.float64, device=DEVICE)[None, :, None]
-        W0, V = ((tensor.reshape(outer, 5, inner) * scale).flatten().to(dtype) for tensor in task.state[:2])
+        W0, V = ((tensor.reshape(outer, 5, inner) * scale).flatten().to(dtype) for tensor in trial.state[:2])
         # The price of a norm is the same for all: the large groups do not notice it, the small ones are zero.
-        wide = ramda_task(W0, V, task.state[2].to(dtype) ** (1 / 3) + 1e-3, task.norms)
+        wide = ramda_trial(W0, V, trial.state[2].to(dtype) ** (1 / 3) + 1e-3, trial.norms)
         kept = run(wide)
         assert kept == [0]
         assert residual(wide).max() < (1e-12 if dtype == torch.float64 else 2e-6)
@@ -108,9 +106,9 @@ def test_scales_from_1e30_to_1e_minus_30(dtype: torch.dtype):
 @pytest.mark.parametrize("power", [-30, 30])
 def test_scales_of_the_whole_problem(power: int):
     for outer, inner in ((40, 1), (1, 40), (10, 4)):
-        task = task_of(GroupNorms(0.5 * 10.0**power, outer, 5, inner))
-        W0, V, U = task.state
-        scaled = ramda_task(W0.float(), (V * 10.0**power).float(), (U ** (1 / 3) + 1e-3).float(), task.norms)
+        trial = trial_of(GroupNorms(0.5 * 10.0**power, outer, 5, inner))
+        W0, V, U = trial.state
+        scaled = ramda_trial(W0.float(), (V * 10.0**power).float(), (U ** (1 / 3) + 1e-3).float(), trial.norms)
         # With D as it was and V beyond all measure B is -V: a group of size 1e30, or of 1e-30 and then B is D*W0.
         assert run(scaled) == [0]
         assert residual(scaled).max() < 2e-6
@@ -120,55 +118,47 @@ def test_scales_of_the_whole_problem(power: int):
 @pytest.mark.parametrize("name", LONG)
 def test_groups_that_are_not_finite_keep_their_point(name: str, bad: float):
     norms = LONG[name]
-    task = task_of(norms)
-    task.point += 7.0
-    before, kept_group = task.point.clone(), norms.groups - 1
-    shaped = task.state[1].view(norms.outer, norms.groups, norms.inner)
+    trial = trial_of(norms)
+    trial.point += 7.0
+    before, kept_group = trial.point.clone(), norms.groups - 1
+    shaped = trial.state[1].view(norms.outer, norms.groups, norms.inner)
     shaped[-1, kept_group, -1] = bad
-    assert run(task) == [1]
+    assert run(trial) == [1]
     where = torch.zeros(norms.outer, norms.groups, norms.inner, dtype=torch.bool, device=DEVICE)
     where[:, kept_group] = True
     where = where.flatten()
-    assert torch.equal(task.point[where], before[where])
-    assert torch.isfinite(task.structured).all()
+    assert torch.equal(trial.point[where], before[where])
+    assert torch.isfinite(trial.structured).all()
     if norms.groups > 1:
-        assert residual(task)[:-1].max() < 1e-13
+        assert residual(trial)[:-1].max() < 1e-13
 
 
 def test_entries_that_are_not_finite_keep_their_point():
     for norms in (GroupNorms(0.5, 1, 60, 1), GroupNorms(0.0, 6, 5, 2)):
-        task = task_of(norms)
-        task.point += 7.0
-        task.state[1][3], task.state[0][4], task.state[2][5] = torch.nan, torch.inf, torch.nan
-        assert run(task) == [3]
-        assert (task.point[3:6] == 7.0).all()
-        assert torch.isfinite(task.point).all()
-        assert (task.point[6:] != 7.0).all()
+        trial = trial_of(norms)
+        trial.point += 7.0
+        trial.state[1][3], trial.state[0][4], trial.state[2][5] = torch.nan, torch.inf, torch.nan
+        assert run(trial) == [3]
+        assert (trial.point[3:6] == 7.0).all()
+        assert torch.isfinite(trial.point).all()
+        assert (trial.point[6:] != 7.0).all()
 
 
 def test_weight_that_is_zero_only_on_the_device():
     for outer, inner in ((40, 1), (1, 40), (10, 4)):
-        task = task_of(GroupNorms(0.5, outer, 5, inner))
-        W0, V, U = task.state
+        trial = trial_of(GroupNorms(0.5, outer, 5, inner))
+        W0, V, U = trial.state
         scalars = torch.tensor([[0.0, 1.0, 0.1, 1e-3]], dtype=torch.float64, device=DEVICE)
-        assert Triton().run([task], scalars).tolist() == [0]
+        assert Triton().prepare([trial.task]).run(scalars, [None], [trial.structured]).tolist() == [0]
         D = U ** (1 / 3) + 1e-3
-        torch.testing.assert_close(task.structured, (D * W0 - V) / D, rtol=1e-12, atol=0)
-
-
-def test_no_tasks():
-    assert run() == []
+        torch.testing.assert_close(trial.structured, (D * W0 - V) / D, rtol=1e-12, atol=0)
 
 
 def test_addresses_in_a_graph_are_those_that_are_uploaded():
-    tasks = [task_of(LONG["columns"]), task_of(LONG["runs"])]
-    tasks[0].gradient = torch.ones_like(tasks[0].point)
-    wanted = [
-        0 if tensor is None else tensor.data_ptr() for task in tasks for tensor in (task.gradient, task.structured)
-    ]
-    plan = Triton()._plan(tasks, DEVICE, capturing=False)
+    tasks, beside = [trial_of(norms).task for norms in (LONG["columns"], LONG["runs"])], [None, None]
+    plan = Triton().plan(tasks, (), beside, beside, capturing=False)
     for capturing in (False, True):
-        assert _moving(plan, tasks, DEVICE, capturing=capturing).tolist() == wanted
+        assert _moving(plan, (7, 0, 2**40, 16), DEVICE, capturing=capturing).tolist() == [7, 0, 2**40, 16]
 
 
 def guarded(size: int, fill: float, dtype: torch.dtype, offset: int) -> tuple[Tensor, Tensor]:
@@ -191,9 +181,9 @@ def test_nothing_is_written_astray(name: str, offset: int):
     for tensor in tensors:
         tensor.copy_(torch.rand(size))
     point, gradient, structured, *state = tensors
-    task = StepTask(RAMDA, point, gradient, tuple(state), norms, 0.0, structured, scalars=(1.0, 0.5, 0.1, 1e-3))
+    trial = Trial(point, tuple(state), norms, structured, gradient, (1.0, 0.5, 0.1, 1e-3))
     before = [around.clone() for around in arounds]
-    run(task)
+    run(trial)
     for around, old, changes in zip(arounds, before, (True, False, True, False, True, True), strict=True):
         start = 96 + offset
         assert torch.equal(around[:start], old[:start])
@@ -202,8 +192,8 @@ def test_nothing_is_written_astray(name: str, offset: int):
 
 
 def test_a_point_that_is_not_averaged_stays():
-    task = task_of(LONG["columns"])
-    before = task.point.clone()
-    run(replace(task, averages=False))
-    assert torch.equal(task.point, before)
-    assert residual(task).max() < 1e-13
+    trial = trial_of(LONG["columns"])
+    before = trial.point.clone()
+    run(replace(trial, averages=False))
+    assert torch.equal(trial.point, before)
+    assert residual(trial).max() < 1e-13

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -26,30 +27,45 @@ RAMDA = Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum"))
 EPS = 1e-3
 
 
-def ramda_task(W0: Tensor, V: Tensor, D: Tensor, norms: GroupNorms, *, point: Tensor | None = None) -> StepTask:
-    """A task whose B is ``D*W0 - V``: no gradient, What asked for, mix 1."""
-    sums = W0.dtype
+@dataclass
+class Trial:
+    """A task by hand with all that a step of it takes."""
+
+    point: Tensor
+    state: tuple[Tensor, ...]
+    norms: GroupNorms
+    structured: Tensor
+    gradient: Tensor | None = None
+    scalars: tuple[float, ...] = (1.0, 1.0, 0.1, EPS)
+    averages: bool = True
+
+    @property
+    def task(self) -> StepTask:
+        flush = torch.finfo(self.point.dtype).tiny
+        return StepTask(RAMDA, self.point, self.state, self.norms, flush, self.averages)
+
+
+def ramda_trial(W0: Tensor, V: Tensor, D: Tensor, norms: GroupNorms, point: Tensor | None = None) -> Trial:
+    """B is ``D*W0 - V``: no gradient, What asked for, mix 1."""
     point = torch.zeros_like(W0) if point is None else point
-    assert accumulation_dtype(point) == sums
-    state = (W0, V, (D - EPS) ** 3)
-    structured = torch.full_like(W0, torch.nan)
-    flush = torch.finfo(point.dtype).tiny
-    return StepTask(RAMDA, point, None, state, norms, flush, structured, scalars=(1.0, 1.0, 0.1, EPS))
+    assert accumulation_dtype(point) == W0.dtype
+    return Trial(point, (W0, V, (D - EPS) ** 3), norms, torch.full_like(W0, torch.nan))
 
 
-def run(*tasks: StepTask) -> list[int]:
-    """Groups kept of every task, by a backend that remembers nothing."""
-    return Triton().run(list(tasks)).tolist()
+def run(*trials: Trial) -> list[int]:
+    """Groups kept of every trial, by a backend that remembers nothing."""
+    scalars = torch.tensor([trial.scalars for trial in trials], dtype=torch.float64)
+    prepared = Triton().prepare([trial.task for trial in trials])
+    return prepared.run(scalars, [t.gradient for t in trials], [t.structured for t in trials]).tolist()
 
 
-def residual(task: StepTask) -> Tensor:
+def residual(trial: Trial) -> Tensor:
     """``||minimum-norm subgradient of Q at What|| / ||B||`` of every group, in float64."""
-    weight, outer, groups, inner = task.norms
-    W0, V, U = (tensor.double().reshape(outer, groups, inner) for tensor in task.state)
-    assert task.structured is not None
-    Z = task.structured.double().reshape(outer, groups, inner)
-    D = U ** (1 / 3) + task.scalars[3]
-    B, t = D * W0 - V, task.scalars[0] * weight
+    weight, outer, groups, inner = trial.norms
+    W0, V, U = (tensor.double().reshape(outer, groups, inner) for tensor in trial.state)
+    Z = trial.structured.double().reshape(outer, groups, inner)
+    D = U ** (1 / 3) + trial.scalars[3]
+    B, t = D * W0 - V, trial.scalars[0] * weight
     norm = Z.square().sum((0, 2), keepdim=True).sqrt()
     slope = D * Z - B + t * Z / torch.where(norm > 0, norm, 1.0)
     size = slope.square().sum((0, 2)).sqrt()

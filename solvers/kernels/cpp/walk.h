@@ -12,8 +12,7 @@ extern "C" struct Task {
     int64_t kept; // groups that got What = point
     double weight, flush, lam, mix;
     double k[7];
-    int32_t averages; // 0: the point stays as it is
-    int32_t unused;
+    int64_t averages; // 0: the point stays as it is
 };
 
 template <class P, class R, class Recurrence> struct Walk {

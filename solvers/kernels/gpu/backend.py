@@ -2,6 +2,7 @@
 
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cache, cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 
 from solvers.kernels.gpu.how import RECURRENCES
-from solvers.kernels.task import StepTask, unlike
+from solvers.kernels.task import Beside, StepTask, unlike
 
 if TYPE_CHECKING:
     from solvers.kernels.gpu.plan import Plan
 
+Key = tuple[object, ...]
 #: The first that reads attributes of what a kernel is compiled for (comes with torch 2.8), and what it compiles for.
 LEAST_TRITON = (3, 4)
 LEAST_CAPABILITY = (8, 0)
@@ -32,7 +34,7 @@ class Triton:
     device = "cuda"
 
     def __init__(self) -> None:
-        self._plans: OrderedDict[tuple[object, ...], Plan] = OrderedDict()
+        self._plans: OrderedDict[Key, Plan] = OrderedDict()
         #: Graphs read the tables of their plan for as long as they live.
         self._captured: list[Plan] = []
 
@@ -69,29 +71,78 @@ class Triton:
             return f"parameters of {point.dtype}"
         if task.recurrence.name not in RECURRENCES:
             return f"the recurrence {task.recurrence.name}"
-        return unlike(task)
+        return unlike(point, task.state)
 
-    def run(self, tasks: list[StepTask], scalars: Tensor | None = None) -> Tensor:
-        if not tasks:
-            return torch.zeros(0, dtype=torch.int64)
-        device = tasks[0].point.device
+    def prepare(self, tasks: Sequence[StepTask]) -> "TritonSteps":
+        return TritonSteps(self, tasks)
+
+    def plan(
+        self, tasks: Sequence[StepTask], key: Key, gradients: Beside, structured: Beside, *, capturing: bool
+    ) -> "Plan":
+        """The plan for such tasks with tensors such as these beside them, made when it is first asked for."""
+        from solvers.kernels.gpu.plan import make_plan
+
+        plan = self._plans.get(key)
+        if plan is None:
+            if capturing:
+                raise RuntimeError(
+                    "take a step of these tensors before capturing one: kernels and tables are made then"
+                )
+            device = tasks[0].point.device
+            plan = self._plans[key] = make_plan(
+                tasks, gradients, structured, self._most_parts(device), lambda table: _upload(table, device)
+            )
+            if len(self._plans) > PLANS:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(key)
+        if capturing and not any(plan is other for other in self._captured):
+            self._captured.append(plan)
+        return plan
+
+    def _most_parts(self, device: torch.device) -> int:
+        """Programs that are surely on the device together; the interpreter runs one after the other."""
         if device.type == "cpu":
-            return self._run(tasks, scalars, device, capturing=False)
-        with torch.cuda.device(device):
-            return self._run(tasks, scalars, device, capturing=torch.cuda.is_current_stream_capturing())
+            return 1
+        return min(MOST_PARTS, torch.cuda.get_device_properties(device).multi_processor_count)
 
-    def _run(self, tasks: list[StepTask], scalars: Tensor | None, device: torch.device, *, capturing: bool) -> Tensor:
-        plan = self._plan(tasks, device, capturing=capturing)
-        if scalars is None:
+
+class TritonSteps:
+    """Tasks with the plan by which they were last done."""
+
+    def __init__(self, backend: Triton, tasks: Sequence[StepTask]) -> None:
+        self._backend, self._tasks, self._device = backend, tasks, tasks[0].point.device
+        self._key = tuple(_key(task) for task in tasks)
+        self._last: tuple[tuple[int, ...], Plan] | None = None
+
+    def run(self, scalars: Tensor, gradients: Beside, structured: Beside) -> Tensor:
+        if self._device.type == "cpu":
+            return self._run(scalars, gradients, structured, capturing=False)
+        with torch.cuda.device(self._device):
+            capturing = torch.cuda.is_current_stream_capturing()
+            return self._run(scalars, gradients, structured, capturing=capturing)
+
+    def _run(self, scalars: Tensor, gradients: Beside, structured: Beside, *, capturing: bool) -> Tensor:
+        device = self._device
+        if scalars.device != device:
             if capturing:
                 raise RuntimeError("the numbers of this step would be captured as they are: use capturable=True")
-            scalars = _upload(torch.tensor([task.scalars for task in tasks], dtype=torch.float64), device)
+            scalars = _upload(scalars, device)
         assert scalars.dtype == torch.float64
         assert scalars.is_contiguous()
-        moving = _moving(plan, tasks, device, capturing=capturing)
+        addresses = tuple(
+            0 if tensor is None else tensor.data_ptr()
+            for pair in zip(gradients, structured, strict=True)
+            for tensor in pair
+        )
+        if self._last is None or self._last[0] != addresses or capturing:
+            key = (device, self._key, tuple(address % 16 if address else None for address in addresses))
+            plan = self._backend.plan(self._tasks, key, gradients, structured, capturing=capturing)
+            self._last = addresses, plan
+        plan = self._last[1]
+        moving = _moving(plan, addresses, device, capturing=capturing)
         # Groups kept of every task, a ticket counter of every launch, arrivals at each of its programs.
         split = [launch for launch in plan.launches if launch.tile.split]
-        tickets = len(tasks)
+        tickets = len(self._tasks)
         arrivals = tickets + len(split)
         counters = torch.zeros(arrivals + sum(launch.programs for launch in split), dtype=torch.int64, device=device)
         for launch in plan.launches:
@@ -116,31 +167,7 @@ class Triton:
             if launch.tile.split:
                 tickets += 1
                 arrivals += launch.programs
-        return counters[: len(tasks)]
-
-    def _plan(self, tasks: list[StepTask], device: torch.device, *, capturing: bool) -> "Plan":
-        from solvers.kernels.gpu.plan import make_plan
-
-        key = (device, *(_key(task) for task in tasks))
-        plan = self._plans.get(key)
-        if plan is None:
-            if capturing:
-                raise RuntimeError(
-                    "take a step of these tensors before capturing one: kernels and tables are made then"
-                )
-            plan = self._plans[key] = make_plan(tasks, self._most_parts(device), lambda table: _upload(table, device))
-            if len(self._plans) > PLANS:
-                self._plans.popitem(last=False)
-        self._plans.move_to_end(key)
-        if capturing and not any(plan is other for other in self._captured):
-            self._captured.append(plan)
-        return plan
-
-    def _most_parts(self, device: torch.device) -> int:
-        """Programs that are surely on the device together; the interpreter runs one after the other."""
-        if device.type == "cpu":
-            return 1
-        return min(MOST_PARTS, torch.cuda.get_device_properties(device).multi_processor_count)
+        return counters[: len(self._tasks)]
 
 
 @cache
@@ -148,9 +175,8 @@ def _capability(device: torch.device) -> tuple[int, int]:
     return torch.cuda.get_device_capability(device)
 
 
-def _key(task: StepTask) -> tuple[object, ...]:
-    """All that a plan depends on."""
-    gradient, structured = task.gradient, task.structured
+def _key(task: StepTask) -> Key:
+    """All that a plan depends on but for the tensors beside."""
     return (
         task.recurrence.name,
         task.point.dtype,
@@ -159,16 +185,11 @@ def _key(task: StepTask) -> tuple[object, ...]:
         task.norms,
         task.flush,
         task.averages,
-        None if gradient is None else gradient.data_ptr() % 16,
-        None if structured is None else structured.data_ptr() % 16,
     )
 
 
-def _moving(plan: "Plan", tasks: list[StepTask], device: torch.device, *, capturing: bool) -> Tensor:
+def _moving(plan: "Plan", addresses: tuple[int, ...], device: torch.device, *, capturing: bool) -> Tensor:
     """The addresses of gradients and of What on the device, int64 of shape (tasks, 2); taken there if they are new."""
-    addresses = tuple(
-        0 if tensor is None else tensor.data_ptr() for task in tasks for tensor in (task.gradient, task.structured)
-    )
     if capturing:
         # Kernel arguments stay in the graph; memory of the host would have to. And each graph has its own table.
         table = torch.zeros(len(addresses), dtype=torch.int64, device=device)

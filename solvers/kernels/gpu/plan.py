@@ -14,7 +14,7 @@ from torch import Tensor
 from solvers.kernels.gpu.entries import step_entries
 from solvers.kernels.gpu.groups import step_groups
 from solvers.kernels.gpu.how import RECURRENCES, How, Tile
-from solvers.kernels.task import StepTask
+from solvers.kernels.task import Beside, StepTask
 from solvers.regularizers.base import GroupNorms, accumulation_dtype
 
 #: Few shapes, so that a whole network takes few launches; 4096 entries each, so that several programs share a
@@ -123,13 +123,20 @@ class Plan:
     moving: Tensor | None = None
 
 
-def make_plan(tasks: Sequence[StepTask], most_parts: int, upload: Callable[[Tensor], Tensor]) -> Plan:
+def make_plan(
+    tasks: Sequence[StepTask],
+    gradients: Beside,
+    structured: Beside,
+    most_parts: int,
+    upload: Callable[[Tensor], Tensor],
+) -> Plan:
     """``upload`` takes a table to the device."""
     cuts = [cut(task.norms, most_parts) for task in tasks]
     alike: dict[tuple[Any, How, Tile], list[int]] = {}
-    for index, (task, its) in enumerate(zip(tasks, cuts, strict=True)):
+    for index, its in enumerate(cuts):
         if its.panels > 0:
-            alike.setdefault((its.kernel, _how(task, its), its.tile), []).append(index)
+            how = _how(tasks[index], gradients[index], structured[index], its)
+            alike.setdefault((its.kernel, how, its.tile), []).append(index)
     launches = []
     for (kernel, how, tile), members in alike.items():
         units = torch.cat([_units(index, cuts[index]) for index in members])
@@ -153,8 +160,9 @@ def _units(index: int, its: Cut) -> Tensor:
     return torch.stack([torch.full_like(panel, index), panel, part], dim=1)
 
 
-def _how(task: StepTask, its: Cut) -> How:
-    aligned = its.may_be_aligned and all(tensor.data_ptr() % 16 == 0 for tensor in task.tensors)
+def _how(task: StepTask, gradient: Tensor | None, structured: Tensor | None, its: Cut) -> How:
+    beside = (tensor for tensor in (gradient, structured) if tensor is not None)
+    aligned = its.may_be_aligned and all(t.data_ptr() % 16 == 0 for t in (task.point, *task.state, *beside))
     traits = RECURRENCES[task.recurrence.name]
     return How(
         task.recurrence.name,
@@ -163,8 +171,8 @@ def _how(task: StepTask, its: Cut) -> How:
         point=DTYPES[task.point.dtype],
         sums=DTYPES[accumulation_dtype(task.point)],
         index=tl.int64 if task.point.numel() >= WIDE else tl.int32,
-        gradient=task.gradient is not None,
-        structured=task.structured is not None,
+        gradient=gradient is not None,
+        structured=structured is not None,
         averages=task.averages,
         aligned=aligned,
     )
