@@ -47,4 +47,4 @@ def subproblem_by_kernel(B: Tensor, D: Tensor, lam: Any, regularizer: Any, wante
         return None
     scalars = torch.tensor([[float(lam), 1.0]], dtype=torch.float64)
     kept = backend.prepare([task]).run(scalars, [None], [found])
-    return None if kept.any() else found
+    return None if any(kept.tolist()) else found

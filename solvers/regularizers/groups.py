@@ -90,6 +90,8 @@ class Grouping:
 
 def memory_order(w: Tensor) -> list[int] | None:
     """The axes of ``w`` from the slowest to the fastest in memory; None unless its entries fill a block of memory."""
+    if w.is_contiguous():
+        return list(range(w.ndim))
     # An axis of length 1 may have any stride; it goes first, where it does no harm.
     order = sorted(range(w.ndim), key=lambda axis: -w.stride()[axis] if w.shape[axis] > 1 else -math.inf)
     expected = 1

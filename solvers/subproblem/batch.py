@@ -50,7 +50,8 @@ def solve_batch(
     (each problem its own) and the same fall-back where (7b) fails. A problem that is done is taken out of the
     computation. The batch may be empty.
 
-    ``method`` is "auto" or one of ``available_methods``: the first of these is what "auto" means here.
+    ``method`` is "auto" or one of ``available_methods``: the first of these is what "auto" means here. (For one large
+    matrix under a nuclear norm ``solve`` means "splitting" by it, which a batch does not have.)
     ``iterations`` of a direct method that iterates inside (the norm equation of the group LASSO) may be those of the
     slowest problem, since all are stepped together.
 
