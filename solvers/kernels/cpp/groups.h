@@ -14,7 +14,7 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
     using V = Vec<R>;
     static constexpr int lanes = Simd<R>::lanes;
     static constexpr int block = 64;     // rows that are summed in R before they enter a double
-    static constexpr int rows_ahead = 4; // that are prefetched: the hardware does not follow strides over pages
+    static constexpr int rows_ahead = 8; // that are prefetched: the hardware does not follow strides over pages
     static constexpr double least = sizeof(R) == 4 ? 1e-12 : 1e-90, most = sizeof(R) == 4 ? 1e12 : 1e90;
     static constexpr double close = sizeof(R) == 4 ? 2e-3 : 2e-6, exact = sizeof(R) == 4 ? 5e-7 : 1e-15;
 
