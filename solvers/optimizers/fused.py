@@ -125,8 +125,8 @@ def _task(item: Item, terms: Terms) -> StepTask | None:
     recurrence, (regularizer, method, backend) = terms.recurrence, terms.wishes
     if recurrence is None or method not in ("auto", "metric_prox"):
         return None
-    point = item.param.detach()
-    norms = group_norms(regularizer, point)
+    point = item.param
+    norms = group_norms(regularizer, point.detach())
     if norms is None:
         if offers(regularizer, "group_norms") and backend != "plain":
             say_once("no kernel takes a parameter whose memory has gaps; plain torch takes the step")

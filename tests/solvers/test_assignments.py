@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from solvers import RAMDA, GroupLasso, ProxGen
+from solvers import RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD
 from solvers.kernels import BACKENDS
 from solvers.regularizers.base import GroupNorms
 
@@ -17,14 +17,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def both(regularizer=None, cls=RAMDA, **options) -> tuple[list[torch.nn.Parameter], list[Any]]:
+def both(regularizer=None, cls=RAMDA, lr=0.1, **options) -> tuple[list[torch.nn.Parameter], list[Any]]:
     """The same parameter twice, and its optimizers: by the kernel and by plain torch."""
     regularizer = regularizer or GroupLasso(0.1)
     torch.manual_seed(0)
     point = torch.randn(6, 5)
     params = [torch.nn.Parameter(point.clone()) for _ in range(2)]
     return params, [
-        cls([(backend, param)], regularizer=regularizer, backend=backend, lr=0.1, **options)
+        cls([(backend, param)], regularizer=regularizer, backend=backend, lr=lr, **options)
         for param, backend in zip(params, ("native", "plain"), strict=True)
     ]
 
@@ -116,6 +116,25 @@ def test_changes_between_steps_are_noticed(change):
         param.grad = None
     torch.testing.assert_close(*(made[i].structured_iterate()[params[i]] for i in range(2)))
     step_both(params, made)
+
+
+@pytest.mark.parametrize("cls", [RAMDA, RMDA, ProxSGD, ProxGen])
+def test_a_weight_of_psi_that_was_zero(cls):
+    params, made = both(cls=cls, lr=0.0)
+    step_both(params, made)
+    for optimizer in made:
+        optimizer.param_groups[0]["lr"] = 0.1
+    step_both(params, made)
+
+
+def test_memory_is_not_held_for_the_next_step():
+    param = torch.nn.Parameter(torch.randn(4, 3))
+    made = RAMDA([param], regularizer=GroupLasso(0.1))
+    param.grad = torch.ones(4, 3)
+    made.step()
+    memory = weakref.ref(param.untyped_storage())
+    param.data = param.data.clone()
+    assert memory() is None
 
 
 def test_another_recurrence_is_noticed():

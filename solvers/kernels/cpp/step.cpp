@@ -27,7 +27,8 @@ constexpr int64_t unit_entries = 1 << 14;                // what a thread takes 
 // Tasks cut into units that threads take in turn.
 struct Plan {
     struct Part {
-        Task* task;
+        Task task; // as the kernels see it
+        int64_t* kept;
         int64_t groups_a_tile, groups_a_unit, units;
     };
     std::vector<Part> parts;
@@ -38,23 +39,24 @@ struct Plan {
 
     Plan(Task* tasks, int64_t count, int threads, int lanes) {
         int64_t largest = 0, wanted = 0;
-        for (Task* task = tasks; task < tasks + count; ++task) {
-            task->kept = 0;
-            const int64_t size = task->outer * task->inner;
-            if (size == 0 || task->groups == 0) continue;
-            if (task->groups == 1) task->inner = size, task->outer = 1;
+        for (Task* theirs = tasks; theirs < tasks + count; ++theirs) {
+            theirs->kept = 0;
+            Task task = *theirs;
+            const int64_t size = task.outer * task.inner;
+            if (size == 0 || task.groups == 0) continue;
+            if (task.groups == 1) task.inner = size, task.outer = 1;
             int64_t tile = 1, unit = std::max<int64_t>(1, unit_entries / size);
-            if (by_entries(*task)) {
-                task->groups *= size, task->outer = task->inner = 1;
+            if (by_entries(task)) {
+                task.groups *= size, task.outer = task.inner = 1;
                 unit = unit_entries;
             } else {
-                const bool small = size * task->groups <= small_task;
-                tile = groups_a_tile(*task, lanes, small ? close_entries : cached_entries);
+                const bool small = size * task.groups <= small_task;
+                tile = groups_a_tile(task, lanes, small ? close_entries : cached_entries);
                 unit = std::max<int64_t>(1, unit / tile) * tile;
-                wanted = std::max(wanted, entries_of(make_tile(*task, 0, tile, lanes), lanes));
+                wanted = std::max(wanted, entries_of(make_tile(task, 0, tile, lanes), lanes));
             }
-            largest = std::max(largest, task->outer * task->groups * task->inner);
-            parts.push_back({task, tile, unit, (task->groups + unit - 1) / unit});
+            largest = std::max(largest, task.outer * task.groups * task.inner);
+            parts.push_back({task, &theirs->kept, tile, unit, (task.groups + unit - 1) / unit});
             units += parts.back().units;
         }
         const int64_t allowed = std::min(most_scratch, largest / 2 / threads / lanes * lanes);
@@ -98,7 +100,7 @@ void work(const Plan& plan, Shares& shares, int thread) {
     shares.take(thread, [&](int64_t unit) {
         auto part = plan.parts.begin();
         while (unit >= part->units) unit -= (part++)->units;
-        Task& task = *part->task;
+        const Task& task = part->task;
         const int64_t begin = unit * part->groups_a_unit, end = std::min(task.groups, begin + part->groups_a_unit);
         int64_t kept = 0;
         if (Plan::by_entries(task)) {
@@ -108,7 +110,7 @@ void work(const Plan& plan, Shares& shares, int thread) {
             for (int64_t group = begin; group < end; group += part->groups_a_tile)
                 kept += solver.solve(make_tile(task, group, std::min(part->groups_a_tile, end - group), lanes));
         }
-        if (kept) __atomic_fetch_add(&task.kept, kept, __ATOMIC_RELAXED);
+        if (kept) __atomic_fetch_add(part->kept, kept, __ATOMIC_RELAXED);
     });
     std::free(scratch);
 }
