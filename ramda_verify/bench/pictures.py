@@ -20,7 +20,8 @@ def draw(rows: Sequence[Row]) -> Figure:
     """Left the ratios of times, right time and memory over the number of parameters (where that was measured)."""
     timed = [row for row in rows if row.measure in goals.MEASURES and goals.MEASURES[row.measure].timed]
     growth = next((row for row in rows if row.measure == goals.TIME_GROWTH.name), None)
-    height = max(4.5, 1.6 + 0.27 * (len(timed) + len({row.measure for row in timed})))
+    lines = {(row.measure, row.case, row.device) for row in timed}
+    height = max(4.5, 1.6 + 0.27 * (len(lines) + len({row.measure for row in timed})))
     figure = Figure(figsize=(13 if growth else 9, height), layout="constrained")
     if growth is None:
         _draw_ratios(figure.subplots(), timed)
@@ -44,23 +45,27 @@ def save(rows: Sequence[Row], folder: Path) -> Path:
 
 
 def _draw_ratios(axis: Axes, rows: Sequence[Row]) -> None:
-    """One line for each row, gathered by measure; a bar across marks the goal."""
+    """One line for each case, gathered by measure; a bar across marks the goal."""
     place, ticks, labels = 0.0, [], []
     for measure in dict.fromkeys(row.measure for row in rows):
         better = goals.MEASURES[measure].better
         axis.text(0.0, place, f" {measure} ({better} is better)", transform=axis.get_yaxis_transform(), va="center",
                   fontsize=8, fontweight="bold")  # fmt: skip
         place += 1
+        cases: dict[str, list[Row]] = {}
         for row in (row for row in rows if row.measure == measure):
-            colour = {True: "good", False: "bad", None: "first"}[row.holds]
-            axis.plot([row.low, row.high], [place, place], color=COLOURS[colour], linewidth=2.2, alpha=0.55)
-            marker = "o" if row.threads == 1 else "s"
-            axis.plot([row.ratio], [place], marker, color=COLOURS[colour], markersize=4.5)
-            bound = _bound(row)
-            if bound is not None:
-                axis.plot([bound, bound], [place - 0.42, place + 0.42], color=COLOURS["bound"], linewidth=1.4)
+            cases.setdefault(f"{row.case}, {row.device}", []).append(row)
+        for label, members in cases.items():
+            for row in members:
+                colour = {True: "good", False: "bad", None: "first"}[row.holds]
+                axis.plot([row.low, row.high], [place, place], color=COLOURS[colour], linewidth=2.2, alpha=0.55)
+                marker = "o" if row.threads == 1 else "s"
+                axis.plot([row.ratio], [place], marker, color=COLOURS[colour], markersize=4.5)
+                bound = _bound(row)
+                if bound is not None:
+                    axis.plot([bound, bound], [place - 0.42, place + 0.42], color=COLOURS["bound"], linewidth=1.4)
             ticks.append(place)
-            labels.append(f"{row.case}, {row.device}, {row.threads} thr.")
+            labels.append(label)
             place += 1
     axis.axvline(1.0, color=COLOURS["bound"], linewidth=0.6, linestyle=":")
     axis.set(xscale="log", ylim=(max(place, 1) - 0.4, -0.8), xlabel="ratio of medians, 95 % interval")
