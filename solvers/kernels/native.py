@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from solvers.kernels.task import Beside, StepTask, unlike
+from solvers.kernels.task import OptionalTensors, StepTask, unlike
 
 RECURRENCES = {"ramda": 0, "rmda": 1, "proxsgd": 2, "proxgen": 3, "proxgen_amsgrad": 4, "subproblem": 5}
 #: dtype of the point, and its number in the library; the state is in the second.
@@ -106,7 +106,7 @@ class NativeSteps:
             places.setdefault(task.point.dtype, []).append(place)
         self._tables = [_Table([tasks[i] for i in mine], mine, DTYPES[dtype][0]) for dtype, mine in places.items()]
 
-    def run(self, scalars: Tensor, gradients: Beside, structured: Beside) -> Tensor:
+    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Tensor:
         rows, kept = scalars.tolist(), [0] * len(self._tasks)
         for table in self._tables:
             table.set(rows, gradients, structured)
@@ -137,7 +137,7 @@ class _Table:
             self.numbers[first + WEIGHT], self.numbers[first + FLUSH] = task.norms.weight, task.flush
             self.words[first + AVERAGES] = task.averages
 
-    def set(self, rows: list[list[float]], gradients: Beside, structured: Beside) -> None:
+    def set(self, rows: list[list[float]], gradients: OptionalTensors, structured: OptionalTensors) -> None:
         """Enter what changes from step to step."""
         self.words[GRADIENT::WORDS] = self._addresses(gradients)
         self.words[STRUCTURED::WORDS] = self._addresses(structured)
@@ -145,5 +145,5 @@ class _Table:
         for i, column in enumerate(zip(*(rows[place] for place in self.places), strict=True), start=SCALARS):
             self.numbers[i::WORDS] = array("d", column)
 
-    def _addresses(self, tensors: Beside) -> "array[int]":
+    def _addresses(self, tensors: OptionalTensors) -> "array[int]":
         return array("q", [0 if (t := tensors[place]) is None else t.data_ptr() for place in self.places])

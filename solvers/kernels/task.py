@@ -52,13 +52,13 @@ class StepTask:
 
 
 #: A tensor, or none, for every task.
-Beside = Sequence[Tensor | None]
+OptionalTensors = Sequence[Tensor | None]
 
 
 class Prepared(Protocol):
     """Tasks of one recurrence, to be done as often as their tensors stay where they are."""
 
-    def run(self, scalars: Tensor, gradients: Beside, structured: Beside) -> Tensor:
+    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Tensor:
         """Do all tasks. ``scalars`` has a row (lam, mix, k0, k1, ...) of float64 for each, on the CPU or their device.
 
         A gradient None leaves the state as it is. A ``structured`` tensor becomes What; it has the dtype of the state.

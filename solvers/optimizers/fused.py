@@ -26,13 +26,20 @@ class Terms:
     """What the parameters of a group have in common."""
 
     group: "Group"
+    regularizer: Any
     recurrence: Recurrence | None
-    wishes: tuple[Any, ...]  # regularizer, method, backend
+    method: str
+    backend: str
 
-    def hold(self, group: "Group", recurrence: Recurrence | None, wishes: tuple[Any, ...]) -> bool:
-        """Whether they are still these."""
-        unchanged = all(map(is_, self.wishes, wishes))
-        return unchanged and self.group is group and self.recurrence == recurrence and is_constant(wishes[0])
+    @staticmethod
+    def of(optimizer: "StructuredOptimizer", group: "Group") -> "Terms":
+        return Terms(group, group["regularizer"], optimizer.recurrence_of(group), optimizer.method, optimizer.backend)
+
+    def same_as(self, other: "Terms") -> bool:
+        """Whether what was found out on these terms holds on the others."""
+        objects = self.group is other.group and self.regularizer is other.regularizer
+        names = (self.recurrence, self.method, self.backend) == (other.recurrence, other.method, other.backend)
+        return objects and names and is_constant(self.regularizer)
 
 
 class Assignment:
@@ -88,12 +95,8 @@ class Assignments:
         return [batch._replace(items=[items[i] for i in places]) for places, batch in self._last[1]], rest
 
     def _terms_of(self, optimizer: "StructuredOptimizer", group: "Group") -> Terms:
-        recurrence = optimizer.recurrence_of(group)
-        wishes = (group["regularizer"], optimizer.method, optimizer.backend)
-        known = self._terms.get(id(group))
-        return (
-            known if known is not None and known.hold(group, recurrence, wishes) else Terms(group, recurrence, wishes)
-        )
+        known, terms = self._terms.get(id(group)), Terms.of(optimizer, group)
+        return known if known is not None and known.same_as(terms) else terms
 
     def _assignment(self, item: Item, terms: Terms) -> Assignment | None:
         known = self._known.get(item.param)
@@ -101,7 +104,7 @@ class Assignments:
             return known
         self._known.pop(item.param, None)
         task = _task(item, terms)
-        backend = None if task is None else choose(task, item.param.grad, terms.wishes[2])
+        backend = None if task is None else choose(task, item.param.grad, terms.backend)
         if task is None or backend is None:
             return None
         made = self._known[item.param] = Assignment(terms, task, backend)
@@ -122,13 +125,13 @@ class Assignments:
 
 
 def _task(item: Item, terms: Terms) -> StepTask | None:
-    recurrence, (regularizer, method, backend) = terms.recurrence, terms.wishes
-    if recurrence is None or method not in ("auto", "metric_prox"):
+    recurrence, regularizer = terms.recurrence, terms.regularizer
+    if recurrence is None or terms.method not in ("auto", "metric_prox"):
         return None
     point = item.param
     norms = group_norms(regularizer, point.detach())
     if norms is None:
-        if offers(regularizer, "group_norms") and backend != "plain":
+        if offers(regularizer, "group_norms") and terms.backend != "plain":
             say_once("no kernel takes a parameter whose memory has gaps; plain torch takes the step")
         return None
     state = tuple(item.state[name] for name in recurrence.state)

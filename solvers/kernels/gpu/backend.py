@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from solvers.kernels.gpu.how import RECURRENCES
-from solvers.kernels.task import Beside, StepTask, unlike
+from solvers.kernels.task import OptionalTensors, StepTask, unlike
 
 if TYPE_CHECKING:
     from solvers.kernels.gpu.plan import Plan
@@ -77,7 +77,13 @@ class Triton:
         return TritonSteps(self, tasks)
 
     def plan(
-        self, tasks: Sequence[StepTask], key: Key, gradients: Beside, structured: Beside, *, capturing: bool
+        self,
+        tasks: Sequence[StepTask],
+        key: Key,
+        gradients: OptionalTensors,
+        structured: OptionalTensors,
+        *,
+        capturing: bool,
     ) -> "Plan":
         """The plan for such tasks with tensors such as these beside them, made when it is first asked for."""
         from solvers.kernels.gpu.plan import make_plan
@@ -114,14 +120,16 @@ class TritonSteps:
         self._key = tuple(_key(task) for task in tasks)
         self._last: tuple[tuple[int, ...], Plan] | None = None
 
-    def run(self, scalars: Tensor, gradients: Beside, structured: Beside) -> Tensor:
+    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Tensor:
         if self._device.type == "cpu":
             return self._run(scalars, gradients, structured, capturing=False)
         with torch.cuda.device(self._device):
             capturing = torch.cuda.is_current_stream_capturing()
             return self._run(scalars, gradients, structured, capturing=capturing)
 
-    def _run(self, scalars: Tensor, gradients: Beside, structured: Beside, *, capturing: bool) -> Tensor:
+    def _run(
+        self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors, *, capturing: bool
+    ) -> Tensor:
         device = self._device
         if scalars.device != device:
             if capturing:

@@ -14,7 +14,7 @@ from torch import Tensor
 from solvers.kernels.gpu.entries import step_entries
 from solvers.kernels.gpu.groups import step_groups
 from solvers.kernels.gpu.how import RECURRENCES, How, Tile
-from solvers.kernels.task import Beside, StepTask
+from solvers.kernels.task import OptionalTensors, StepTask
 from solvers.regularizers.base import GroupNorms, accumulation_dtype
 
 #: Few shapes, so that a whole network takes few launches; 4096 entries each, so that several programs share a
@@ -125,8 +125,8 @@ class Plan:
 
 def make_plan(
     tasks: Sequence[StepTask],
-    gradients: Beside,
-    structured: Beside,
+    gradients: OptionalTensors,
+    structured: OptionalTensors,
     most_parts: int,
     upload: Callable[[Tensor], Tensor],
 ) -> Plan:

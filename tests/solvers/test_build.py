@@ -1,0 +1,16 @@
+"""A build that fails is left out without an error, and its tests skip. Where there is a compiler that must not pass."""
+
+import shutil
+
+import pytest
+
+from solvers.kernels import BACKENDS
+from solvers.kernels.native import Native
+
+COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+
+
+@pytest.mark.skipif(COMPILER is None, reason="without a C++ compiler plain torch takes the steps")
+@pytest.mark.parametrize("build", BACKENDS["native"].builds)
+def test_every_build_that_runs_here_is_there(build: str):
+    assert Native((build,)).missing() is None
