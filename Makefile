@@ -21,7 +21,7 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 
 # Remade only when what it installs has changed, so that both commands run again without a network.
-$(READY): pyproject.toml constraints.txt $(wildcard solvers/kernels/cpp/*)
+$(READY): pyproject.toml setup.py constraints.txt $(wildcard solvers/kernels/native/cpp/*)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'

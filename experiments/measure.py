@@ -35,7 +35,7 @@ class Measure:
         return mask
 
     def of_point(self, model: torch.nn.Linear, tracker: SupportTracker, *, full: bool) -> dict[str, Any]:
-        """Support of the latest What; test accuracy (percent) of What and of W; F, gap and stationarity at What.
+        """Support of the latest Ŵ; test accuracy (percent) of Ŵ and of W; F, gap and stationarity at Ŵ.
 
         The last three take the whole training set: without ``full`` they are None.
         """
@@ -52,7 +52,7 @@ class Measure:
         }
 
     def differing_groups(self, tracker: SupportTracker) -> list[dict[str, Any]]:
-        """The groups on which What and the optimum disagree, with how clearly the optimum decides each."""
+        """The groups on which Ŵ and the optimum disagree, with how clearly the optimum decides each."""
         support = set(self.optimum.support.tolist())
         return [
             {

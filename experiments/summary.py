@@ -82,7 +82,7 @@ def markdown(rows: Sequence[Row], certified: Row, groups: int, origin: Row) -> s
         "# MNIST, multinomial logistic regression with a group LASSO on the pixels",
         "",
         f"{origin['date']}, {origin['machine']}; " + ", ".join(f"{k} {v}" for k, v in origin["versions"].items()) + ".",
-        "Made by `python -m experiments.summary`. All numbers are of What, the structured iterate.",
+        "Made by `python -m experiments.summary`. All numbers are of Ŵ, the structured iterate.",
         "",
         f"Certified optimum: F = {certified['objective']:.10f}, residual {certified['residual']:.1e}, "
         f"**{zero} of {groups} groups zero ({100 * zero / groups:.2f} %)**, test accuracy "

@@ -1,4 +1,4 @@
-"""The support of What, watched at every step."""
+"""The support of Ŵ, watched at every step."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from solvers.regularizers import GroupLasso
 
 
 class SupportTracker:
-    """An observer of an optimizer: when did the support of What last change, when did it last differ from the truth.
+    """An observer of an optimizer: when did the support of Ŵ last change, when did it last differ from the truth.
 
     ``expected`` is the mask of the certified nonzero groups. All bookkeeping stays on the parameter's device, so that
-    watching does not make the host wait. ``structured`` holds the latest What of every parameter seen.
+    watching does not make the host wait. ``structured`` holds the latest Ŵ of every parameter seen.
     """
 
     def __init__(self, regularizer: GroupLasso, param: Tensor, expected: Tensor) -> None:
@@ -49,9 +49,9 @@ class SupportTracker:
         return last + 1 if self.steps and last < self.steps else None
 
     def nonzero(self) -> list[int]:
-        """Indices of the nonzero groups of the latest What."""
+        """Indices of the nonzero groups of the latest Ŵ."""
         return [] if self.mask is None else torch.nonzero(self.mask).flatten().tolist()
 
     def differing(self) -> list[int]:
-        """Indices of the groups on which the latest What and the expected support differ."""
+        """Indices of the groups on which the latest Ŵ and the expected support differ."""
         return [] if self.mask is None else torch.nonzero(self.mask != self.expected).flatten().tolist()

@@ -43,7 +43,7 @@ def relative_residual(Z: Tensor, B: Tensor, D: Tensor, price: float, axis: int |
 
 
 def step_residuals(optimizer: RAMDA, structured: dict[Tensor, Tensor]) -> list[float]:
-    """Relative residual of every parameter's What in the subproblem that its state stands for.
+    """Relative residual of every parameter's Ŵ in the subproblem that its state stands for.
 
     The state is lifted to float64 before B and D are formed, so that rounding in forming them counts as well.
     """
@@ -69,7 +69,7 @@ def psi_axis(psi: GroupLasso) -> int:
 
 
 def structured_by_step(optimizer: RAMDA) -> dict[Tensor, Tensor]:
-    """What as a step finds it: one more step with momentum 1, after which every parameter *is* its What."""
+    """Ŵ as a step finds it: one more step with momentum 1, after which every parameter *is* its Ŵ."""
     momenta = [group["momentum"] for group in optimizer.param_groups]
     for group in optimizer.param_groups:
         group["momentum"] = 1.0
@@ -82,7 +82,7 @@ def structured_by_step(optimizer: RAMDA) -> dict[Tensor, Tensor]:
 def _slices(
     param: Tensor, state: dict[str, Any], structured: Tensor, axis: int
 ) -> Iterator[tuple[Tensor, dict[str, Any], Tensor]]:
-    """The parameter, its state and its What in float64, slice by slice along the axis of the groups."""
+    """The parameter, its state and its Ŵ in float64, slice by slice along the axis of the groups."""
     point = param.detach()
     length = max(1, SLICE_ENTRIES * point.shape[axis] // point.numel())
     for start in range(0, point.shape[axis], length):

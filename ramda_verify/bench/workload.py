@@ -130,7 +130,7 @@ def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def zero_group_share(optimizer: RAMDA) -> float:
-    """Share of the groups of What that are zero, over all tensors with groups."""
+    """Share of the groups of Ŵ that are zero, over all tensors with groups."""
     structured, zero, total = optimizer.structured_iterate(), 0, 0
     for group in optimizer.param_groups:
         if not isinstance(group["regularizer"], GroupLasso):

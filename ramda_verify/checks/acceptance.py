@@ -25,7 +25,7 @@ STEPS, LR = 30, 0.1
 def observed_run(
     optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, steps: int, limit: int, tolerance: float
 ) -> tuple[list[StepReport], list[tuple[Any, ...]]]:
-    """Reports of a run, and (W before, What, B, D, lam) of each step as numpy arrays."""
+    """Reports of a run, and (W before, Ŵ, B, D, lam) of each step as numpy arrays."""
     param = torch.nn.Parameter(tensor(np.random.default_rng(seed).standard_normal(shape)))
     made = CLASSES[optimizer](
         [param],
@@ -37,7 +37,7 @@ def observed_run(
     solved: list[tuple[Any, ...]] = []
     gradient = gradients(shape, seed)
     structured: list[torch.Tensor] = []
-    made.observers.append(lambda _, What: structured.append(What.clone()))
+    made.observers.append(lambda _, w_hat: structured.append(w_hat.clone()))
     with made.diagnostics.recorded() as reports, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         for t in range(steps):
@@ -54,21 +54,21 @@ def measure_acceptance(
 ) -> Measurement:
     """Of every step called accepted: the recomputed residual over eps_t, and (7b) with psi by plain loops."""
     reports, solved = observed_run(optimizer, regularizer, shape, seed, STEPS, limit, tolerance)
-    for report, (before, What, B, D, lam) in zip(reports, solved, strict=True):
+    for report, (before, w_hat, B, D, lam) in zip(reports, solved, strict=True):
         # Rounding moves the point by eps, and with it a tiny singular value: the certificate is for a neighbour.
         # eps_t = tolerance * unit / t, and the unit of all four methods is their step size.
         if abs(report.tolerance - tolerance * LR / report.step) > 1e-12 * report.tolerance:
             return Measurement(np.inf, f"step {report.step}: eps_t is {report.tolerance:.6g}")
-        residual = certificate.stationarity(What, B, D, lam, regularizer, rank_tolerance=1e-12)
-        rounding = 1e-12 * float(np.linalg.norm(B) + np.linalg.norm(D.max() * What))
+        residual = certificate.stationarity(w_hat, B, D, lam, regularizer, rank_tolerance=1e-12)
+        rounding = 1e-12 * float(np.linalg.norm(B) + np.linalg.norm(D.max() * w_hat))
         if report.accepted and residual > report.tolerance + rounding:
             return Measurement(np.inf, f"step {report.step}: residual {residual:.3g} > eps_t {report.tolerance:.3g}")
         if not report.accepted and residual <= report.tolerance - rounding:
             return Measurement(np.inf, f"step {report.step}: rejected, but the residual is {residual:.3g}")
         if any(b.status is Status.CONVERGED and not b.residual <= b.tolerance for b in report.blocks):
             return Measurement(np.inf, f"step {report.step}: converged with residual {report.residual:.3g}")
-        terms = (What - before) * (0.5 * D * (What + before) - B)
-        psi = lam * psi_value(What, regularizer), lam * psi_value(before, regularizer)
+        terms = (w_hat - before) * (0.5 * D * (w_hat + before) - B)
+        psi = lam * psi_value(w_hat, regularizer), lam * psi_value(before, regularizer)
         rise = float(terms.sum()) + psi[0] - psi[1]
         if rise > 1e-12 * (float(np.abs(terms).sum()) + sum(psi)):
             return Measurement(np.inf, f"step {report.step}: Q rose by {rise:.3g}")

@@ -23,14 +23,14 @@ STEPS, TAIL = 1000, 0.3
 
 
 def measure_planted(problem: str, optimizer: str, seed: int) -> Measurement:
-    """Share of the last steps in which What is not on the manifold of the known solution; and What ends near it."""
+    """Share of the last steps in which Ŵ is not on the manifold of the known solution; and Ŵ ends near it."""
     known = planted(problem, seed)
     param = torch.nn.Parameter(torch.zeros(known.solution.shape, dtype=torch.float64))
     classes = {"ramda": RAMDA, "rmda": RMDA}
     made = classes[optimizer]([param], lr=0.2, momentum=0.1, regularizer=known.regularizer)
     stages = Stages(made, [STEPS // 4, STEPS // 2], gamma=0.1)
     structured: list[torch.Tensor] = [param.detach()]
-    made.observers.append(lambda _, What: structured.append(What))
+    made.observers.append(lambda _, w_hat: structured.append(w_hat))
     gradients = known.gradients(seed)
     wanted = known.regularizer.structure(tensor(known.solution))
     first_tail, wrong = int(STEPS * (1 - TAIL)), 0
@@ -44,7 +44,7 @@ def measure_planted(problem: str, optimizer: str, seed: int) -> Measurement:
         raise Inconclusive(f"{made.unaccepted_steps} inner solves were not accepted")
     error = float(np.abs(structured[-1].numpy() - known.solution).max())
     if error > 0.25:
-        return Measurement(np.inf, f"What ends {error:.3g} away from the solution")
+        return Measurement(np.inf, f"Ŵ ends {error:.3g} away from the solution")
     return Measurement(wrong / (STEPS - first_tail), f"{wrong} of the last {STEPS - first_tail} steps off the manifold")
 
 
@@ -59,7 +59,7 @@ def _digits_run(optimizer: str, seed: int) -> digits.SupportHistory:
 
 
 def measure_digits(optimizer: str, seed: int) -> Measurement:
-    """Largest number of groups in which What's support differs from the certified one over the last 30 epochs."""
+    """Largest number of groups in which Ŵ's support differs from the certified one over the last 30 epochs."""
     optimum = digits.optimum()
     if optimum.status is not OptimumStatus.CERTIFIED:
         raise Inconclusive(f"the optimum is not certified: {optimum.status.value}, residual {optimum.residual:.2e}")
@@ -93,7 +93,7 @@ def _planted_cases(target: Target) -> st.SearchStrategy[Case]:
 CHECKS = (
     Check(
         id="identification-planted",
-        claim="RAMDA and RMDA reach the manifold of the known solution, and every later What stays on it.",
+        claim="RAMDA and RMDA reach the manifold of the known solution, and every later Ŵ stays on it.",
         source="paper, Theorem 3; RMDA: arXiv 2112.02612",
         kind="problem",
         tolerance=tolerances.IDENTIFICATION,
@@ -105,7 +105,7 @@ CHECKS = (
     ),
     Check(
         id="identification-digits",
-        claim="On scikit-learn's digits RAMDA's What has exactly the support of the certified optimum at the end.",
+        claim="On scikit-learn's digits RAMDA's Ŵ has exactly the support of the certified optimum at the end.",
         source="paper, Theorem 3; certificate: ramda_verify/oracles/logistic_optimum.py",
         kind="problem",
         tolerance=tolerances.IDENTIFICATION,

@@ -67,7 +67,7 @@ def measure_group_norms(regularizer: Any, w: Array) -> Measurement:
 def _there_is(backend: str) -> Callable[[Target], str | None]:
     def applies(target: Target) -> str | None:
         device_of(backend)
-        reason = BACKENDS[backend].missing()
+        reason = BACKENDS[backend].unavailable_reason()
         return None if reason is None else f"the {backend} step cannot run here: {reason}"
 
     return applies
@@ -95,7 +95,7 @@ def measure_kernel(
     steps: int,
     hyper: dict[str, Any],
 ) -> Measurement:
-    """Deviation of W, What and the state after one kernel step from those of a plain step in float64.
+    """Deviation of W, Ŵ and the state after one kernel step from those of a plain step in float64.
 
     In units of the epsilon of the sums' dtype times the size of what they are computed from; of the parameter's dtype
     where that is narrower and W was rounded to it.
@@ -124,20 +124,20 @@ def measure_kernel(
     sizes["W"] = float(exact_param.detach().abs().max())
     found: list[torch.Tensor] = []
     expected: list[torch.Tensor] = []
-    ours.observers.append(lambda _, What: found.append(What.cpu().double()))
-    exact.observers.append(lambda _, What: expected.append(What))
+    ours.observers.append(lambda _, w_hat: found.append(w_hat.cpu().double()))
+    exact.observers.append(lambda _, w_hat: expected.append(w_hat))
     gradient = draw()
     param.grad, exact_param.grad = gradient.to(device), gradient.double()
     ours.step()
     exact.step()
 
     form = exact.normal_form(exact_param.detach(), exact.state[exact_param], exact.param_groups[0])
-    sizes["What"] = max(sizes["W"], sizes.get("initial_point", 0.0), float((form.B / form.D).abs().max()))
+    sizes["Ŵ"] = max(sizes["W"], sizes.get("initial_point", 0.0), float((form.B / form.D).abs().max()))
     eps = torch.finfo(accumulation_dtype(param)).eps
-    pairs = {"What": (found[0], expected[0], eps)}
+    pairs = {"Ŵ": (found[0], expected[0], eps)}
     # Triton's interpreter rounds to 16 bits towards zero: by an epsilon, not half of one.
     pairs["W"] = (param.detach().cpu().double(), exact_param.detach(), max(eps, torch.finfo(param.dtype).eps / 8))
-    sizes["W"] = max(sizes["W"], sizes["What"])
+    sizes["W"] = max(sizes["W"], sizes["Ŵ"])
     for key, value in exact.state[exact_param].items():
         pairs[key] = (ours.state[param][key].cpu().double(), value, eps)
     worst, note = 0.0, ""
@@ -228,7 +228,9 @@ def _kernel_cases(target: Target, backend: str) -> st.SearchStrategy[Case]:
 def _residual_cases(target: Target) -> st.SearchStrategy[Case]:
     return st.fixed_dictionaries(
         {
-            "backend": st.sampled_from(["plain", *(["native"] if BACKENDS["native"].missing() is None else [])]),
+            "backend": st.sampled_from(
+                ["plain", *(["native"] if BACKENDS["native"].unavailable_reason() is None else [])]
+            ),
             "regularizer": st.builds(GroupLasso, st.just(1.0), st.sampled_from(["input", "output"])),
             "shape": st.sampled_from([(2, 3), (1, 5), (40, 7), (7, 40), (4099, 2), (2, 4099)]),
             "seed": st.integers(0, 2**16),
@@ -253,7 +255,7 @@ CHECKS = (
     ),
     Check(
         id="kernel-step",
-        claim="A compiled step gives W, What and state of the plain step: every method, layout, dtype and grouping.",
+        claim="A compiled step gives W, Ŵ and state of the plain step: every method, layout, dtype and grouping.",
         source="solvers/optimizers, evaluated in plain torch and float64",
         kind="optimizer",
         tolerance=tolerances.KERNEL,

@@ -58,11 +58,11 @@ def measure_reload(
 def measure_structured_iterate(
     optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
 ) -> Measurement:
-    """structured_iterate() is the What that the step has used; swapping it in and out leaves W bit for bit."""
+    """structured_iterate() is the Ŵ that the step has used; swapping it in and out leaves W bit for bit."""
     param = torch.nn.Parameter(tensor(np.random.default_rng(seed).standard_normal(shape)))
     made = CLASSES[optimizer]([param], **settings_of(optimizer, **hyper), regularizer=regularizer, schedule=EXACT)
     seen: list[torch.Tensor] = []
-    made.observers.append(lambda _, What: seen.append(What.clone()))
+    made.observers.append(lambda _, w_hat: seen.append(w_hat.clone()))
     gradient = gradients(shape, seed)
     worst = 0.0
     for t in range(10):
@@ -74,7 +74,7 @@ def measure_structured_iterate(
         if not torch.equal(param, before):
             return Measurement(np.inf, f"W changed at step {t + 1}")
         worst = max(worst, float((inside - seen[t]).abs().max()) / size(inside, before))
-    return Measurement(worst, "What recomputed is not the What of the step")
+    return Measurement(worst, "Ŵ recomputed is not the Ŵ of the step")
 
 
 CHECKS = (
@@ -91,7 +91,7 @@ CHECKS = (
     ),
     Check(
         id="structured-iterate",
-        claim="What recomputed from the state is the What of the step, and looking at it leaves W untouched.",
+        claim="Ŵ recomputed from the state is the Ŵ of the step, and looking at it leaves W untouched.",
         source="paper, Algorithm 1",
         kind="optimizer",
         tolerance=tolerances.TRANSCRIPTION,

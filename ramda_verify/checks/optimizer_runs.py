@@ -42,9 +42,9 @@ def gradients(shape: tuple[int, ...], seed: int) -> Callable[[int, Array], Array
 def trajectory(
     optimizer: StructuredOptimizer, param: torch.Tensor, gradient: Callable[[int, Array], Array], stages: Stages | None
 ) -> tuple[Array, Array]:
-    """W and What after each of STEPS steps."""
+    """W and Ŵ after each of STEPS steps."""
     iterates, structured = [], []
-    optimizer.observers.append(lambda _, What: structured.append(What.numpy().copy()))
+    optimizer.observers.append(lambda _, w_hat: structured.append(w_hat.numpy().copy()))
     for t in range(STEPS):
         param.grad = tensor(gradient(t, param.detach().numpy()))
         optimizer.step()

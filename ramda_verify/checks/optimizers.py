@@ -42,12 +42,12 @@ def transcription_of(optimizer: str, start: Array, settings: dict[str, Any], reg
 def measure_transcription(
     optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
 ) -> Measurement:
-    """Largest deviation of W and What from the transcription over 50 steps with restarts, relative to their size."""
+    """Largest deviation of W and Ŵ from the transcription over 50 steps with restarts, relative to their size."""
     settings = settings_of(optimizer, **hyper)
     start = np.random.default_rng(seed + 1).standard_normal(shape)
     param = torch.nn.Parameter(tensor(start))
     ours = CLASSES[optimizer]([param], **settings, regularizer=regularizer, schedule=EXACT)
-    W, What = trajectory(ours, param, gradients(shape, seed), Stages(ours, milestones, gamma=0.5))
+    W, w_hat = trajectory(ours, param, gradients(shape, seed), Stages(ours, milestones, gamma=0.5))
 
     count = iter(range(STEPS))
     literal = transcriptions.run(
@@ -58,7 +58,7 @@ def measure_transcription(
         gamma=0.5,
         ramp=True,
     )
-    deviation = np.maximum(np.abs(W - literal.W[1:]), np.abs(What - literal.structured[1:]))
+    deviation = np.maximum(np.abs(W - literal.W[1:]), np.abs(w_hat - literal.structured[1:]))
     step = int(deviation.reshape(STEPS, -1).max(axis=1).argmax()) + 1
     return Measurement(
         float(deviation.max()) / size(literal.W), f"largest deviation {deviation.max():.3g} at step {step}"
@@ -106,7 +106,7 @@ def measure_parent(
 CHECKS = (
     Check(
         id="step-transcription",
-        claim="W and What equal a literal NumPy transcription over 50 steps, with restarts and the momentum ramp.",
+        claim="W and Ŵ equal a literal NumPy transcription over 50 steps, with restarts and the momentum ramp.",
         source="paper, Algorithms 1 and 3, appendix A.1; arXiv 2112.02612; Yang et al. 2020",
         kind="optimizer",
         tolerance=tolerances.TRANSCRIPTION,

@@ -235,7 +235,7 @@ CHECKS = (
     ),
     Check(
         id="objective-descent",
-        claim="(7b) Q(What) <= Q(W) holds from any W, however early the inner solver stops.",
+        claim="(7b) Q(Ŵ) <= Q(W) holds from any W, however early the inner solver stops.",
         source="paper, eq. 7",
         kind="regularizer",
         tolerance=tolerances.DESCENT,

@@ -1,7 +1,7 @@
 """The four methods written out in NumPy float64 for one tensor, line by line after the papers; slow and literal.
 
 Every method is an object with ``step(gradient) -> W`` and ``restart(gamma)``; ``W`` is the iterate, ``structured`` the
-subproblem's solution What. The subproblem ``min 1/2<Z,D*Z> - <B,Z> + lam*psi(Z)`` is handed to a callable
+subproblem's solution Ŵ. The subproblem ``min 1/2<Z,D*Z> - <B,Z> + lam*psi(Z)`` is handed to a callable
 ``solve(B, D, lam) -> Z``, so that an oracle can be put there; ``no_regularizer`` is the one for psi = 0.
 """
 

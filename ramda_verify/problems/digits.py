@@ -21,7 +21,7 @@ STAGE_EPOCHS, STAGES = 60, 3
 
 @dataclass(frozen=True)
 class SupportHistory:
-    """Per epoch: how many groups of What and of W differ from the certified support, and the size of What's."""
+    """Per epoch: how many groups of Ŵ and of W differ from the certified support, and the size of Ŵ's."""
 
     steps: list[int]
     differing: list[int]
@@ -63,7 +63,7 @@ def train(optimizer_class: Callable[..., StructuredOptimizer], seed: int, **sett
     order = torch.Generator().manual_seed(seed)
     history = SupportHistory([], [], [], [], int(certified.sum()))
     structured: list[torch.Tensor] = []
-    optimizer.observers.append(lambda param, What: structured.append(What) if param is model.weight else None)
+    optimizer.observers.append(lambda param, w_hat: structured.append(w_hat) if param is model.weight else None)
     for _ in range(STAGE_EPOCHS * STAGES):
         for batch in torch.randperm(len(labels), generator=order).split(BATCH):
             structured.clear()

@@ -79,7 +79,7 @@ def _draw_acceptance(result: CheckResult) -> Picture:
                     steps, residuals, ".", markersize=4, color=COLOURS[colour], label=f"{label} ({len(chosen)})"
                 )
         axis.loglog(run["step"], run["tolerance"], "--", color=COLOURS["bound"], label=r"$\epsilon_t$")
-        axis.set(xlabel="step $t$", ylabel="residual of What$^t$", title=name)
+        axis.set(xlabel="step $t$", ylabel="residual of Ŵ$^t$", title=name)
         axis.legend(frameon=False, fontsize=8)
     return Picture(
         f"Criterion (7) at work: {result.target}",
@@ -95,7 +95,7 @@ def _draw_support(result: CheckResult) -> Picture:
     figure, (left, right) = _figure(columns=2)
     for (name, run), colour in zip(result.trace["runs"].items(), ("first", "second"), strict=False):
         left.plot(run["steps"], run["support_size"], color=COLOURS[colour], label=name)
-        right.plot(run["steps"], run["differing"], color=COLOURS[colour], label=f"{name}: What")
+        right.plot(run["steps"], run["differing"], color=COLOURS[colour], label=f"{name}: Ŵ")
         certified = run["certified_size"]
     right.plot(
         result.trace["runs"]["ramda"]["steps"],
@@ -114,7 +114,7 @@ def _draw_support(result: CheckResult) -> Picture:
         axis.legend(frameon=False, fontsize=8, loc="upper right")
     return Picture(
         "Identification of the support on scikit-learn's digits",
-        "RAMDA's What settles on the support of the certified optimum; its average W follows when the momentum ramp "
+        "RAMDA's Ŵ settles on the support of the certified optimum; its average W follows when the momentum ramp "
         "reaches 1. Bumps are restarts.",
         _svg(figure),
     )

@@ -1,8 +1,8 @@
 """The steps of the optimizers as compiled kernels. Nothing here defines a meaning."""
 
-from solvers.kernels.choice import BACKENDS, choose, say_once
+from solvers.kernels.contract import Backend, Prepared, Recurrence, StepTask
+from solvers.kernels.dispatch import BACKENDS, choose, warn_once
 from solvers.kernels.subproblem import group_norms, subproblem_by_kernel
-from solvers.kernels.task import Backend, Prepared, Recurrence, StepTask
 
 __all__ = [
     "BACKENDS",
@@ -12,6 +12,6 @@ __all__ = [
     "StepTask",
     "choose",
     "group_norms",
-    "say_once",
     "subproblem_by_kernel",
+    "warn_once",
 ]

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from solvers.kernels.choice import choose
-from solvers.kernels.task import Recurrence, StepTask
+from solvers.kernels.contract import Recurrence, StepTask
+from solvers.kernels.dispatch import choose
 from solvers.regularizers.base import GroupNorms, offers
 
 #: No method: the "state" is B and D themselves.

@@ -1,4 +1,4 @@
-"""How much structure a network has: measured on What, the point that carries it."""
+"""How much structure a network has: measured on Ŵ, the point that carries it."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class StructureLevel:
 
 
 def structure_levels(optimizer: StructuredOptimizer) -> dict[str, StructureLevel]:
-    """Structure of What^t per kind of regularizer (its class name), summed over all parameters that have it.
+    """Structure of Ŵ^t per kind of regularizer (its class name), summed over all parameters that have it.
 
     For GroupLasso the fraction is the paper's weighted group sparsity, parameters in zero groups over parameters in
     groups; for NuclearNorm its low-rank level, zero singular values over all.

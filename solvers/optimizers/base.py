@@ -15,13 +15,13 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.kernels import BACKENDS, Recurrence
-from solvers.optimizers.checks import check_gradients, check_parameter
+from solvers.optimizers.acceptance_log import UnacceptedSteps
+from solvers.optimizers.assignment import Assignments
 from solvers.optimizers.diagnostics import DiagnosticsHooks, StepReport
-from solvers.optimizers.fused import Assignments
-from solvers.optimizers.item import Item
-from solvers.optimizers.state_dict import SCALARS, describe_regularizers, restore_regularizers, restore_state
-from solvers.optimizers.steps import step_all, structured_iterate
-from solvers.optimizers.unaccepted import UnacceptedSteps
+from solvers.optimizers.refusals import check_gradients, check_parameter
+from solvers.optimizers.saving import SCALARS, describe_regularizers, restore_regularizers, restore_state
+from solvers.optimizers.slot import Item
+from solvers.optimizers.stepper import step_all, structured_iterate
 from solvers.regularizers.base import accumulation_dtype, offers, require_regularizer
 from solvers.regularizers.zero import Zero
 from solvers.subproblem.criterion import PowerSchedule, Schedule
@@ -60,7 +60,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
             parameter must be one that the kernel takes.
     """
 
-    #: What an averaging method mixes into the parameter; ProxSGD and ProxGen replace it, so their What is W.
+    #: What an averaging method mixes into the parameter; ProxSGD and ProxGen replace it, so their Ŵ is W.
     averages: ClassVar[bool] = False
     #: The name under which the kernels know this method; None where they do not.
     recurrence: ClassVar[Recurrence | None] = None
@@ -103,7 +103,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         self.unaccepted = UnacceptedSteps(type(self).__name__)
         self.diagnostics = DiagnosticsHooks()
         self.assignments = Assignments()
-        #: Called as observe(param, What) after each subproblem, in the dtype of the sums; must not change either.
+        #: Called as observe(param, Ŵ) after each subproblem, in the dtype of the sums; must not change either.
         self.observers: list[Callable[[Tensor, Tensor], None]] = []
         super().__init__(params, defaults)
 
@@ -148,7 +148,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         return group["lr"]
 
     def averaging(self, group: Group) -> float:
-        """The share of What in the new parameter."""
+        """The share of Ŵ in the new parameter."""
         return 1.0
 
     def recurrence_of(self, group: Group) -> Recurrence | None:
@@ -162,7 +162,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         return ()
 
     def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
-        """The new parameter from the old one and What."""
+        """The new parameter from the old one and Ŵ."""
         return structured
 
     # The torch interface -----------------------------------------------------------------------------------------
@@ -235,10 +235,10 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
 
     @torch.no_grad()
     def structured_iterate(self) -> dict[Tensor, Tensor]:
-        """What^t of every parameter, recomputed from the state: the point that carries the structure.
+        """Ŵ^t of every parameter, recomputed from the state: the point that carries the structure.
 
         Keys are the parameters, values new tensors of their dtype. W^t is an average of these and inherits the
-        structure only once the momentum reaches 1. A parameter without a step since its last restart has What = W, so
+        structure only once the momentum reaches 1. A parameter without a step since its last restart has Ŵ = W, so
         read it before a restart. An iterative subproblem is solved from W^t to eps_t again.
         """
         return structured_iterate(self)
@@ -246,7 +246,7 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
     @contextmanager
     @torch.no_grad()
     def structured_iterate_swapped_in(self) -> Iterator[None]:
-        """Within the context every parameter holds What^t; afterwards its W^t, bit for bit. Do not step inside."""
+        """Within the context every parameter holds Ŵ^t; afterwards its W^t, bit for bit. Do not step inside."""
         kept = []
         for param, structured in self.structured_iterate().items():
             kept.append((param, param.detach().clone()))

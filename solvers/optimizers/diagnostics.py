@@ -8,7 +8,7 @@ from typing import Self
 
 from torch import Tensor
 
-from solvers.optimizers.item import Item
+from solvers.optimizers.slot import Item
 from solvers.regularizers.base import offers
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
@@ -19,7 +19,7 @@ from solvers.subproblem.solve import certify
 class BlockReport:
     """One parameter tensor's subproblem at one step, in the units of Q_t.
 
-    ``objective_drop`` is Q(W^{t-1}) - Q(What^t); ``structured`` counts (structured zeros, all) of What^t where the
+    ``objective_drop`` is Q(W^{t-1}) - Q(Ŵ^t); ``structured`` counts (structured zeros, all) of Ŵ^t where the
     regularizer can say it.
     """
 
@@ -76,7 +76,7 @@ def certified(subproblem: Subproblem, point: Tensor, tolerance: float) -> Soluti
 def block_report(
     item: Item, subproblem: Subproblem, point: Tensor, structured: Tensor, solution: Solution
 ) -> BlockReport:
-    """The report of one tensor: What = ``structured`` from W = ``point``, and the record of how it was found."""
+    """The report of one tensor: Ŵ = ``structured`` from W = ``point``, and the record of how it was found."""
     change, _ = subproblem.objective_change(structured, point)
     counts = subproblem.regularizer.sparsity(structured) if offers(subproblem.regularizer, "sparsity") else None
     return BlockReport(

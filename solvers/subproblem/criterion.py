@@ -1,6 +1,6 @@
 """The implementable inexactness criterion (paper, eq. 7 and 8): certificates, their floor in rounding, and eps_t.
 
-What^t is accepted when (7a) some s in dQ_t(What^t) has ||s|| <= eps_t and (7b) Q_t(What^t) <= Q_t(W^{t-1}), with
+Ŵ^t is accepted when (7a) some s in dQ_t(Ŵ^t) has ||s|| <= eps_t and (7b) Q_t(Ŵ^t) <= Q_t(W^{t-1}), with
 sum eps_t^2 < infinity (8). Q_t carries the weight alpha_t on psi; the residual of a problem that was divided by
 alpha_t is multiplied by alpha_t here, in ``residual_norm``, and nowhere else.
 """

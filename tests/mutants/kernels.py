@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ramda_verify.targets import plain_target
 from solvers import GroupLasso
+from solvers.kernels.contract import StepTask
 from solvers.kernels.gpu import Triton
 from solvers.kernels.gpu.backend import TritonSteps
-from solvers.kernels.native import Native, NativeSteps
-from solvers.kernels.task import StepTask
+from solvers.kernels.native.binding import Native, NativeSteps
 from solvers.regularizers import norm_equation
 from solvers.regularizers.base import GroupNorms
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer, wrong_regularizer

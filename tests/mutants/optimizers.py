@@ -8,7 +8,7 @@ import torch
 from ramda_verify.checks import optimizers as checks
 from solvers import RAMDA, RMDA, ProxGen, ProxSGD, Stages
 from solvers.optimizers.base import NormalForm, StructuredOptimizer
-from solvers.optimizers.state_dict import restore_regularizers
+from solvers.optimizers.saving import restore_regularizers
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer
 
 STEP, PARENT, RELOAD, WHAT = "step-transcription", "parent-method", "save-and-continue", "structured-iterate"

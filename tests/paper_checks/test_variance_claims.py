@@ -36,7 +36,7 @@ def test_variance_reduction_falls(monkeypatch, member, mutant, fault):
 
 
 def test_a_square_root_in_place_of_the_cube_root_falls(monkeypatch):
-    monkeypatch.setattr("solvers.optimizers.ramda.cube_root", lambda U: U.sqrt())
+    monkeypatch.setattr("solvers.optimizers.methods.ramda.cube_root", lambda U: U.sqrt())
     monkeypatch.setattr(RAMDA, "recurrence", None)
     evidence = small()
     assert evidence.verdict is Verdict.FAIL

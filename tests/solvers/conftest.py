@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from solvers.kernels import choice
-from solvers.optimizers import steps
+from solvers.kernels import dispatch
+from solvers.optimizers import stepper
 
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    monkeypatch.setattr(choice, "_said", set())
+    monkeypatch.setattr(dispatch, "_said", set())
     caplog.set_level(logging.WARNING, logger="solvers.kernels")
     return lambda: [record.getMessage() for record in caplog.records]
 
@@ -20,8 +20,8 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Ca
 def plain_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the parameters that plain torch has stepped."""
     names: list[str] = []
-    right = steps._step_plainly
+    right = stepper._step_plainly
     monkeypatch.setattr(
-        steps, "_step_plainly", lambda made, item, share: names.append(item.name) or right(made, item, share)
+        stepper, "_step_plainly", lambda made, item, share: names.append(item.name) or right(made, item, share)
     )
     return names

@@ -13,7 +13,7 @@ from solvers.regularizers.base import GroupNorms
 
 NATIVE = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
-    NATIVE.missing() is not None, reason=f"the compiled step is optional: {NATIVE.missing()}"
+    NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )
 
 

@@ -13,4 +13,4 @@ COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 @pytest.mark.skipif(COMPILER is None, reason="without a C++ compiler plain torch takes the steps")
 @pytest.mark.parametrize("build", BACKENDS["native"].builds)
 def test_every_build_that_runs_here_is_there(build: str):
-    assert Native((build,)).missing() is None
+    assert Native((build,)).unavailable_reason() is None

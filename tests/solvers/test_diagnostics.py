@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, PowerSchedule, ProxGen, ProxSGD, Status
-from solvers.optimizers import steps as optimizer_steps
+from solvers.optimizers import stepper
 
 ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
 
@@ -28,8 +28,8 @@ def test_nothing_is_solved_or_reported_unasked(cls, regularizer, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("diagnostics were computed although no one asked")
 
-    monkeypatch.setattr(optimizer_steps, "solve", refuse)
-    monkeypatch.setattr(optimizer_steps, "block_report", refuse)
+    monkeypatch.setattr(stepper, "solve", refuse)
+    monkeypatch.setattr(stepper, "block_report", refuse)
     param, optimizer = built(cls, regularizer)
     advance(param, optimizer, 2)
     assert int(optimizer.state[param]["step"]) == 2
@@ -92,7 +92,7 @@ def test_rounding_is_no_alarm():
 def test_observers_see_what_the_step_used():
     param, optimizer = built(RAMDA, GroupLasso(0.3))
     seen = []
-    optimizer.observers.append(lambda which, What: seen.append((which, What.clone())))
+    optimizer.observers.append(lambda which, w_hat: seen.append((which, w_hat.clone())))
     advance(param, optimizer, 2)
     assert [which is param for which, _ in seen] == [True, True]
     torch.testing.assert_close(seen[-1][1], optimizer.structured_iterate()[param], rtol=1e-12, atol=0)

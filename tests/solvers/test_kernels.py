@@ -13,7 +13,7 @@ from solvers.kernels.native import Native
 
 NATIVE = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
-    NATIVE.missing() is not None, reason=f"the compiled step is optional: {NATIVE.missing()}"
+    NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )
 ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
 
@@ -78,7 +78,7 @@ def test_nothing_is_touched_beyond_a_tensor():
 def test_every_build_takes_the_step(build, cls, dtype, monkeypatch):
     """The suite sees the best build alone; the others must agree with it to rounding."""
     alone = Native((build,))
-    assert alone.missing() is None
+    assert alone.unavailable_reason() is None
     for regularizer in (GroupLasso(0.05, "input"), GroupLasso(0.05, "output"), L1(0.05), None):
         results = []
         for backend in (NATIVE, alone):
@@ -151,7 +151,7 @@ def test_gradient_laid_out_otherwise_falls_back_with_one_line(log):
 
 
 def test_a_missing_library_falls_back_with_one_line(log, plain_steps, monkeypatch):
-    monkeypatch.setattr(type(NATIVE), "missing", lambda self: "it was not built")
+    monkeypatch.setattr(type(NATIVE), "unavailable_reason", lambda self: "it was not built")
     stepped(torch.nn.Parameter(torch.randn(3, 4)), regularizer=GroupLasso(0.1))
     assert plain_steps == ["weight", "weight"]
     assert log() == ["the native kernel is not used: it was not built; plain torch takes the step"]

@@ -170,7 +170,7 @@ def test_state_dict_holds_no_objects(cls):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_entries_of_a_zero_group_become_exactly_zero(dtype):
-    """Without the flush an average whose What is zero sticks in denormals for ever."""
+    """Without the flush an average whose Ŵ is zero sticks in denormals for ever."""
     param, optimizer = built(RAMDA, dtype=dtype, regularizer=GroupLasso(100.0), momentum=0.5)
     for _ in range(300):
         param.grad = torch.zeros_like(param)

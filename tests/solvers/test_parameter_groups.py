@@ -124,7 +124,7 @@ def test_bad_input(options, error, message):
 
 
 def test_structure_is_read_from_what():
-    """W keeps an average of the start for long; What has its zeros at once."""
+    """W keeps an average of the start for long; Ŵ has its zeros at once."""
     param, free = torch.nn.Parameter(torch.randn(5, 4)), torch.nn.Parameter(torch.randn(5, 4))
     low = torch.nn.Parameter(torch.randn(3, 3))
     groups = [

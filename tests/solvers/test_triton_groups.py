@@ -9,7 +9,7 @@ from torch import Tensor
 from solvers.kernels.gpu import Triton
 from solvers.kernels.gpu import plan as plans
 from solvers.kernels.gpu.backend import _moving
-from solvers.kernels.gpu.how import Tile
+from solvers.kernels.gpu.spec import Tile
 from solvers.regularizers.base import GroupNorms
 from tests.solvers.triton_cases import DEVICE, INTERPRETED, Trial, ramda_trial, residual, run, side_by_side
 

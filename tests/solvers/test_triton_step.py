@@ -70,7 +70,7 @@ def assert_close(found: Tensor, wanted: Tensor, tolerance: float, what: str) -> 
 
 
 def assert_same(plain: Any, fused: Any) -> None:
-    """State, parameters and What agree to rounding, and both see the same zeros."""
+    """State, parameters and Ŵ agree to rounding, and both see the same zeros."""
     for expected, param in zip(parameters(plain), parameters(fused), strict=True):
         narrow, wide = TOLERANCES[param.dtype], TOLERANCES[accumulation_dtype(param)]
         assert_close(param, expected, narrow, "the parameter")
@@ -78,7 +78,7 @@ def assert_same(plain: Any, fused: Any) -> None:
             # The sums of ProxSGD and ProxGen do not depend on the parameter, so its rounding does not show here.
             assert_close(fused.state[param][name], wanted, wide, name)
         wanted, found = plain.structured_iterate()[expected], fused.structured_iterate()[param]
-        assert_close(found, wanted, narrow, "What")
+        assert_close(found, wanted, narrow, "Ŵ")
         assert torch.equal(found == 0, wanted == 0)
     assert plain.unaccepted_steps == fused.unaccepted_steps == 0
 
@@ -137,9 +137,9 @@ def test_one_launch_takes_many_tensors():
 def test_mix_one_gives_the_structured_iterate():
     _, fused = both("ramda", [drawn(40, 20)], GroupLasso(2.4, "input"), momentum=1.0)
     (param,) = parameters(fused)
-    What = fused.structured_iterate()[param]
-    assert torch.equal(param, What)
-    assert 0 < (What == 0).all(0).sum() < 20
+    w_hat = fused.structured_iterate()[param]
+    assert torch.equal(param, w_hat)
+    assert 0 < (w_hat == 0).all(0).sum() < 20
 
 
 def test_restart_then_steps():
@@ -184,7 +184,7 @@ import torch, triton, triton.language as tl
 from dataclasses import replace
 from triton.backends.compiler import GPUTarget
 from solvers.kernels.gpu import plan
-from solvers.kernels.gpu.how import RECURRENCES, How
+from solvers.kernels.gpu.spec import RECURRENCES, How
 
 class Absent:
     get_current_target = lambda self: GPUTarget("cuda", 80, 32)
@@ -223,7 +223,7 @@ CHOSEN_LATE = """
 import os, triton
 from solvers.kernels import BACKENDS
 os.environ["TRITON_INTERPRET"] = "1"
-print(BACKENDS["triton"].missing())
+print(BACKENDS["triton"].unavailable_reason())
 """
 
 

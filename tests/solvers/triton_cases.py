@@ -15,8 +15,8 @@ from torch import Tensor
 
 pytest.importorskip("triton", reason="triton is not installed")
 
+from solvers.kernels.contract import Recurrence, StepTask
 from solvers.kernels.gpu import Triton
-from solvers.kernels.task import Recurrence, StepTask
 from solvers.regularizers.base import GroupNorms, accumulation_dtype
 
 #: Without a GPU, by tests/conftest.py.
@@ -46,7 +46,7 @@ class Trial:
 
 
 def ramda_trial(W0: Tensor, V: Tensor, D: Tensor, norms: GroupNorms, point: Tensor | None = None) -> Trial:
-    """B is ``D*W0 - V``: no gradient, What asked for, mix 1."""
+    """B is ``D*W0 - V``: no gradient, Ŵ asked for, mix 1."""
     point = torch.zeros_like(W0) if point is None else point
     assert accumulation_dtype(point) == W0.dtype
     return Trial(point, (W0, V, (D - EPS) ** 3), norms, torch.full_like(W0, torch.nan))
@@ -60,7 +60,7 @@ def run(*trials: Trial) -> list[int]:
 
 
 def residual(trial: Trial) -> Tensor:
-    """``||minimum-norm subgradient of Q at What|| / ||B||`` of every group, in float64."""
+    """``||minimum-norm subgradient of Q at Ŵ|| / ||B||`` of every group, in float64."""
     weight, outer, groups, inner = trial.norms
     W0, V, U = (tensor.double().reshape(outer, groups, inner) for tensor in trial.state)
     Z = trial.structured.double().reshape(outer, groups, inner)

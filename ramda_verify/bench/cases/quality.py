@@ -31,7 +31,7 @@ def quality_rows(case: str, workload: Workload, optimizer: RAMDA, plan: Plan) ->
 
 
 def residual_row(case: str, optimizer: RAMDA, plan: Plan) -> Row:
-    """The worst relative residual over the tensors, of What as ``structured_iterate`` gives it and as a step has it."""
+    """The worst relative residual over the tensors, of Ŵ as ``structured_iterate`` gives it and as a step has it."""
     recomputed = step_residuals(optimizer, optimizer.structured_iterate())
     stepped = step_residuals(optimizer, structured_by_step(optimizer))
     return judged_residuals(case, [*recomputed, *stepped], plan)

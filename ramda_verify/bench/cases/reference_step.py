@@ -81,7 +81,7 @@ def named(optimizer: RAMDA) -> list[tuple[str, torch.Tensor]]:
 
 
 def worst_residual(theirs: torch.optim.Optimizer) -> float:
-    """The worst relative residual of its What over the tensors: a step with momentum 1 makes every parameter What."""
+    """The worst relative residual of its Ŵ over the tensors: a step with momentum 1 makes every parameter Ŵ."""
     for group in theirs.param_groups:
         group["momentum"], group["kept"] = 1.0, group["momentum"]
     theirs.step()

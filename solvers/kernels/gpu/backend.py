@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from solvers.kernels.gpu.how import RECURRENCES
-from solvers.kernels.task import OptionalTensors, StepTask, unlike
+from solvers.kernels.contract import OptionalTensors, StepTask, unlike
+from solvers.kernels.gpu.spec import RECURRENCES
 
 if TYPE_CHECKING:
     from solvers.kernels.gpu.plan import Plan
@@ -58,10 +58,10 @@ class Triton:
             return "triton was imported before TRITON_INTERPRET was set"
         return None
 
-    def missing(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         return self._missing
 
-    def refusal(self, task: StepTask) -> str | None:
+    def refusal_reason(self, task: StepTask) -> str | None:
         point = task.point
         if point.device.type != ("cpu" if self._interpreted else "cuda"):
             return f"tensors on {point.device}"
@@ -168,7 +168,7 @@ class TritonSteps:
                 board,
                 tickets,
                 arrivals,
-                launch.how,
+                launch.spec,
                 launch.tile,
                 **launch.options,
             )
@@ -197,7 +197,7 @@ def _key(task: StepTask) -> Key:
 
 
 def _moving(plan: "Plan", addresses: tuple[int, ...], device: torch.device, *, capturing: bool) -> Tensor:
-    """The addresses of gradients and of What on the device, int64 of shape (tasks, 2); taken there if they are new."""
+    """The addresses of gradients and of Ŵ on the device, int64 of shape (tasks, 2); taken there if they are new."""
     if capturing:
         # Kernel arguments stay in the graph; memory of the host would have to. And each graph has its own table.
         table = torch.zeros(len(addresses), dtype=torch.int64, device=device)

@@ -1,11 +1,11 @@
 # mypy: allow-untyped-defs
-"""Groups of one entry, and psi = 0: What = sign(B) * max(|B| - t, 0) / D, in one pass."""
+"""Groups of one entry, and psi = 0: Ŵ = sign(B) * max(|B| - t, 0) / D, in one pass."""
 
 import triton
 import triton.language as tl
 
+from solvers.kernels.gpu.memory import pointers, write
 from solvers.kernels.gpu.recurrences import form
-from solvers.kernels.gpu.walk import pointers, write
 
 
 @triton.jit(do_not_specialize=["ticket_at", "arrived_at"])
@@ -20,30 +20,30 @@ def step_entries(
     partials,
     ticket_at,
     arrived_at,
-    HOW: tl.constexpr,
+    SPEC: tl.constexpr,
     TILE: tl.constexpr,
 ):
     """Arguments as ``step_groups``."""
     unit = units + tl.program_id(0) * 3
     task, piece = tl.load(unit), tl.load(unit + 1)
-    size = tl.load(shapes + task * 5 + 1).to(HOW.index)
-    if HOW.aligned:
+    size = tl.load(shapes + task * 5 + 1).to(SPEC.index)
+    if SPEC.aligned:
         size = tl.multiple_of(size, 16)
-    numbers = scalars + task * HOW.numbers
-    lam, mix, k = tl.load(numbers), tl.load(numbers + 1).to(HOW.sums), numbers + 2
-    threshold = (lam * tl.load(weights + task * 2)).to(HOW.sums)
-    flush = tl.load(weights + task * 2 + 1).to(HOW.sums)
-    point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, HOW)
+    numbers = scalars + task * SPEC.numbers
+    lam, mix, k = tl.load(numbers), tl.load(numbers + 1).to(SPEC.sums), numbers + 2
+    threshold = (lam * tl.load(weights + task * 2)).to(SPEC.sums)
+    flush = tl.load(weights + task * 2 + 1).to(SPEC.sums)
+    point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, SPEC)
 
-    at = piece.to(HOW.index) * TILE.columns + tl.arange(0, TILE.columns)
+    at = piece.to(SPEC.index) * TILE.columns + tl.arange(0, TILE.columns)
     inside = at < size
-    b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, HOW)
+    b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
     shrunk = tl.abs(b) - threshold
     # A NaN in b or d must not pass for a zero.
     z = tl.where(shrunk <= 0, 0.0, tl.where(b < 0, -shrunk, shrunk) / d)
     infinity = float("inf")
     good = (tl.abs(z) < infinity) & (d < infinity) & (tl.abs(b) < infinity)
     kept = tl.sum((inside & (good == 0)).to(tl.int32), 0)
-    write(point, structured, at, inside, z, good, kept == 0, mix, flush, HOW)
+    write(point, structured, at, inside, z, good, kept == 0, mix, flush, SPEC)
     if kept > 0:
         tl.atomic_add(counters + task, kept.to(tl.int64))

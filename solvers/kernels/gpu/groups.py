@@ -9,11 +9,11 @@ import triton
 import triton.language as tl
 
 from solvers.kernels.gpu.arithmetic import power_of_two
-from solvers.kernels.gpu.exchange import draw_ticket, meet, post, posted_max, posted_sum
+from solvers.kernels.gpu.cross_program import draw_ticket, meet, post, posted_max, posted_sum
+from solvers.kernels.gpu.memory import pointers, write
 from solvers.kernels.gpu.norm_equation import move, start
 from solvers.kernels.gpu.recurrences import form
 from solvers.kernels.gpu.tiles import equation, group_max, group_sum, moments, place
-from solvers.kernels.gpu.walk import pointers, write
 
 #: As for the CPU: measured need is 5 at max D/min D = 1e2, 8 at 1e8, 14 at 1e24.
 MAX_ITERATIONS: tl.constexpr = tl.constexpr(20)
@@ -23,7 +23,7 @@ MAX_ITERATIONS: tl.constexpr = tl.constexpr(20)
 def step_groups(
     units,  # int32 [programs, 3]: task, panel (which groups), part (which of the programs that share them)
     fixed,  # int64 [tasks, 4]: addresses of the point and the state
-    moving,  # int64 [tasks, 2]: addresses of the gradient and of What
+    moving,  # int64 [tasks, 2]: addresses of the gradient and of Ŵ
     shapes,  # int64 [tasks, 5]: outer, groups, inner, parts, tiles a part
     weights,  # float64 [tasks, 2]: weight, flush
     scalars,  # float64 [tasks, numbers]: lam, mix, k0, k1, ...
@@ -31,32 +31,32 @@ def step_groups(
     partials,  # float64 [programs, 2, 4, lanes]: two boards in turn
     ticket_at,
     arrived_at,
-    HOW: tl.constexpr,
+    SPEC: tl.constexpr,
     TILE: tl.constexpr,
 ):
     ticket = tl.program_id(0)
     if TILE.split:
         ticket = draw_ticket(counters + ticket_at)
     unit = units + ticket.to(tl.int64) * 3
-    task, panel, part = tl.load(unit), tl.load(unit + 1).to(HOW.index), tl.load(unit + 2)
+    task, panel, part = tl.load(unit), tl.load(unit + 1).to(SPEC.index), tl.load(unit + 2)
     shape = shapes + task * 5
     outer, groups, inner = (
-        tl.load(shape).to(HOW.index),
-        tl.load(shape + 1).to(HOW.index),
-        tl.load(shape + 2).to(HOW.index),
+        tl.load(shape).to(SPEC.index),
+        tl.load(shape + 1).to(SPEC.index),
+        tl.load(shape + 2).to(SPEC.index),
     )
-    parts, chunks = tl.load(shape + 3).to(tl.int32), tl.load(shape + 4).to(HOW.index)
-    if HOW.aligned:
+    parts, chunks = tl.load(shape + 3).to(tl.int32), tl.load(shape + 4).to(SPEC.index)
+    if SPEC.aligned:
         # The pitch of the rows, whichever way the tile lies.
         if TILE.axis == 1:
             inner = tl.multiple_of(inner, 16)
         else:
             groups = tl.multiple_of(groups, 16)
-    numbers = scalars + task * HOW.numbers
+    numbers = scalars + task * SPEC.numbers
     threshold = tl.load(numbers) * tl.load(weights + task * 2)
-    mix, k = tl.load(numbers + 1).to(HOW.sums), numbers + 2
-    flush = tl.load(weights + task * 2 + 1).to(HOW.sums)
-    point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, HOW)
+    mix, k = tl.load(numbers + 1).to(SPEC.sums), numbers + 2
+    flush = tl.load(weights + task * 2 + 1).to(SPEC.sums)
+    point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, SPEC)
     lanes: tl.constexpr = TILE.lanes
     board = partials + (ticket - part).to(tl.int64) * (8 * lanes)
     arrived = counters + arrived_at + ticket - part
@@ -64,13 +64,13 @@ def step_groups(
 
     # The state takes the gradient in; what the start of the iteration needs of B and D.
     first_chunk = part * chunks
-    at, inside = place(panel, first_chunk, outer, groups, inner, HOW, TILE)
-    b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, HOW)
+    at, inside = place(panel, first_chunk, outer, groups, inner, SPEC, TILE)
+    b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
     longest, steepest, square, weighted = moments(b, d, TILE)
     if TILE.looped:
         for chunk in range(first_chunk + 1, first_chunk + chunks):
-            at, inside = place(panel, chunk, outer, groups, inner, HOW, TILE)
-            b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, HOW)
+            at, inside = place(panel, chunk, outer, groups, inner, SPEC, TILE)
+            b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
             more_longest, more_steepest, more_square, more_weighted = moments(b, d, TILE)
             longest, steepest = tl.maximum(longest, more_longest), tl.maximum(steepest, more_steepest)
             square, weighted = square + more_square, weighted + more_weighted
@@ -82,15 +82,15 @@ def step_groups(
             post(board, 3, weighted, part, parts, lanes)
             meetings += 1
             meet(arrived, parts * meetings)
-            longest = posted_max(board, 0, parts, HOW.sums, lanes)
-            steepest = posted_max(board, 1, parts, HOW.sums, lanes)
+            longest = posted_max(board, 0, parts, SPEC.sums, lanes)
+            steepest = posted_max(board, 1, parts, SPEC.sums, lanes)
             square = posted_sum(board, 2, parts, tl.float64, lanes)
             weighted = posted_sum(board, 3, parts, tl.float64, lanes)
     longest, steepest = group_max(longest, inner, TILE), group_max(steepest, inner, TILE)
     square, weighted = group_sum(square, inner, TILE), group_sum(weighted, inner, TILE)
-    b_exponent, d_exponent, r, t, sought, lost = start(longest, steepest, square, weighted, threshold, HOW.sums)
-    b_unit = tl.expand_dims(power_of_two(-b_exponent, HOW.sums), TILE.axis)
-    d_unit = tl.expand_dims(power_of_two(-d_exponent, HOW.sums), TILE.axis)
+    b_exponent, d_exponent, r, t, sought, lost = start(longest, steepest, square, weighted, threshold, SPEC.sums)
+    b_unit = tl.expand_dims(power_of_two(-b_exponent, SPEC.sums), TILE.axis)
+    d_unit = tl.expand_dims(power_of_two(-d_exponent, SPEC.sums), TILE.axis)
     if TILE.looped:
         # What one thread has written another may read.
         tl.debug_barrier()
@@ -98,7 +98,7 @@ def step_groups(
         b, d = b * b_unit, d * d_unit
 
     # The roots: all programs that share a group do the same with the same sums.
-    low, high = r, tl.full(r.shape, float("inf"), HOW.sums)
+    low, high = r, tl.full(r.shape, float("inf"), SPEC.sums)
     going = sought.to(tl.int32)
     iteration = 0
     while (iteration < MAX_ITERATIONS) & (tl.max(going, 0) > 0):
@@ -106,13 +106,13 @@ def step_groups(
             phi = tl.zeros([lanes], dtype=tl.float64)
             psi, chi = phi, phi
             for chunk in range(first_chunk, first_chunk + chunks):
-                at, inside = place(panel, chunk, outer, groups, inner, HOW, TILE)
-                b, d = form(point, gradient, x0, x1, x2, at, inside, k, False, HOW)
+                at, inside = place(panel, chunk, outer, groups, inner, SPEC, TILE)
+                b, d = form(point, gradient, x0, x1, x2, at, inside, k, False, SPEC)
                 more_phi, more_psi, more_chi = equation(b * b_unit, d * d_unit, r, t, TILE)
                 phi, psi, chi = phi + more_phi, psi + more_psi, chi + more_chi
         else:
             phi, psi, chi = equation(b, d, r, t, TILE)
-        phi, psi, chi = phi.to(HOW.sums), psi.to(HOW.sums), chi.to(HOW.sums)
+        phi, psi, chi = phi.to(SPEC.sums), psi.to(SPEC.sums), chi.to(SPEC.sums)
         if TILE.split:  # noqa: SIM102 - as above
             if parts > 1:
                 # The other board: some may still read the last one.
@@ -122,11 +122,11 @@ def step_groups(
                 post(other, 2, chi, part, parts, lanes)
                 meetings += 1
                 meet(arrived, parts * meetings)
-                phi = posted_sum(other, 0, parts, HOW.sums, lanes).to(HOW.sums)
-                psi = posted_sum(other, 1, parts, HOW.sums, lanes).to(HOW.sums)
-                chi = posted_sum(other, 2, parts, HOW.sums, lanes).to(HOW.sums)
+                phi = posted_sum(other, 0, parts, SPEC.sums, lanes).to(SPEC.sums)
+                psi = posted_sum(other, 1, parts, SPEC.sums, lanes).to(SPEC.sums)
+                chi = posted_sum(other, 2, parts, SPEC.sums, lanes).to(SPEC.sums)
         phi, psi, chi = group_sum(phi, inner, TILE), group_sum(psi, inner, TILE), group_sum(chi, inner, TILE)
-        next_r, next_low, next_high, done, senseless = move(r, low, high, phi, psi, chi, HOW.sums)
+        next_r, next_low, next_high, done, senseless = move(r, low, high, phi, psi, chi, SPEC.sums)
         active = going != 0
         r, low, high = tl.where(active, next_r, r), tl.where(active, next_low, low), tl.where(active, next_high, high)
         lost = lost | (active & senseless)
@@ -136,7 +136,7 @@ def step_groups(
     # z = r*b / (r*d + t), scaled back in two steps, between which nothing overflows or vanishes that need not.
     scale = b_exponent - d_exponent
     half = scale >> 1
-    unit_1, unit_2 = power_of_two(half, HOW.sums), power_of_two(scale - half, HOW.sums)
+    unit_1, unit_2 = power_of_two(half, SPEC.sums), power_of_two(scale - half, SPEC.sums)
     lost = lost | (going != 0) | (sought & ((r * unit_1 * unit_2 < float("inf")) == 0))
     r, t = tl.expand_dims(tl.where(lost, 0.0, r), TILE.axis), tl.expand_dims(t, TILE.axis)
     unit_1, unit_2 = tl.expand_dims(unit_1, TILE.axis), tl.expand_dims(unit_2, TILE.axis)
@@ -145,13 +145,13 @@ def step_groups(
     lost = tl.expand_dims(lost, TILE.axis)
     if TILE.looped:
         for chunk in range(first_chunk, first_chunk + chunks):
-            at, inside = place(panel, chunk, outer, groups, inner, HOW, TILE)
-            b, d = form(point, gradient, x0, x1, x2, at, inside, k, False, HOW)
+            at, inside = place(panel, chunk, outer, groups, inner, SPEC, TILE)
+            b, d = form(point, gradient, x0, x1, x2, at, inside, k, False, SPEC)
             z = solution(b * b_unit, d * d_unit, r, t, unit_1, unit_2)
-            kept += finish(point, structured, at, inside, z, lost, any_lost, mix, flush, HOW)
+            kept += finish(point, structured, at, inside, z, lost, any_lost, mix, flush, SPEC)
     else:
         z = solution(b, d, r, t, unit_1, unit_2)
-        kept += finish(point, structured, at, inside, z, lost, any_lost, mix, flush, HOW)
+        kept += finish(point, structured, at, inside, z, lost, any_lost, mix, flush, SPEC)
     if kept > 0:
         tl.atomic_add(counters + task, kept.to(tl.int64))
 
@@ -175,9 +175,9 @@ def solution(b, d, r, t, unit_1, unit_2):
 
 
 @triton.jit
-def finish(point, structured, at, inside, z, lost, any_lost, mix, flush, HOW: tl.constexpr):
+def finish(point, structured, at, inside, z, lost, any_lost, mix, flush, SPEC: tl.constexpr):
     """Write a tile; returns how many entries of sound groups kept the point, which happens only where t is zero."""
     finite = tl.abs(z) < float("inf")
     alone = tl.sum(tl.sum((inside & (finite == 0)).to(tl.int32), 1), 0)
-    write(point, structured, at, inside, z, finite & (lost == 0), alone + any_lost == 0, mix, flush, HOW)
+    write(point, structured, at, inside, z, finite & (lost == 0), alone + any_lost == 0, mix, flush, SPEC)
     return alone

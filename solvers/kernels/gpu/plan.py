@@ -11,10 +11,10 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
+from solvers.kernels.contract import OptionalTensors, StepTask
 from solvers.kernels.gpu.entries import step_entries
 from solvers.kernels.gpu.groups import step_groups
-from solvers.kernels.gpu.how import RECURRENCES, How, Tile
-from solvers.kernels.task import OptionalTensors, StepTask
+from solvers.kernels.gpu.spec import RECURRENCES, KernelSpec, Tile
 from solvers.regularizers.base import GroupNorms, accumulation_dtype
 
 #: Few shapes, so that a whole network takes few launches; 4096 entries each, so that several programs share a
@@ -91,7 +91,7 @@ class Launch:
     """One launch: the programs of all tasks that share a kernel."""
 
     kernel: Any
-    how: How
+    spec: KernelSpec
     tile: Tile
     units: Tensor  # int32 [programs, 3] on the device: task, panel, part
 
@@ -106,7 +106,7 @@ class Launch:
         With 8 warps a thread has 16 entries of a tile. 128 registers hold them without spills and let two programs be
         on a processor; 80 make it three, which programs that wait for each other need more.
         """
-        registers = None if self.how.sums == tl.float64 else (80 if self.tile.split else 128)
+        registers = None if self.spec.sums == tl.float64 else (80 if self.tile.split else 128)
         return {"num_warps": 8, "num_stages": 1, "maxnreg": registers, "enable_fp_fusion": True}
 
 
@@ -132,16 +132,16 @@ def make_plan(
 ) -> Plan:
     """``upload`` takes a table to the device."""
     cuts = [cut(task.norms, most_parts) for task in tasks]
-    alike: dict[tuple[Any, How, Tile], list[int]] = {}
+    alike: dict[tuple[Any, KernelSpec, Tile], list[int]] = {}
     for index, its in enumerate(cuts):
         if its.panels > 0:
-            how = _how(tasks[index], gradients[index], structured[index], its)
-            alike.setdefault((its.kernel, how, its.tile), []).append(index)
+            spec = _spec(tasks[index], gradients[index], structured[index], its)
+            alike.setdefault((its.kernel, spec, its.tile), []).append(index)
     launches = []
-    for (kernel, how, tile), members in alike.items():
+    for (kernel, spec, tile), members in alike.items():
         units = torch.cat([_units(index, cuts[index]) for index in members])
         tile = replace(tile, split=any(cuts[index].parts > 1 for index in members))
-        launches.append(Launch(kernel, how, tile, upload(units)))
+        launches.append(Launch(kernel, spec, tile, upload(units)))
     fixed = [[task.point.data_ptr(), *(tensor.data_ptr() for tensor in task.state), 0, 0][:4] for task in tasks]
     shapes = [[*its.shape, its.parts, its.tiles] for its in cuts]
     weights = [[task.norms.weight, task.flush] for task in tasks]
@@ -160,11 +160,11 @@ def _units(index: int, its: Cut) -> Tensor:
     return torch.stack([torch.full_like(panel, index), panel, part], dim=1)
 
 
-def _how(task: StepTask, gradient: Tensor | None, structured: Tensor | None, its: Cut) -> How:
+def _spec(task: StepTask, gradient: Tensor | None, structured: Tensor | None, its: Cut) -> KernelSpec:
     beside = (tensor for tensor in (gradient, structured) if tensor is not None)
     aligned = its.may_be_aligned and all(t.data_ptr() % 16 == 0 for t in (task.point, *task.state, *beside))
     traits = RECURRENCES[task.recurrence.name]
-    return How(
+    return KernelSpec(
         task.recurrence.name,
         traits.states,
         numbers=2 + traits.coefficients,

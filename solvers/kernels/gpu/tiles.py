@@ -6,7 +6,7 @@ import triton.language as tl
 
 
 @triton.jit
-def place(panel, chunk, outer, groups, inner, HOW: tl.constexpr, TILE: tl.constexpr):
+def place(panel, chunk, outer, groups, inner, SPEC: tl.constexpr, TILE: tl.constexpr):
     """Offsets [rows, columns] of the entries of a tile, and which of them exist."""
     rows, columns = tl.arange(0, TILE.rows), tl.arange(0, TILE.columns)
     if TILE.axis == 1:
@@ -19,7 +19,7 @@ def place(panel, chunk, outer, groups, inner, HOW: tl.constexpr, TILE: tl.conste
             at = group[:, None] * inner + entry[None, :]
     else:
         pitch = groups * inner
-        if HOW.aligned:
+        if SPEC.aligned:
             pitch = tl.multiple_of(pitch, 16)
         if TILE.segmented:
             # Whole groups only.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.optimizers.item import Item
+from solvers.optimizers.slot import Item
 
 
 def check_parameter(name: str, param: object) -> None:

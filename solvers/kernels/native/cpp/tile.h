@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "walk.h"
+#include "tensors.h"
 
 // The entries of some groups as rows of `width` lanes, each of which belongs to one group.
 struct Tile {

@@ -1,15 +1,15 @@
-// Walking through one task: loads the tensors, updates the state, gives B and D, writes What or its average.
+// Walking through one task: loads the tensors, updates the state, gives B and D, writes Ŵ or its average.
 #pragma once
 
 #include "recurrences.h"
 
 extern "C" struct Task {
     void* point;
-    void* structured;     // null: What is not asked for
+    void* structured;     // null: Ŵ is not wanted
     const void* gradient; // null: the state stays as it is
     void* state[3];
     int64_t outer, groups, inner;
-    int64_t kept; // groups that got What = point
+    int64_t kept; // groups that got Ŵ = point
     double weight, flush, lam, mix;
     double k[7];
     int64_t averages; // 0: the point stays as it is
@@ -53,7 +53,7 @@ template <class P, class R, class Recurrence> struct Walk {
         if (Recurrence::from_point) __builtin_prefetch(point + at);
     }
 
-    // Write What = z and its average; lanes that are not good keep the point.
+    // Write Ŵ = z and its average; lanes that are not good keep the point.
     INLINE_MEMBER void write(int64_t at, int count, V z, M good, bool all_good) const {
         V w = {};
         if (mix != 1 || !all_good) w = load<R>(point + at, count);

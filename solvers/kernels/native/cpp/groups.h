@@ -8,7 +8,7 @@
 #include "norm_equation.h"
 #include "slow_groups.h"
 #include "tile.h"
-#include "walk.h"
+#include "tensors.h"
 
 template <class P, class R, template <class> class Recurrence> class GroupSolver {
     using V = Vec<R>;
@@ -34,7 +34,7 @@ template <class P, class R, template <class> class Recurrence> class GroupSolver
         : task(task), walk(task), capacity(scratch_entries), scratch_b(scratch),
           scratch_d(scratch + scratch_entries / lanes) {}
 
-    // Solve the groups of a tile; returns how many got What = point.
+    // Solve the groups of a tile; returns how many got Ŵ = point.
     int64_t solve(const Tile& which) {
         tile = which;
         vectors = (tile.width + lanes - 1) / lanes;

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from solvers.kernels import Backend, Prepared, Recurrence, StepTask, choose, group_norms, say_once
-from solvers.optimizers.item import Item
-from solvers.optimizers.state_dict import COUNTERS
+from solvers.kernels import Backend, Prepared, Recurrence, StepTask, choose, group_norms, warn_once
+from solvers.optimizers.saving import COUNTERS
+from solvers.optimizers.slot import Item
 from solvers.regularizers.base import accumulation_dtype, is_constant, offers
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _task(item: Item, terms: Terms) -> StepTask | None:
     norms = group_norms(regularizer, point.detach())
     if norms is None:
         if offers(regularizer, "group_norms") and terms.backend != "plain":
-            say_once("no kernel takes a parameter whose memory has gaps; plain torch takes the step")
+            warn_once("no kernel takes a parameter whose memory has gaps; plain torch takes the step")
         return None
     state = tuple(item.state[name] for name in recurrence.state)
     return StepTask(recurrence, point, state, norms, flush=torch.finfo(point.dtype).tiny)
@@ -143,7 +143,7 @@ def take_step(
 ) -> tuple[Tensor, list[Tensor | None]]:
     """Count the step, take the gradients in and move the parameters.
 
-    Returns the number of groups of each parameter that the kernel left as they were, and What where it is to be kept.
+    Returns the number of groups of each parameter that the kernel left as they were, and Ŵ where it is to be kept.
     """
     optimizer.advance([item.state for item in batch.items], batch.items[0].group)
     gradients = [item.param.grad for item in batch.items]
@@ -152,7 +152,7 @@ def take_step(
 
 
 def find_structured(optimizer: "StructuredOptimizer", batch: Batch) -> list[Tensor]:
-    """What of every parameter, recomputed from the state; nothing else is touched."""
+    """Ŵ of every parameter, recomputed from the state; nothing else is touched."""
     tasks = [StepTask(task.recurrence, task.point, task.state, task.norms, 0.0, averages=False) for task in batch.tasks]
     found = [_like_sums(task.point) for task in tasks]
     batch.backend.prepare(tasks).run(_scalars(optimizer, batch.items), [None] * len(tasks), found)

@@ -8,19 +8,19 @@ from torch import Tensor
 from solvers import validate
 from solvers.kernels import Recurrence
 from solvers.optimizers.base import Group, NormalForm, State
-from solvers.optimizers.dual_averaging import DualAveraging
+from solvers.optimizers.methods.dual_averaging import DualAveraging
 
 
 class RAMDA(DualAveraging):
     """Regularized adaptive momentum dual averaging.
 
     At step t with gradient G at W: ``s = lr*sqrt(t)``, ``alpha += s``, ``V += s*G``, ``U += s*G*G``, ``P = cbrt(U) +
-    eps``; What minimises ``1/2<Z,P*Z> - <P*W0 - V, Z> + alpha*psi(Z)`` under criterion (7); ``W = (1-c)*W + c*What``.
+    eps``; Ŵ minimises ``1/2<Z,P*Z> - <P*W0 - V, Z> + alpha*psi(Z)`` under criterion (7); ``W = (1-c)*W + c*Ŵ``.
 
     Arguments:
         params: tensors, named tensors or parameter groups, which may set any of the hyperparameters below.
         lr: >= 0.
-        momentum: c in (0, 1], the share of What; 1 means no averaging.
+        momentum: c in (0, 1], the share of Ŵ; 1 means no averaging.
         eps: > 0, added to the preconditioner.
         regularizer: psi of groups that name none; None means psi = 0, and the method is then MADGRAD (Defazio and
             Jelassi, 2022) with momentum counted from the other end.

@@ -33,14 +33,14 @@ class Recurrence(NamedTuple):
 
 @dataclass(frozen=True)
 class StepTask:
-    """The steps of one parameter tensor: What minimises ``1/2<Z,D*Z> - <B,Z> + lam*psi(Z)``, B and D as the recurrence
+    """The steps of one parameter tensor: Ŵ minimises ``1/2<Z,D*Z> - <B,Z> + lam*psi(Z)``, B and D as the recurrence
     says, psi as ``norms`` says.
 
-    ``point`` becomes ``(1-mix)*point + mix*What``, entries up to ``flush`` in size set to zero, unless ``averages`` is
+    ``point`` becomes ``(1-mix)*point + mix*Ŵ``, entries up to ``flush`` in size set to zero, unless ``averages`` is
     False. The state has the dtype of the sums: float32 for 16-bit points, else theirs.
 
     Where B, D or the solution is not finite or the norm equation was not solved, the entries of the group (an entry
-    alone, where groups have one) get What = ``point``.
+    alone, where groups have one) get Ŵ = ``point``.
     """
 
     recurrence: Recurrence
@@ -61,8 +61,8 @@ class Prepared(Protocol):
     def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Tensor:
         """Do all tasks. ``scalars`` has a row (lam, mix, k0, k1, ...) of float64 for each, on the CPU or their device.
 
-        A gradient None leaves the state as it is. A ``structured`` tensor becomes What; it has the dtype of the state.
-        Both lie in memory as the point does. Returns how many groups of each task got What = point, int64 on their
+        A gradient None leaves the state as it is. A ``structured`` tensor becomes Ŵ; it has the dtype of the state.
+        Both lie in memory as the point does. Returns how many groups of each task got Ŵ = point, int64 on their
         device.
         """
         ...
@@ -75,11 +75,11 @@ class Backend(Protocol):
     #: The device type it is chosen for by itself.
     device: str
 
-    def missing(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Why the backend cannot run at all here, or None."""
         ...
 
-    def refusal(self, task: StepTask) -> str | None:
+    def refusal_reason(self, task: StepTask) -> str | None:
         """Why it cannot do ``task``, or None, from the headers of the tensors alone."""
         ...
 

@@ -21,14 +21,14 @@ RECURRENCES = {
 
 
 @dataclass(frozen=True)
-class How:
+class KernelSpec:
     """The formulas and the types. ``point``, ``sums`` and ``index`` are dtypes of Triton's."""
 
     recurrence: str
     states: int
     numbers: int  # in a row of scalars
     point: Any  # and of the gradient
-    sums: Any  # of the state, What and all arithmetic
+    sums: Any  # of the state, Ŵ and all arithmetic
     index: Any  # int64 from 2^31 entries on
     gradient: bool
     structured: bool

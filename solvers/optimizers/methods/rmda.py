@@ -7,14 +7,14 @@ from torch import Tensor
 
 from solvers.kernels import Recurrence
 from solvers.optimizers.base import Group, NormalForm, State
-from solvers.optimizers.dual_averaging import DualAveraging
+from solvers.optimizers.methods.dual_averaging import DualAveraging
 
 
 class RMDA(DualAveraging):
     """Regularized modernized dual averaging: RAMDA with the scalar preconditioner ``beta = sqrt(t)``.
 
-    ``s = lr*sqrt(t)``, ``alpha += s``, ``V += s*G``; What minimises ``beta/2||Z||^2 - <beta*W0 - V, Z> +
-    alpha*psi(Z)``; ``W = (1-c)*W + c*What``. Arguments as for RAMDA, without ``eps``.
+    ``s = lr*sqrt(t)``, ``alpha += s``, ``V += s*G``; Ŵ minimises ``beta/2||Z||^2 - <beta*W0 - V, Z> +
+    alpha*psi(Z)``; ``W = (1-c)*W + c*Ŵ``. Arguments as for RAMDA, without ``eps``.
     """
 
     recurrence = Recurrence("rmda", ("initial_point", "grad_sum"))

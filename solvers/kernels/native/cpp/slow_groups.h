@@ -7,7 +7,7 @@
 
 #include "norm_equation.h"
 #include "tile.h"
-#include "walk.h"
+#include "tensors.h"
 
 template <class P, class R, template <class> class Recurrence> class SlowGroups {
     const Task& task;
@@ -48,7 +48,7 @@ template <class P, class R, template <class> class Recurrence> class SlowGroups 
         slow.reset(tile.groups);
     }
 
-    // Writes the whole tile; returns how many groups got What = point.
+    // Writes the whole tile; returns how many groups got Ŵ = point.
     int64_t solve() {
         entries([&](int g, int64_t, double b, double d) { greater(unit_b[g], std::fabs(b)), greater(unit_d[g], d); });
         for (int g = 0; g < tile.groups; ++g)

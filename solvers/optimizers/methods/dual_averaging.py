@@ -13,7 +13,7 @@ from solvers.optimizers.base import Group, State, StructuredOptimizer
 class DualAveraging(StructuredOptimizer):
     """At step t: ``s = lr*sqrt(t)``, ``weight_sum += s``, ``grad_sum += s*G`` (the paper's alpha and V).
 
-    The subproblem of every step starts from ``initial_point`` (W0), and ``W = (1-c)*W + c*What`` with c = ``momentum``,
+    The subproblem of every step starts from ``initial_point`` (W0), and ``W = (1-c)*W + c*Ŵ`` with c = ``momentum``,
     the share of the *new* point.
     """
 
@@ -60,7 +60,7 @@ class DualAveraging(StructuredOptimizer):
 
     def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
         c = self.averaging(group)
-        # W = (1-c)*W + c*What; at c = 1 exactly What, so that W inherits the structure bit for bit.
+        # W = (1-c)*W + c*Ŵ; at c = 1 exactly Ŵ, so that W inherits the structure bit for bit.
         return structured if c == 1.0 else point.mul_(1 - c).add_(structured, alpha=c)
 
     @torch.no_grad()

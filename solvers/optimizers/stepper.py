@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from solvers.optimizers.assignment import Batch, find_structured, take_step
 from solvers.optimizers.diagnostics import BlockReport, block_report, certified
-from solvers.optimizers.fused import Batch, find_structured, take_step
-from solvers.optimizers.item import Item
+from solvers.optimizers.slot import Item
 from solvers.regularizers.base import accumulation_dtype
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
@@ -27,7 +27,7 @@ def step_all(optimizer: "StructuredOptimizer", items: list[Item], share: float) 
 
 
 def structured_iterate(optimizer: "StructuredOptimizer") -> dict[Tensor, Tensor]:
-    """What of every parameter, in its dtype, from the state as it is; the parameter where it has made no step."""
+    """Ŵ of every parameter, in its dtype, from the state as it is; the parameter where it has made no step."""
     found, stepped = {}, []
     for item in optimizer.items():
         found[item.param] = item.param.detach()
@@ -44,7 +44,7 @@ def structured_iterate(optimizer: "StructuredOptimizer") -> dict[Tensor, Tensor]
 
 
 def _step_batch(optimizer: "StructuredOptimizer", batch: Batch, share: float) -> list[BlockReport]:
-    """Step by a kernel. Looking does not change what it does: What comes beside the parameter, and is certified."""
+    """Step by a kernel. Looking does not change what it does: Ŵ comes beside the parameter, and is certified."""
     watched = optimizer.diagnostics.wanted
     before = [item.param.detach().to(accumulation_dtype(item.param), copy=True) for item in batch.items if watched]
     kept, found = take_step(optimizer, batch, keep_structured=watched or bool(optimizer.observers))
@@ -75,7 +75,7 @@ def _step_plainly(optimizer: "StructuredOptimizer", item: Item, share: float) ->
         solution = certified(subproblem, structured, tolerance) if solution is None else solution
         reports.append(block_report(item, subproblem, point, structured, solution))
     _show(optimizer, item, structured)
-    # hardshrink at the smallest normal number: an entry of W whose What is zero decays by (1 - c) a step into
+    # hardshrink at the smallest normal number: an entry of W whose Ŵ is zero decays by (1 - c) a step into
     # denormals and never reaches zero, and denormals make a CPU 10 to 25 times slower. The paper has no such rule.
     param.copy_(torch.hardshrink(optimizer.mix(point, structured, group), torch.finfo(param.dtype).tiny))
     return reports
@@ -84,7 +84,7 @@ def _step_plainly(optimizer: "StructuredOptimizer", item: Item, share: float) ->
 def _what(
     optimizer: "StructuredOptimizer", item: Item, subproblem: Subproblem, point: Tensor, tolerance: float
 ) -> tuple[Tensor, Solution | None]:
-    """What, and the inner solver's record where one iterated."""
+    """Ŵ, and the inner solver's record where one iterated."""
     direct = direct_point(subproblem, optimizer.method)
     if direct is not None:
         finite = torch.isfinite(direct[0])

@@ -1,5 +1,5 @@
 // The steps of the optimizers on the CPU: one pass over memory, every group solved to rounding while it is in the cache.
-// Plain C in and out; compiled once per instruction set, see pyproject.toml.
+// Plain C in and out; compiled once per instruction set, see setup.py.
 
 #include <algorithm>
 #include <atomic>

@@ -1,4 +1,4 @@
-// The elementwise part of each method: the state takes the gradient in, and gives B and D. The table in task.py says the
+// The elementwise part of each method: the state takes the gradient in, and gives B and D. The table in contract.py says the
 // same in formulas. `writes` has a bit for every state tensor that changes, `from_point`: B depends on the parameter.
 #pragma once
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from solvers.optimizers.item import Item
+from solvers.optimizers.slot import Item
 
 
 class UnacceptedSteps:

@@ -1,7 +1,7 @@
-// Groups of one entry, and psi = 0: What = sign(B) * max(|B| - t, 0) / D.
+// Groups of one entry, and psi = 0: Ŵ = sign(B) * max(|B| - t, 0) / D.
 #pragma once
 
-#include "walk.h"
+#include "tensors.h"
 
 template <class P, class R, class Recurrence>
 int64_t solve_entries(const Walk<P, R, Recurrence>& walk, int64_t begin, int64_t end) {

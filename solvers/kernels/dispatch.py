@@ -4,9 +4,9 @@ import logging
 
 from torch import Tensor
 
+from solvers.kernels.contract import Backend, StepTask, unlike
 from solvers.kernels.gpu import Triton
 from solvers.kernels.native import Native
-from solvers.kernels.task import Backend, StepTask, unlike
 
 BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Native(), Triton())}
 
@@ -24,12 +24,12 @@ def choose(task: StepTask, gradient: Tensor | None, wanted: str) -> Backend | No
     for backend in BACKENDS.values():
         if wanted not in (backend.name, "auto") or (wanted == "auto" and backend.device != task.point.device.type):
             continue
-        reason = backend.missing() or backend.refusal(task) or _unfit(gradient, task.point)
+        reason = backend.unavailable_reason() or backend.refusal_reason(task) or _unfit(gradient, task.point)
         if reason is None:
             return backend
-        say_once(f"the {backend.name} kernel is not used: {reason}; plain torch takes the step")
+        warn_once(f"the {backend.name} kernel is not used: {reason}; plain torch takes the step")
         return None
-    say_once(f"no kernel for tensors on {task.point.device.type}; plain torch takes the step")
+    warn_once(f"no kernel for tensors on {task.point.device.type}; plain torch takes the step")
     return None
 
 
@@ -41,7 +41,7 @@ def _unfit(gradient: Tensor | None, point: Tensor) -> str | None:
     return unlike(point, [gradient])
 
 
-def say_once(line: str) -> None:
+def warn_once(line: str) -> None:
     """A warning in the log, the first time that it has anything to say."""
     if line not in _said:
         _said.add(line)

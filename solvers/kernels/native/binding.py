@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from solvers.kernels.task import OptionalTensors, StepTask, unlike
+from solvers.kernels.contract import OptionalTensors, StepTask, unlike
 
 RECURRENCES = {"ramda": 0, "rmda": 1, "proxsgd": 2, "proxgen": 3, "proxgen_amsgrad": 4, "subproblem": 5}
 #: dtype of the point, and its number in the library; the state is in the second.
@@ -27,7 +27,7 @@ DTYPES = {
 }
 #: What torch calls the machine's instruction set, and the builds that run there, best first.
 BUILDS = {"AVX512": ("avx512", "avx2", "baseline"), "AVX2": ("avx2", "baseline")}
-#: Where the fields of the library's ``Task`` begin, and its length, in words of 64 bits, see cpp/walk.h.
+#: Where the fields of the library's ``Task`` begin, and its length, in words of 64 bits, see cpp/tensors.h.
 POINT, STRUCTURED, GRADIENT, STATE, SHAPE = 0, 1, 2, 3, 6
 KEPT, WEIGHT, FLUSH, SCALARS, AVERAGES = 9, 10, 11, 12, 21
 WORDS = 22
@@ -70,12 +70,12 @@ class Native:
             return None, None
         return ctypes.cast(found[0], ctypes.c_void_p), ctypes.cast(found[1], ctypes.c_void_p)
 
-    def missing(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         if self._library is None:
             return "it was not built when the package was installed (is there a C++ compiler?)"
         return None
 
-    def refusal(self, task: StepTask) -> str | None:
+    def refusal_reason(self, task: StepTask) -> str | None:
         point = task.point
         if point.device.type != "cpu":
             return f"tensors on {point.device}"

@@ -1,0 +1,49 @@
+# mypy: allow-untyped-defs
+"""The tensors of a task, and writing Ŵ or its average to them."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def pointer(address, dtype: tl.constexpr, SPEC: tl.constexpr):
+    """The tensor whose address lies at ``address``."""
+    found = tl.load(address).to(tl.pointer_type(dtype))
+    if SPEC.aligned:
+        found = tl.multiple_of(found, 16)
+    return found
+
+
+@triton.jit
+def pointers(fixed, moving, task, SPEC: tl.constexpr):
+    """Point, gradient, structured and three states of ``task``; what it has not is the point or the first state."""
+    mine = fixed + task * 4
+    point = pointer(mine, SPEC.point, SPEC)
+    x0 = pointer(mine + 1, SPEC.sums, SPEC)
+    x1, x2 = x0, x0
+    if SPEC.states > 1:
+        x1 = pointer(mine + 2, SPEC.sums, SPEC)
+    if SPEC.states > 2:
+        x2 = pointer(mine + 3, SPEC.sums, SPEC)
+    gradient, structured = point, x0
+    if SPEC.gradient:
+        gradient = pointer(moving + task * 2, SPEC.point, SPEC)
+    if SPEC.structured:
+        structured = pointer(moving + task * 2 + 1, SPEC.sums, SPEC)
+    return point, gradient, structured, x0, x1, x2
+
+
+@triton.jit
+def write(point, structured, at, inside, z, good, all_good, mix, flush, SPEC: tl.constexpr):
+    """Write Ŵ = z and its average; entries that are not good keep the point. All tensors are of one shape."""
+    # One answer for the whole tile, or the load would fall apart into single entries.
+    needed = (mix != 1).to(tl.int32) | (all_good == 0).to(tl.int32)
+    w = tl.load(point + at, mask=inside & (tl.broadcast_to(needed, at.shape) != 0), other=0.0).to(SPEC.sums)
+    z = tl.where(good, z, w)
+    if SPEC.structured:
+        tl.store(structured + at, z, mask=inside)
+    if SPEC.averages:
+        z = tl.where(mix == 1, z, (1 - mix) * w + mix * z)
+        # In this order a NaN stays.
+        z = tl.where(tl.abs(z) <= flush, 0.0, z)
+        tl.store(point + at, z.to(SPEC.point), mask=inside)
