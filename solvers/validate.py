@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Collection
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
 
 
 def _number(name: str, value: object, allowed: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number {allowed}, got {value!r}")
     return float(value)
 
@@ -37,10 +38,25 @@ def in_interval(name: str, value: object, low: float, high: float, *, open_low: 
 
 def positive_integer(name: str, value: object) -> None:
     """Raise unless ``value`` is an integer >= 1."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer >= 1, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+    _integer(name, value, 1)
+
+
+def nonnegative_integer(name: str, value: object) -> None:
+    """Raise unless ``value`` is an integer >= 0."""
+    _integer(name, value, 0)
+
+
+def _integer(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer >= {least}, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+
+
+def boolean(name: str, value: object) -> None:
+    """Raise unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
 def one_of(name: str, value: object, allowed: Collection[object]) -> None:
@@ -49,13 +65,13 @@ def one_of(name: str, value: object, allowed: Collection[object]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 
-def floating_tensor(name: str, value: object) -> None:
-    """Raise unless ``value`` is a dense real floating-point tensor with at least one entry."""
+def floating_tensor(name: str, value: object, *, empty: bool = False) -> None:
+    """Raise unless ``value`` is a dense real floating-point tensor; with at least one entry, unless ``empty``."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
     if not value.dtype.is_floating_point or value.layout != torch.strided:
         raise TypeError(f"{name} must be a dense real floating-point tensor, got {value.dtype}, {value.layout}")
-    if value.numel() == 0:
+    if value.numel() == 0 and not empty:
         raise ValueError(f"{name} must have at least one entry, got shape {tuple(value.shape)}")
 
 

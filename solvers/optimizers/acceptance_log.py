@@ -1,49 +1,90 @@
-"""Steps whose subproblem was not solved as criterion (7) demands: counted, and warned about once."""
+"""What a training run must hear of its steps: subproblems not solved as criterion (7) demands, and tensors that died.
+
+Both are counted, and each kind is warned about once (a dead tensor once a parameter).
+"""
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from solvers.optimizers.slot import Item
+from solvers.optimizers.slot import ParameterSlot
+
+#: On a GPU the flags of dead tensors are read every so many steps, since reading them waits for the device.
+LOOK_EVERY = 100
 
 
-class UnacceptedSteps:
-    """A count that does not wait for a GPU until it is read."""
+class AcceptanceLog:
+    """A count that does not wait for a GPU until it is read, and the warnings that are due."""
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
         self._count = 0
         self._on_device: dict[torch.device, Tensor] = {}
-        self._alarm = ""
+        self._alarms: list[str] = []
+        self._dead: set[Tensor] = set()
 
     @property
     def count(self) -> int:
         """Subproblems not accepted so far. Waits for the device, if any."""
         return self._count + sum(int(total) for total in self._on_device.values())
 
-    def refuse(self, item: Item, what: str) -> None:
-        """Count a step; the first one is warned about at the end of the optimizer's step."""
+    def record_unaccepted(self, slot: ParameterSlot, why: str) -> None:
+        """Count a subproblem whose solution missed its tolerance; the first one is warned about."""
         self._count += 1
         if self._count == 1:
-            self._alarm = (
-                f"{self.owner}: step {int(item.state['step'])} of parameter {item.name} was not accepted, {what}. "
+            self._alarms.append(
+                f"{self.owner}: step {int(slot.state['step'])} of parameter {slot.name} was not accepted, {why}. "
                 "Further ones are counted in unaccepted_steps."
             )
 
-    def keep(self, items: Sequence[Item], kept: Tensor) -> None:
-        """Count the tensors of which ``kept`` groups have no solution and stay as they were; on a GPU silently."""
+    def record_unsolved(self, slots: Sequence[ParameterSlot], kept: Tensor) -> None:
+        """Count the parameters of which some groups have no solution in their dtype and kept their values.
+
+        Arguments:
+            kept: how many such groups each parameter has, int64 of shape (slots,). On a GPU it is added up there,
+                without a warning, since reading it would wait for the device.
+        """
         if kept.device.type != "cpu":
             if kept.device not in self._on_device:
                 self._on_device[kept.device] = torch.zeros((), dtype=torch.int64, device=kept.device)
             self._on_device[kept.device] += torch.count_nonzero(kept)
             return
-        for item, groups in zip(items, kept.tolist(), strict=True):
+        for slot, groups in zip(slots, kept.tolist(), strict=True):
             if groups:
-                self.refuse(item, f"{groups} of its groups or entries have no finite solution and kept their values")
+                why = f"{groups} of its groups or entries have no finite solution and kept their values"
+                self.record_unaccepted(slot, why)
+
+    def record_dead(self, slots: Sequence[ParameterSlot], dead: Tensor, step: int) -> None:
+        """Warn of parameters whose structured iterate has become zero as a whole, once each.
+
+        Arguments:
+            dead: whether Ŵ of each parameter is zero everywhere, a boolean tensor of shape (slots,). On a GPU it is
+                read every LOOK_EVERY steps.
+            step: the number of the step.
+        """
+        if dead.device.type != "cpu" and step % LOOK_EVERY:
+            return
+        for slot, zero in zip(slots, dead.tolist(), strict=True):
+            # A parameter that is zero itself, as some are initialised, has not died.
+            if zero and slot.param not in self._dead and bool(torch.count_nonzero(slot.param)):
+                self._dead.add(slot.param)
+                self._alarms.append(
+                    f"{self.owner}: the structured iterate of parameter {slot.name} became zero as a whole at step "
+                    f"{int(slot.state['step'])}, under {slot.settings['regularizer']!r}. If that is not wanted, choose "
+                    "a smaller reg_weight (reg_weight_max tells where a tensor dies) or phase it in (reg_warmup)."
+                )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copying and pickling: which parameters have died is seen anew."""
+        return {name: value for name, value in self.__dict__.items() if name != "_dead"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _dead=set())
 
     def warn(self, stacklevel: int) -> None:
-        if self._alarm:
-            warnings.warn(self._alarm, RuntimeWarning, stacklevel=stacklevel + 1)
-            self._alarm = ""
+        alarms, self._alarms = self._alarms, []
+        for alarm in alarms:
+            warnings.warn(alarm, RuntimeWarning, stacklevel=stacklevel + 1)

@@ -1,175 +1,176 @@
-"""Steps by compiled kernels: which parameters they can take, and with which numbers.
+"""Which kernel steps which parameter, and with which numbers.
 
-What a kernel needs to know of a parameter is found out once and kept as long as the tensors stay where they are, so
-that a step costs a few microseconds of Python a parameter.
+What a kernel needs of a parameter is found once and kept as long as the tensors stay where they are, so that a step
+costs a few microseconds of Python a parameter.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import is_
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from solvers.kernels import Backend, Prepared, Recurrence, StepTask, choose, group_norms, warn_once
-from solvers.optimizers.saving import COUNTERS
-from solvers.optimizers.slot import Item
+from solvers.optimizers.method import Counters, Group, Method, warmed_up
+from solvers.optimizers.slot import ParameterSlot
 from solvers.regularizers.base import accumulation_dtype, is_constant, offers
 
-if TYPE_CHECKING:
-    from solvers.optimizers.base import Group, StructuredOptimizer
+#: Inner methods whose solution a kernel gives.
+DIRECT = ("auto", "metric_prox")
 
 
 @dataclass(eq=False)
-class Terms:
-    """What the parameters of a group have in common."""
+class KernelSettings:
+    """The settings of a parameter group that decide which kernel can step it."""
 
-    group: "Group"
+    group: Any
     regularizer: Any
     recurrence: Recurrence | None
     method: str
     backend: str
 
-    @staticmethod
-    def of(optimizer: "StructuredOptimizer", group: "Group") -> "Terms":
-        return Terms(group, group["regularizer"], optimizer.recurrence_of(group), optimizer.method, optimizer.backend)
-
-    def same_as(self, other: "Terms") -> bool:
-        """Whether what was found out on these terms holds on the others."""
+    def same_as(self, other: "KernelSettings") -> bool:
+        """Whether a kernel that was chosen under these settings may be used under the others."""
         objects = self.group is other.group and self.regularizer is other.regularizer
         names = (self.recurrence, self.method, self.backend) == (other.recurrence, other.method, other.backend)
         return objects and names and is_constant(self.regularizer)
 
 
 class Assignment:
-    """A task, the backend that does it, and what makes both valid."""
+    """A parameter with the backend that steps it, valid until its memory, its state or its settings change."""
 
-    def __init__(self, terms: Terms, task: StepTask, backend: Backend) -> None:
-        self.terms, self.task, self.backend = terms, task, backend
+    def __init__(self, settings: KernelSettings, task: StepTask, backend: Backend) -> None:
+        self.settings, self.task, self.backend = settings, task, backend
         point = task.point
         self._names = task.recurrence.state
         self._addresses = [point.data_ptr(), *[tensor.data_ptr() for tensor in task.state]]
         self._layout = (point.dtype, point.shape, point.stride())
         self._gradient = (point.dtype, point.stride())
 
-    def holds(self, terms: Terms, item: Item) -> bool:
-        _, param, _, state = item
+    def holds(self, settings: KernelSettings, slot: ParameterSlot) -> bool:
+        param, state = slot.param, slot.state
         gradient, mine = param.grad, [state.get(name) for name in self._names]
         # Tensors may be replaced, and their memory: Module.to does the one, code that offloads a state the other.
         return (
-            self.terms is terms
+            self.settings is settings
             and all(map(is_, mine, self.task.state))
             and [param.data_ptr(), *[tensor.data_ptr() for tensor in self.task.state]] == self._addresses
             and (param.dtype, param.shape, param.stride()) == self._layout
-            and (gradient is None or (gradient.dtype, gradient.stride()) == self._gradient)
+            and (gradient is None or ((gradient.dtype, gradient.stride()) == self._gradient and not gradient.is_neg()))
         )
 
 
-class Batch(NamedTuple):
-    """Parameters of one group that one backend steps together."""
+class KernelRun(NamedTuple):
+    """Parameters that one backend steps in one call."""
 
-    items: list[Item]
+    slots: list[ParameterSlot]
     tasks: list[StepTask]
     backend: Backend
     prepared: Prepared
 
 
 class Assignments:
-    """Which kernel steps which parameter of an optimizer."""
+    """The kernels of the parameters of one optimizer."""
 
     def __init__(self) -> None:
-        self._terms: dict[int, Terms] = {}
+        self._settings: dict[int, KernelSettings] = {}
         self._known: dict[Tensor, Assignment] = {}
-        self._last: tuple[list[Assignment | None], list[tuple[list[int], Batch]]] = ([], [])
+        self._last: tuple[list[Assignment | None], list[tuple[list[int], KernelRun]]] = ([], [])
 
-    def assign(self, optimizer: "StructuredOptimizer", items: Sequence[Item]) -> tuple[list[Batch], list[Item]]:
-        """The items that kernels can take, and the rest."""
-        groups = {id(item.group): item.group for item in items}
-        terms = {key: self._terms_of(optimizer, group) for key, group in groups.items()}
-        self._terms = terms
-        found = [self._assignment(item, terms[id(item.group)]) for item in items]
-        rest = [item for item, assignment in zip(items, found, strict=True) if assignment is None]
+    def assign(
+        self, method: Method, slots: Sequence[ParameterSlot], inner_method: str, backend: str, *, one_group: bool
+    ) -> tuple[list[KernelRun], list[ParameterSlot]]:
+        """The parameters that kernels can step, and the rest. ``one_group``: a run holds those of one group only."""
+        groups = {id(slot.group): slot for slot in slots}
+        settings = {}
+        for key, slot in groups.items():
+            recurrence = method.recurrence_of(slot.settings)
+            new = KernelSettings(slot.group, slot.settings["regularizer"], recurrence, inner_method, backend)
+            known = self._settings.get(key)
+            settings[key] = known if known is not None and known.same_as(new) else new
+        self._settings = settings
+        found = [self._assignment(slot, settings[id(slot.group)]) for slot in slots]
+        rest = [slot for slot, assignment in zip(slots, found, strict=True) if assignment is None]
         if found != self._last[0]:
-            self._last = found, self._prepare(items, found)
-        return [batch._replace(items=[items[i] for i in places]) for places, batch in self._last[1]], rest
+            self._last = found, _prepare(slots, found, one_group=one_group)
+        return [run._replace(slots=[slots[i] for i in places]) for places, run in self._last[1]], rest
 
-    def _terms_of(self, optimizer: "StructuredOptimizer", group: "Group") -> Terms:
-        known, terms = self._terms.get(id(group)), Terms.of(optimizer, group)
-        return known if known is not None and known.same_as(terms) else terms
-
-    def _assignment(self, item: Item, terms: Terms) -> Assignment | None:
-        known = self._known.get(item.param)
-        if known is not None and known.holds(terms, item):
+    def _assignment(self, slot: ParameterSlot, settings: KernelSettings) -> Assignment | None:
+        known = self._known.get(slot.param)
+        if known is not None and known.holds(settings, slot):
             return known
-        self._known.pop(item.param, None)
-        task = _task(item, terms)
-        backend = None if task is None else choose(task, item.param.grad, terms.backend)
+        self._known.pop(slot.param, None)
+        task = _task(slot, settings)
+        backend = None if task is None else choose(task, slot.param.grad, settings.backend)
         if task is None or backend is None:
             return None
-        made = self._known[item.param] = Assignment(terms, task, backend)
+        made = self._known[slot.param] = Assignment(settings, task, backend)
         return made
 
-    def _prepare(self, items: Sequence[Item], found: list[Assignment | None]) -> list[tuple[list[int], Batch]]:
-        members: dict[tuple[str, torch.device, int], list[int]] = {}
-        for place, (item, assignment) in enumerate(zip(items, found, strict=True)):
-            if assignment is not None:
-                key = (assignment.backend.name, item.param.device, id(item.group))
-                members.setdefault(key, []).append(place)
-        batches = []
-        for places in members.values():
-            chosen = [assignment for place in places if (assignment := found[place]) is not None]
-            tasks, backend = [assignment.task for assignment in chosen], chosen[0].backend
-            batches.append((places, Batch([], tasks, backend, backend.prepare(tasks))))
-        return batches
+
+def _prepare(
+    slots: Sequence[ParameterSlot], found: list[Assignment | None], *, one_group: bool
+) -> list[tuple[list[int], KernelRun]]:
+    members: dict[tuple[Any, ...], list[int]] = {}
+    for place, (slot, assignment) in enumerate(zip(slots, found, strict=True)):
+        if assignment is not None:
+            recurrence = assignment.task.recurrence
+            key = (assignment.backend.name, slot.param.device, recurrence, id(slot.group) if one_group else 0)
+            members.setdefault(key, []).append(place)
+    runs = []
+    for places in members.values():
+        chosen = [assignment for place in places if (assignment := found[place]) is not None]
+        tasks, backend = [assignment.task for assignment in chosen], chosen[0].backend
+        runs.append((places, KernelRun([], tasks, backend, backend.prepare(tasks))))
+    return runs
 
 
-def _task(item: Item, terms: Terms) -> StepTask | None:
-    recurrence, regularizer = terms.recurrence, terms.regularizer
-    if recurrence is None or terms.method not in ("auto", "metric_prox"):
+def _task(slot: ParameterSlot, settings: KernelSettings) -> StepTask | None:
+    recurrence, regularizer = settings.recurrence, settings.regularizer
+    if recurrence is None or settings.method not in DIRECT:
         return None
-    point = item.param
+    point = slot.param
     norms = group_norms(regularizer, point.detach())
     if norms is None:
-        if offers(regularizer, "group_norms") and terms.backend != "plain":
+        if offers(regularizer, "group_norms") and settings.backend != "plain":
             warn_once("no kernel takes a parameter whose memory has gaps; plain torch takes the step")
         return None
-    state = tuple(item.state[name] for name in recurrence.state)
+    state = tuple(slot.state[name] for name in recurrence.state)
     return StepTask(recurrence, point, state, norms, flush=torch.finfo(point.dtype).tiny)
 
 
-def take_step(
-    optimizer: "StructuredOptimizer", batch: Batch, *, keep_structured: bool
-) -> tuple[Tensor, list[Tensor | None]]:
-    """Count the step, take the gradients in and move the parameters.
-
-    Returns the number of groups of each parameter that the kernel left as they were, and Ŵ where it is to be kept.
-    """
-    optimizer.advance([item.state for item in batch.items], batch.items[0].group)
-    gradients = [item.param.grad for item in batch.items]
-    structured = [_like_sums(task.point) if keep_structured else None for task in batch.tasks]
-    return batch.prepared.run(_scalars(optimizer, batch.items), gradients, structured), structured
-
-
-def find_structured(optimizer: "StructuredOptimizer", batch: Batch) -> list[Tensor]:
-    """Ŵ of every parameter, recomputed from the state; nothing else is touched."""
-    tasks = [StepTask(task.recurrence, task.point, task.state, task.norms, 0.0, averages=False) for task in batch.tasks]
-    found = [_like_sums(task.point) for task in tasks]
-    batch.backend.prepare(tasks).run(_scalars(optimizer, batch.items), [None] * len(tasks), found)
-    return found
+def scalars(method: Method, slots: Sequence[ParameterSlot], counters: Sequence[Counters]) -> Tensor:
+    """(lam, mix, k0, k1, ...) of every parameter after the counters have counted, as rows of a float64 tensor."""
+    made: dict[tuple[int, int], list[float]] = {}
+    rows = []
+    for slot, numbers in zip(slots, counters, strict=True):
+        key = (id(slot.settings), id(numbers))
+        if key not in made:
+            made[key] = [float(number) for number in _row(method, numbers, slot.settings)]
+        rows.append(made[key])
+    return torch.tensor(rows, dtype=torch.float64)
 
 
-def _like_sums(point: Tensor) -> Tensor:
-    return torch.empty_like(point, dtype=accumulation_dtype(point))
-
-
-def _scalars(optimizer: "StructuredOptimizer", items: Sequence[Item]) -> Tensor:
-    """(lam, mix, k0, k1, ...) of every item as rows of a float64 tensor where the counters are, which are not waited
-    for.
-    """
-    group, states = items[0].group, [item.state for item in items]
-    counters = {key: torch.stack([state[key] for state in states]).double() for key in COUNTERS if key in states[0]}
+def scalars_on_device(method: Method, settings: Group, counters: Counters) -> Tensor:
+    """The same for the parameters of one group, from counters that stay on a device: one vector each."""
     step = counters["step"]
-    numbers = (optimizer.psi_weight(counters, group), optimizer.averaging(group), *optimizer.coefficients(step, group))
-    columns = [number if isinstance(number, Tensor) else torch.full_like(step, number) for number in numbers]
-    return torch.stack(columns, dim=1)
+    numbers = _row(method, counters, settings)
+    return torch.stack(
+        [
+            number.double().expand_as(step) if isinstance(number, Tensor) else torch.full_like(step, number)
+            for number in numbers
+        ],
+        dim=1,
+    )
+
+
+def _row(method: Method, counters: Counters, settings: Group) -> tuple[Any, ...]:
+    lam = warmed_up(method.psi_weight(counters, settings), counters["step"], settings)
+    return (lam, method.averaging(settings), *method.coefficients(counters, settings))
+
+
+def like_sums(point: Tensor) -> Tensor:
+    """An empty tensor of the dtype of the sums that lies in memory as ``point`` does."""
+    return torch.empty_like(point, dtype=accumulation_dtype(point))

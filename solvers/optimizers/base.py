@@ -1,56 +1,65 @@
-"""The torch optimizer that all methods share: groups, state, checks, the structured iterate.
+"""The torch optimizer that all methods share: groups, checks, closures, saving, the structured iterate."""
 
-A method is four short functions on one parameter: ``advance`` (its counters), ``accumulate`` (gradient into state),
-``normal_form`` (state into the subproblem's B, D, lam) and ``mix`` (the subproblem's solution into the parameter). They
-are the meaning of a step. Where a kernel knows the same recurrence, it takes the step in their place.
-"""
-
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from abc import ABC
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.kernels import BACKENDS, Recurrence
-from solvers.optimizers.acceptance_log import UnacceptedSteps
-from solvers.optimizers.assignment import Assignments
-from solvers.optimizers.diagnostics import DiagnosticsHooks, StepReport
-from solvers.optimizers.refusals import check_gradients, check_parameter
-from solvers.optimizers.saving import SCALARS, describe_regularizers, restore_regularizers, restore_state
-from solvers.optimizers.slot import Item
-from solvers.optimizers.stepper import step_all, structured_iterate
-from solvers.regularizers.base import accumulation_dtype, offers, require_regularizer
-from solvers.regularizers.zero import Zero
+from solvers.optimizers.acceptance_log import AcceptanceLog
+from solvers.optimizers.diagnostics import StepReport
+from solvers.optimizers.method import Method
+from solvers.optimizers.parameter_group import STAGE_FACTOR, ParameterGroup, stage_factor_of
+from solvers.optimizers.refusals import check_collection, check_gradients, check_parameter
+from solvers.optimizers.saving import checked, described, restored
+from solvers.optimizers.settings import COMMON_DEFAULTS, Settings, check_keys, check_shapes
+from solvers.optimizers.slot import ParameterSlot
+from solvers.optimizers.stepper import Options, Stepper
 from solvers.subproblem.criterion import PowerSchedule, Schedule
-from solvers.subproblem.solve import METHODS
-
-Group = dict[str, Any]
-State = dict[str, Any]
 
 
-class NormalForm(NamedTuple):
-    """The coefficients of the subproblem ``1/2<Z,D*Z> - <B,Z> + lam*psi(Z)``."""
+class _OfStepper:
+    """An attribute of the optimizer that its stepper holds, there or among the options."""
 
-    B: Tensor
-    D: Tensor
-    lam: float
+    def __init__(self, *, option: bool = False) -> None:
+        self._option = option
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def _holder(self, optimizer: "StructuredOptimizer") -> Any:
+        return optimizer.stepper.options if self._option else optimizer.stepper
+
+    def __get__(self, optimizer: Any, owner: type | None = None) -> Any:
+        return self if optimizer is None else getattr(self._holder(optimizer), self._name)
+
+    def __set__(self, optimizer: "StructuredOptimizer", value: Any) -> None:
+        setattr(self._holder(optimizer), self._name, value)
 
 
-class StructuredOptimizer(torch.optim.Optimizer, ABC):
+class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
     """Base of RAMDA, RMDA, ProxSGD and ProxGen.
 
     Every parameter group may name a ``regularizer``; without one (None) psi is zero and the step takes the closed form.
-    Sums are kept in float32 for 16-bit parameters, else in the parameter's dtype.
+    Sums are kept in float32 for 16-bit parameters, else in the parameter's dtype. A step at lr = 0 leaves the
+    parameters as they are, bit for bit.
 
-    Arguments common to all methods:
+    Arguments common to all methods (the first three may differ from group to group):
+        maximize: ascend: every gradient counts with the other sign.
+        weight_decay: >= 0, decoupled. ProxSGD and ProxGen shrink W by ``1 - lr*weight_decay`` before the step. RAMDA
+            and RMDA, whose W would forget that, add ``alpha/2 * weight_decay * ||Z||^2`` to the subproblem instead.
+        reg_warmup: number of steps over which the weight of psi rises linearly to its value; 0 means at once.
         schedule: eps_t of criterion (7a) for subproblems that are solved iteratively, see ``PowerSchedule``. The
             tensors of a step share it equally: each gets eps_t / sqrt(number of regularized tensors).
         method: "auto" or the inner solver to use, see ``available_methods``.
         max_inner_iterations: cap of an iterative inner solver. A step that ends there is taken, counted in
             ``unaccepted_steps`` and warned about once.
+        solve_every: solve an iterative subproblem in every k-th step only (RAMDA and RMDA); in between W moves towards
+            the last Ŵ, whose residual in the current subproblem diagnostics report as it is.
         check_finite: refuse NaN and infinite gradients before anything is touched (one device synchronisation a step).
         backend: "auto" steps by a compiled kernel wherever one knows the method, the regularizer and the tensors
             ("native" on the CPU, "triton" on CUDA devices) and by plain torch elsewhere; or one of these two alone; or
@@ -58,190 +67,130 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         capturable: keep the counters on the device, so that a step of CUDA parameters can be captured in a graph; lr,
             momentum and the other hyperparameters are captured as they are. Needs ``check_finite=False``, and every
             parameter must be one that the kernel takes.
+
+    Attributes:
+        observers: functions called as observe(param, Ŵ) after each subproblem, with Ŵ in the dtype of the sums; they
+            must not change either.
+        diagnostics: hooks that get a report of every step, see ``DiagnosticsHooks``.
     """
 
-    #: What an averaging method mixes into the parameter; ProxSGD and ProxGen replace it, so their Ŵ is W.
-    averages: ClassVar[bool] = False
-    #: The name under which the kernels know this method; None where they do not.
-    recurrence: ClassVar[Recurrence | None] = None
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        formulas = ("new_state", "advance", "accumulate", "decayed", "normal_form", "mix")
-        # Who changes a formula leaves the kernel behind, which would not know of the change.
-        if "recurrence" not in vars(cls) and any(name in vars(cls) for name in formulas):
-            cls.recurrence = None
+    schedule, method, max_inner_iterations, solve_every = (_OfStepper(option=True) for _ in range(4))
+    check_finite, backend, capturable = (_OfStepper(option=True) for _ in range(3))
+    observers, diagnostics = _OfStepper(), _OfStepper()
 
     def __init__(
         self,
         params: Any,
-        defaults: Group,
+        defaults: dict[str, Any],
         *,
+        maximize: bool = False,
+        weight_decay: float = 0.0,
+        reg_warmup: int = 0,
         schedule: Schedule | None = None,
         method: str = "auto",
         max_inner_iterations: int = 1000,
+        solve_every: int = 1,
         check_finite: bool = True,
         backend: str = "auto",
         capturable: bool = False,
     ) -> None:
-        validate.one_of("method", method, METHODS)
-        validate.positive_integer("max_inner_iterations", max_inner_iterations)
-        validate.one_of("backend", backend, ("auto", "plain", *BACKENDS))
-        if capturable and (check_finite or backend in ("plain", "native")):
+        schedule = PowerSchedule() if schedule is None else schedule
+        options = Options(schedule, method, max_inner_iterations, solve_every, check_finite, backend, capturable)
+        self._check_options(options)
+        self._build(options, AcceptanceLog(type(self).__name__))
+        #: A weak reference to the network whose parameters these are, where ``parameter_groups`` made the groups.
+        self._module: Callable[[], Any] = getattr(params, "module", lambda: None)
+        check_collection(params)
+        common = {"maximize": maximize, "weight_decay": weight_decay, "reg_warmup": reg_warmup}
+        super().__init__(params, {**defaults, **common})
+
+    def _check_options(self, options: Options) -> None:
+        options.check()
+        if options.solve_every > 1 and not self.record.averages:
             raise ValueError(
-                "capturable=True needs check_finite=False, which waits for the device, and backend 'auto' or 'triton', "
-                f"got check_finite={check_finite!r}, backend={backend!r}"
+                f"solve_every must be 1 for {type(self).__name__}, which replaces W by Ŵ, got {options.solve_every}"
             )
-        if schedule is not None and not callable(schedule):
-            raise TypeError(f"schedule must be a function of (step, unit), got {schedule!r}")
-        self.schedule: Schedule = PowerSchedule() if schedule is None else schedule
-        self.method = method
-        self.max_inner_iterations = max_inner_iterations
-        self.check_finite = check_finite
-        self.backend = backend
-        self.capturable = capturable
-        self.unaccepted = UnacceptedSteps(type(self).__name__)
-        self.diagnostics = DiagnosticsHooks()
-        self.assignments = Assignments()
-        #: Called as observe(param, Ŵ) after each subproblem, in the dtype of the sums; must not change either.
-        self.observers: list[Callable[[Tensor, Tensor], None]] = []
-        super().__init__(params, defaults)
 
-    # What a method provides --------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def check_group(self, group: Group) -> None:
-        """Raise ValueError or TypeError unless the hyperparameters of ``group`` are allowed."""
-
-    @abstractmethod
-    def new_state(self, point: Tensor, group: Group) -> State:
-        """State of a parameter before its first step; ``point`` is the parameter in the dtype of the sums."""
-
-    def advance(self, states: Sequence[State], group: Group) -> None:
-        """Count the step in the counters of parameters of ``group``, before ``accumulate``. They may be on a GPU, which
-        must not be waited for.
-        """
-        torch._foreach_add_([state["step"] for state in states], 1)
-
-    @abstractmethod
-    def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
-        """Put the gradient into the state, in place."""
-
-    @abstractmethod
-    def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
-        """B, D and lam of the subproblem of the step that ``accumulate`` has just prepared."""
-
-    def decayed(self, point: Tensor, group: Group) -> Tensor:
-        """The parameter after a decoupled weight decay, where the method has one; may work in place."""
-        return point
-
-    def psi_weight(self, state: State, group: Group) -> Any:
-        """lam of the step, a number or a tensor as the state holds it."""
-        return group["lr"]
-
-    def step_weight(self, step: Any, group: Group) -> Any:
-        """s_t, the weight of the gradient of step ``step`` (a number, or a tensor of numbers) in the sums."""
-        return group["lr"]
-
-    def unit(self, state: State, group: Group) -> float:
-        """The weight of psi in the first subproblem, which scales eps_t."""
-        return group["lr"]
-
-    def averaging(self, group: Group) -> float:
-        """The share of Ŵ in the new parameter."""
-        return 1.0
-
-    def recurrence_of(self, group: Group) -> Recurrence | None:
-        """The recurrence by which kernels step the parameters of ``group``."""
-        return self.recurrence
-
-    def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
-        """The numbers k0, k1, ... of the recurrence at step ``step`` (a number, or a tensor of numbers); here it has
-        none.
-        """
-        return ()
-
-    def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
-        """The new parameter from the old one and Ŵ."""
-        return structured
+    def _build(self, options: Options, log: AcceptanceLog) -> None:
+        self.stepper = Stepper(self, options, log)
+        self._settings = Settings(self.record.hyperparameters, on_device=options.capturable)
 
     # The torch interface -----------------------------------------------------------------------------------------
 
-    def add_param_group(self, param_group: Group) -> None:
-        """Add a group; refuses bad hyperparameters and parameters on which its regularizer is not defined."""
-        group = {**self.defaults, **param_group}
-        regularizer = Zero() if group["regularizer"] is None else group["regularizer"]
-        require_regularizer("regularizer", regularizer)
-        self.check_group(group)
-        params = group["params"]
-        params = [params] if isinstance(params, Tensor) else list(params)
-        for index, entry in enumerate(params):
-            name, param = entry if isinstance(entry, tuple) else (f"params[{index}]", entry)
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; refuses bad hyperparameters and parameters on which its regularizer is not defined.
+
+        The group's lr and eps hold as they are given: a stage that has been entered does not multiply them.
+        """
+        group = {**self.defaults, STAGE_FACTOR: 1.0, **param_group}
+        check_keys(type(self).__name__, param_group, self.defaults)
+        regularizer = self._settings.judged(group)["regularizer"]
+        check_collection(group["params"])
+        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        named = [entry if isinstance(entry, tuple) else (f"params[{i}]", entry) for i, entry in enumerate(params)]
+        for name, param in named:
             check_parameter(name, param)
-            if offers(regularizer, "check_shape"):
-                try:
-                    regularizer.check_shape(param.shape)
-                except ValueError as error:
-                    raise ValueError(f"parameter {name} cannot have the regularizer {regularizer!r}: {error}") from None
-        super().add_param_group({**param_group, "params": params, "regularizer": regularizer})
+        check_shapes([param for _, param in named], [name for name, _ in named], regularizer)
+        super().add_param_group(ParameterGroup({**group, "params": params, "regularizer": regularizer}))
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step; returns the closure's loss, or None without a closure.
+        """Take one step.
 
-        Raises ValueError, naming the parameter, on a sparse, NaN or infinite gradient; parameters and state are then
-        as they were.
+        Arguments:
+            closure: computes the loss and its gradients; it runs with gradients enabled.
+
+        Returns the closure's loss, or None without a closure. Raises ValueError or TypeError, naming the parameter or
+        the hyperparameter, on a sparse, NaN or infinite gradient and on a hyperparameter that is not allowed;
+        parameters and state are then as they were.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        items = [item for item in self.items() if item.param.grad is not None]
-        check_gradients(items, finite=self.check_finite)
-        items = [item if item.state else self._begin(item) for item in items]
-        share = max(1, sum(not isinstance(item.group["regularizer"], Zero) for item in items)) ** -0.5
-        reports = step_all(self, items, share)
+        self._check_options(self.stepper.options)
+        slots = [slot for slot in self.slots() if slot.param.grad is not None]
+        check_gradients(slots, finite=self.stepper.options.check_finite)
+        slots = [self._ready(slot) for slot in slots]
+        reports = self.stepper.step(slots)
         # Two wrappers of torch's stand between this frame and the caller's.
-        self.unaccepted.warn(stacklevel=4)
-        if self.diagnostics.wanted:
-            self.diagnostics.emit(StepReport.of(reports))
+        self.stepper.log.warn(stacklevel=4)
+        if self.stepper.diagnostics.wanted:
+            self.stepper.diagnostics.emit(StepReport.of(reports))
         return loss
 
-    def items(self) -> Iterator[Item]:
-        """All parameters with their groups and states; the state of one that has made no step is empty."""
-        for group in self.param_groups:
+    def slots(self) -> Iterator[ParameterSlot]:
+        """All parameters with their groups, settings and states; the state of one that has made no step is empty."""
+        settings = [self._settings.of(group) for group in self.param_groups]
+        for group, plain in zip(self.param_groups, settings, strict=True):
             for position, param in enumerate(group["params"]):
-                yield Item(position, param, group, self.state.get(param, {}))
-
-    def tolerance(self, item: Item, share: float) -> float:
-        """A tensor's ``share`` of eps_t."""
-        return share * self.schedule(int(item.state["step"]), self.unit(item.state, item.group))
+                yield ParameterSlot(position, param, group, plain, self.state.get(param, {}))
 
     @property
     def unaccepted_steps(self) -> int:
         """Subproblems whose solution did not meet criterion (7) since construction. Waits for the device, if any."""
-        return self.unaccepted.count
+        return self.stepper.log.count
 
-    def _begin(self, item: Item) -> Item:
-        param, state = item.param, self.state[item.param]
-        state["step"] = torch.zeros((), dtype=torch.int64)
-        state.update(self.new_state(param.detach().to(accumulation_dtype(param), copy=True), item.group))
-        if self.capturable:
-            numbers = {key: value for key, value in state.items() if key in SCALARS}
-            state.update({key: value.to(param.device, torch.float64) for key, value in numbers.items()})
-        return item._replace(state=state)
+    def _ready(self, slot: ParameterSlot) -> ParameterSlot:
+        if slot.state:
+            self.stepper.follow(slot)
+            return slot
+        slot = slot._replace(state=self.state[slot.param])
+        self.stepper.begin(slot)
+        return slot
 
     # The structured iterate --------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def structured_iterate(self) -> dict[Tensor, Tensor]:
-        """Ŵ^t of every parameter, recomputed from the state: the point that carries the structure.
+        """Ŵ^t of every parameter: the point that carries the structure.
 
         Keys are the parameters, values new tensors of their dtype. W^t is an average of these and inherits the
         structure only once the momentum reaches 1. A parameter without a step since its last restart has Ŵ = W, so
-        read it before a restart. An iterative subproblem is solved from W^t to eps_t again.
+        read it before a restart. Where a direct method solves the subproblem, Ŵ is recomputed from the state; else the
+        state holds it.
         """
-        return structured_iterate(self)
+        return self.stepper.structured_iterate(list(self.slots()))
 
     @contextmanager
     @torch.no_grad()
@@ -264,34 +213,56 @@ class StructuredOptimizer(torch.optim.Optimizer, ABC):
         """Enter the next stage: multiply lr by ``gamma``. The dual averaging methods also begin their sums anew."""
         validate.positive("gamma", gamma)
         for group in self.param_groups:
-            group["lr"] *= gamma
+            group[STAGE_FACTOR] = stage_factor_of(group) * float(gamma)
 
-    def ramp_momentum(self, initial: list[float], stage_step: int) -> None:
+    def ramp_momentum(self, stage_step: int) -> None:
         """Set the momentum for step ``stage_step`` of the last stage. Methods without averaging have no ramp."""
 
+    # Copying, saving and loading ---------------------------------------------------------------------------------
+
     def __getstate__(self) -> dict[str, Any]:
-        """For copying and pickling: torch's part and our options; observers and hooks stay with the original."""
-        own = ("schedule", "method", "max_inner_iterations", "check_finite", "backend", "capturable", "unaccepted")
-        return {**super().__getstate__(), **{name: getattr(self, name) for name in own}}
+        """For copying and pickling: torch's part, the options and the log; observers and hooks stay behind."""
+        return {**super().__getstate__(), "_options": self.stepper.options, "_log": self.stepper.log}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """Called by torch for copies and pickles, and by ``load_state_dict``, where hooks and observers stay."""
+        copied = "_options" in state
+        options, log = state.pop("_options", None), state.pop("_log", None)
+        live = [] if copied else [group["regularizer"] for group in self.param_groups]
         super().__setstate__(state)
-        # torch calls this from load_state_dict too, where hooks and observers stay.
-        self.__dict__.setdefault("diagnostics", DiagnosticsHooks())
-        self.__dict__.setdefault("assignments", Assignments())
-        self.__dict__.setdefault("observers", [])
-
-    # Saving ------------------------------------------------------------------------------------------------------
+        if copied:
+            self._build(options, log)
+            self._module = lambda: None
+        self.param_groups = [ParameterGroup({**COMMON_DEFAULTS, **group}) for group in self.param_groups]
+        for group, regularizer in zip(self.param_groups, live, strict=copied is False):
+            group["regularizer"] = regularizer
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, with every regularizer as a text, so that ``torch.load(weights_only=True)`` reads it."""
-        return describe_regularizers(super().state_dict())
+        """As torch's, with an identity (class and plain attributes) in place of every regularizer, so that
+        ``torch.load(weights_only=True)`` reads it.
+        """
+        return described(super().state_dict(), self.record.name)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's; keeps this optimizer's regularizers and the dtype of every saved tensor.
 
-        Raises ValueError where a saved regularizer is not the one that this optimizer has.
+        Raises ValueError, before anything is touched, where the state was saved by another method, for tensors of other
+        shapes, or with another regularizer. An attribute of a regularizer that cannot be compared is warned about.
         """
-        restored = restore_regularizers(state_dict, self.param_groups)
-        super().load_state_dict(restored)
-        restore_state(self, state_dict, capturable=self.capturable)
+        given: list[dict[str, Any]] = []
+
+        def prepare(_: torch.optim.Optimizer, found: dict[str, Any]) -> dict[str, Any]:
+            given.append(checked(found, self.param_groups, self, {**COMMON_DEFAULTS, **self.defaults}))
+            return given[0]
+
+        def restore(_: torch.optim.Optimizer) -> None:
+            for param, key, value in restored(given[0], self, capturable=self.stepper.options.capturable):
+                self.state[param][key] = value
+
+        # Ours come after the user's own pre-hooks, which may rearrange the state, and before the user's post-hooks.
+        before = self.register_load_state_dict_pre_hook(prepare)
+        after = self.register_load_state_dict_post_hook(restore, prepend=True)
+        with contextlib.ExitStack() as stack:
+            stack.callback(before.remove)
+            stack.callback(after.remove)
+            super().load_state_dict(state_dict)

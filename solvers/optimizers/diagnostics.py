@@ -8,7 +8,7 @@ from typing import Self
 
 from torch import Tensor
 
-from solvers.optimizers.slot import Item
+from solvers.optimizers.slot import ParameterSlot
 from solvers.regularizers.base import offers
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
@@ -20,7 +20,7 @@ class BlockReport:
     """One parameter tensor's subproblem at one step, in the units of Q_t.
 
     ``objective_drop`` is Q(W^{t-1}) - Q(Ŵ^t); ``structured`` counts (structured zeros, all) of Ŵ^t where the
-    regularizer can say it.
+    regularizer offers ``sparsity``; ``backend`` is "native", "triton" or "plain", whichever took the step.
     """
 
     parameter: str
@@ -32,6 +32,7 @@ class BlockReport:
     iterations: int
     objective_drop: float
     structured: tuple[int, int] | None
+    backend: str = "plain"
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,14 @@ def certified(subproblem: Subproblem, point: Tensor, tolerance: float) -> Soluti
 
 
 def block_report(
-    item: Item, subproblem: Subproblem, point: Tensor, structured: Tensor, solution: Solution
+    slot: ParameterSlot, subproblem: Subproblem, point: Tensor, structured: Tensor, solution: Solution, backend: str
 ) -> BlockReport:
     """The report of one tensor: Ŵ = ``structured`` from W = ``point``, and the record of how it was found."""
     change, _ = subproblem.objective_change(structured, point)
     counts = subproblem.regularizer.sparsity(structured) if offers(subproblem.regularizer, "sparsity") else None
     return BlockReport(
-        parameter=item.name,
-        step=int(item.state["step"]),
+        parameter=slot.name,
+        step=int(slot.state["step"]),
         status=solution.status,
         residual=solution.residual,
         tolerance=solution.tolerance,
@@ -89,6 +90,7 @@ def block_report(
         iterations=solution.iterations,
         objective_drop=-float(change),
         structured=counts,
+        backend=backend,
     )
 
 

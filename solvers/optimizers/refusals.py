@@ -4,33 +4,57 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from solvers import validate
-from solvers.optimizers.slot import Item
+from solvers.optimizers.slot import ParameterSlot
+
+
+def check_collection(params: object) -> None:
+    """Raise TypeError for a set: its order, by which states are saved, changes between runs."""
+    if isinstance(params, set | frozenset):
+        raise TypeError(
+            f"params must be a list, an iterator or another ordered collection, got a {type(params).__name__}"
+        )
 
 
 def check_parameter(name: str, param: object) -> None:
-    """Raise unless ``param`` is a nonempty, dense, real floating-point tensor."""
-    validate.floating_tensor(f"parameter {name}", param)
+    """Raise unless ``param`` is a dense, real floating-point tensor that lies in this process; it may be empty."""
+    if isinstance(param, UninitializedParameter | UninitializedBuffer):
+        raise ValueError(f"parameter {name} has no shape yet: run a forward pass of the lazy module first")
+    if _is_distributed(param):
+        raise TypeError(
+            f"parameter {name} is a DTensor, as fully_shard makes it; the optimizers take tensors that lie whole in "
+            "one process (DistributedDataParallel keeps them so)"
+        )
+    validate.floating_tensor(f"parameter {name}", param, empty=True)
 
 
-def check_gradients(items: Sequence[Item], *, finite: bool) -> None:
+def check_gradients(slots: Sequence[ParameterSlot], *, finite: bool) -> None:
     """Raise ValueError, naming the parameter, on a sparse gradient or (with ``finite``) a NaN or infinite one."""
-    gradients = [gradient for item in items if (gradient := item.param.grad) is not None]
-    for item, gradient in zip(items, gradients, strict=True):
+    gradients = [gradient for slot in slots if (gradient := slot.param.grad) is not None]
+    for slot, gradient in zip(slots, gradients, strict=True):
         if gradient.layout != torch.strided:
-            raise ValueError(f"the gradient of parameter {item.name} must be dense, got {gradient.layout}")
+            raise ValueError(f"the gradient of parameter {slot.name} must be dense, got {gradient.layout}")
     if not finite or not gradients:
         return
     # One reduction a tensor and one synchronisation for all. On a CPU a sum, which is finite only if all its terms are,
     # costs a fraction of a maximum; finite terms whose sum overflows get a second look.
     if all(gradient.is_cpu for gradient in gradients) and _all_finite([g.sum() for g in gradients]).all():
         return
-    sound = _all_finite(torch._foreach_norm(gradients, ord=torch.inf))
+    sound = _all_finite(torch._foreach_norm([g for g in gradients if g.numel()], ord=torch.inf))
     if sound.all():
         return
-    bad = [item.name for item, fine in zip(items, sound.tolist(), strict=True) if not fine]
+    full = [slot for slot, gradient in zip(slots, gradients, strict=True) if gradient.numel()]
+    bad = [slot.name for slot, fine in zip(full, sound.tolist(), strict=True) if not fine]
     raise ValueError(f"the gradient of parameter {bad[0]} has NaN or infinite entries ({len(bad)} such parameters)")
+
+
+def _is_distributed(param: object) -> bool:
+    """Whether ``param`` is a DTensor; the class is not imported, which a build of torch may lack."""
+    return any(
+        cls.__name__ == "DTensor" and cls.__module__.startswith("torch.distributed") for cls in type(param).__mro__
+    )
 
 
 def _all_finite(numbers: Sequence[Tensor]) -> Tensor:

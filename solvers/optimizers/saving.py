@@ -1,44 +1,67 @@
-"""Saving and loading: regularizers become texts, and sums keep their dtype.
+"""Saving and loading: regularizers become plain descriptions, and sums keep their dtype.
 
 Objects inside ``param_groups`` would make a state_dict unreadable under ``torch.load(weights_only=True)``, and torch's
 loader casts floating-point state to the parameter's dtype, which would ruin float32 sums of 16-bit parameters and the
 float64 weight_sum.
 """
 
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-#: Entries of the state that are one number: those that change from step to step, and all.
-COUNTERS = ("step", "weight_sum")
-SCALARS = (*COUNTERS, "unit")
+from solvers.optimizers.counters import DTYPES
+from solvers.optimizers.method import Group, Method
+from solvers.regularizers.identity import differences, identity_of, text_of
+
+#: Under this key every saved group names the method that saved it.
+METHOD = "method"
+#: State of an inner solver between steps, see ``stepper``; it exists where a subproblem is solved by iteration.
+INNER = "inner_"
 
 
-def describe_regularizers(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """A shallow copy with ``repr`` in place of every group's regularizer."""
-    groups = [{**group, "regularizer": repr(group["regularizer"])} for group in state_dict["param_groups"]]
+def described(state_dict: dict[str, Any], method: str) -> dict[str, Any]:
+    """A shallow copy with an identity in place of every group's regularizer, and the name of the method."""
+    groups = [
+        {**group, "regularizer": identity_of(group["regularizer"]), METHOD: method}
+        for group in state_dict["param_groups"]
+    ]
     return {**state_dict, "param_groups": groups}
 
 
-def restore_regularizers(state_dict: dict[str, Any], live_groups: list[dict[str, Any]]) -> dict[str, Any]:
-    """A shallow copy with the live regularizer objects; ValueError where a text does not name the live one."""
-    saved_groups = state_dict["param_groups"]
-    groups = []
-    for index, saved in enumerate(saved_groups):
-        # A wrong number of groups is torch's to refuse.
-        live = live_groups[index]["regularizer"] if index < len(live_groups) else None
-        if live is not None and saved["regularizer"] != repr(live):
+def checked(
+    state_dict: dict[str, Any], live_groups: Sequence[Mapping[str, Any]], method: Method, defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A shallow copy of a saved state whose groups hold every key of ``defaults`` and no regularizer.
+
+    Raises ValueError where the state was saved by another method, or with another regularizer than the live one.
+    """
+    record, groups = method.record, []
+    for index, saved in enumerate(state_dict["param_groups"]):
+        by = saved.get(METHOD)
+        if by != record.name and (by is not None or "regularizer" not in saved):
             raise ValueError(
-                f"param_groups[{index}] was saved with the regularizer {saved['regularizer']}, this optimizer has "
-                f"{live!r}; build the optimizer with the saved one and change it after loading if that is what you want"
+                f"param_groups[{index}] was saved by {by or 'another optimizer (it names no regularizer)'}, this is "
+                f"{record.name}; its keys are {sorted(saved)}"
             )
-        groups.append({**saved, "regularizer": live})
+        if index < len(live_groups):  # a wrong number of groups is torch's to refuse
+            _compare_regularizers(index, saved.get("regularizer"), live_groups[index]["regularizer"])
+        group = {**defaults, **saved, "regularizer": None}
+        group.pop(METHOD, None)
+        groups.append(group)
+        for key in saved["params"]:
+            _check_state(key, state_dict["state"].get(key, {}), method, group)
+    _check_shapes(state_dict, live_groups)
     return {**state_dict, "param_groups": groups}
 
 
-def restore_state(optimizer: Optimizer, state_dict: dict[str, Any], *, capturable: bool) -> None:
-    """Copy every saved state tensor again in its own dtype, after torch's loader has cast it.
+def restored(
+    state_dict: dict[str, Any], optimizer: Optimizer, *, capturable: bool
+) -> Iterator[tuple[Tensor, str, Any]]:
+    """(parameter, key, value) of every saved entry in its own dtype, which torch's loader has cast.
 
     Counters go to the CPU, where reading them waits for nothing; with ``capturable`` to the device, in float64.
     """
@@ -46,7 +69,60 @@ def restore_state(optimizer: Optimizer, state_dict: dict[str, Any], *, capturabl
     params = [param for group in optimizer.param_groups for param in group["params"]]
     for index, param in zip(saved_order, params, strict=True):
         for key, value in state_dict["state"].get(index, {}).items():
-            if isinstance(value, Tensor):
-                on_device = capturable or key not in SCALARS
-                kept = value.to(param.device if on_device else "cpu", copy=True)
-                optimizer.state[param][key] = kept.double() if capturable and key in SCALARS else kept
+            counter = not (isinstance(value, Tensor) and value.ndim) and not key.startswith(INNER)
+            if counter:
+                dtype = torch.float64 if capturable else DTYPES.get(key, torch.float64)
+                value = torch.as_tensor(value).to(param.device if capturable else "cpu", dtype, copy=True)
+            elif isinstance(value, Tensor):
+                value = value.to(param.device, copy=True)
+            yield param, key, value
+
+
+def _compare_regularizers(index: int, saved: Any, live: object) -> None:
+    if not isinstance(saved, Mapping):
+        if saved is not None:  # a text, from before identities were saved
+            _say(f"param_groups[{index}]: the saved regularizer {saved!r} cannot be compared with {live!r}")
+        return
+    found = differences(saved, live)
+    if found.found:
+        raise ValueError(
+            f"param_groups[{index}] was saved with the regularizer {text_of(saved)}, this optimizer has {live!r} "
+            f"({'; '.join(found.found)}); build the optimizer with the saved one and change it after loading if that "
+            "is what you want"
+        )
+    if found.unknown:
+        _say(
+            f"param_groups[{index}]: {', '.join(found.unknown)} of the saved regularizer {text_of(saved)} cannot be "
+            "compared with the live one's"
+        )
+
+
+def _check_state(key: Any, state: Mapping[str, Any], method: Method, group: Group) -> None:
+    if not state:
+        return
+    wanted = {*method.new_state(torch.zeros(()), group), *method.record.counters}
+    known = {*wanted, *method.record.optional_state}
+    lacks = sorted(wanted - state.keys())
+    strange = sorted(name for name in state.keys() - known if not name.startswith(INNER))
+    if lacks or strange:
+        raise ValueError(
+            f"the saved state of parameter {key!r} is not one of {method.record.name}: it lacks {lacks or 'nothing'} "
+            f"and has {strange or 'nothing'} besides"
+        )
+
+
+def _check_shapes(state_dict: dict[str, Any], live_groups: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ValueError where a saved tensor has not the shape of the parameter that stands at its place."""
+    for index, (saved, live) in enumerate(zip(state_dict["param_groups"], live_groups, strict=False)):
+        for position, (key, param) in enumerate(zip(saved["params"], live["params"], strict=False)):
+            for name, value in state_dict["state"].get(key, {}).items():
+                inner = name.startswith(INNER) or not isinstance(value, Tensor) or value.ndim == 0
+                if not inner and value.shape != param.shape:
+                    raise ValueError(
+                        f"the saved {name} of params[{position}] in param_groups[{index}] has shape "
+                        f"{tuple(value.shape)}, the parameter {tuple(param.shape)}"
+                    )
+
+
+def _say(line: str) -> None:
+    warnings.warn(line, UserWarning, stacklevel=6)

@@ -1,17 +1,23 @@
-"""A parameter on its way through a step."""
+"""A parameter with all that a step needs to know of it."""
 
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from solvers.optimizers.method import Group, State
 
-class Item(NamedTuple):
-    """A parameter, its place in its group, the group, and its state."""
+
+class ParameterSlot(NamedTuple):
+    """A parameter with its index in its group, the group as the user sees it, the group's settings, and its state.
+
+    ``settings`` are the group's hyperparameters as plain numbers; ``state`` is empty before the first step.
+    """
 
     position: int
     param: Tensor
     group: dict[str, Any]
-    state: dict[str, Any]
+    settings: Group
+    state: State
 
     @property
     def name(self) -> str:

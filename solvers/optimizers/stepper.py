@@ -1,115 +1,302 @@
-"""How a step is taken: in plain torch, which is its meaning, or by a kernel that is held to it."""
+"""How a step is taken: in plain torch, which is its meaning, or by a kernel that is held to it.
 
-from typing import TYPE_CHECKING
+The stepper owns what a step needs beside the parameters: the settings of the inner solver, the kernels in use, the
+counters, the log of steps that were not accepted, diagnostics and observers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from solvers.optimizers.assignment import Batch, find_structured, take_step
-from solvers.optimizers.diagnostics import BlockReport, block_report, certified
-from solvers.optimizers.slot import Item
+from solvers import validate
+from solvers.kernels import BACKENDS
+from solvers.kernels.contract import StepTask
+from solvers.optimizers.acceptance_log import AcceptanceLog
+from solvers.optimizers.assignment import Assignments, KernelRun, like_sums, scalars, scalars_on_device
+from solvers.optimizers.counters import CounterCache, new_counters
+from solvers.optimizers.diagnostics import BlockReport, DiagnosticsHooks, block_report, certified
+from solvers.optimizers.method import Counters, Method, NormalForm, warmed_up
+from solvers.optimizers.saving import INNER
+from solvers.optimizers.slot import ParameterSlot
 from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.zero import Zero
+from solvers.subproblem.criterion import PowerSchedule, Schedule
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
-from solvers.subproblem.solve import direct_point, solve
+from solvers.subproblem.solve import METHODS, direct_point, solve
 
-if TYPE_CHECKING:
-    from solvers.optimizers.base import StructuredOptimizer
-
-
-def step_all(optimizer: "StructuredOptimizer", items: list[Item], share: float) -> list[BlockReport]:
-    """Step every item; returns the reports, where diagnostics are wanted. ``share`` of eps_t is each tensor's."""
-    batches, rest = optimizer.assignments.assign(optimizer, items)
-    if optimizer.capturable and rest:
-        raise RuntimeError(f"parameter {rest[0].name} has no kernel, and a plain step cannot be captured")
-    reports = [report for batch in batches for report in _step_batch(optimizer, batch, share)]
-    return reports + [report for item in rest for report in _step_plainly(optimizer, item, share)]
+#: Ŵ of the last solve, kept where the subproblem is solved by iteration: the next solve starts there.
+LAST = INNER + "structured"
 
 
-def structured_iterate(optimizer: "StructuredOptimizer") -> dict[Tensor, Tensor]:
-    """Ŵ of every parameter, in its dtype, from the state as it is; the parameter where it has made no step."""
-    found, stepped = {}, []
-    for item in optimizer.items():
-        found[item.param] = item.param.detach()
-        if optimizer.averages and item.state and int(item.state["step"]) > 0:
-            stepped.append(item)
-    batches, rest = optimizer.assignments.assign(optimizer, stepped)
-    for batch in batches:
-        found.update(zip((item.param for item in batch.items), find_structured(optimizer, batch), strict=True))
-    for item in rest:
-        point = item.param.detach().to(accumulation_dtype(item.param))
-        tolerance = optimizer.tolerance(item, 1.0)
-        found[item.param] = _what(optimizer, item, _subproblem(optimizer, item, point), point, tolerance)[0]
-    return {param: value.to(param.dtype, copy=value.data_ptr() == param.data_ptr()) for param, value in found.items()}
+@dataclass
+class Options:
+    """The settings of a step that hold for all groups, see ``StructuredOptimizer``."""
+
+    schedule: Schedule = field(default_factory=PowerSchedule)
+    method: str = "auto"
+    max_inner_iterations: int = 1000
+    solve_every: int = 1
+    check_finite: bool = True
+    backend: str = "auto"
+    capturable: bool = False
+
+    def check(self) -> None:
+        """Raise ValueError or TypeError unless every option is allowed, and with the others."""
+        validate.one_of("method", self.method, METHODS)
+        validate.positive_integer("max_inner_iterations", self.max_inner_iterations)
+        validate.positive_integer("solve_every", self.solve_every)
+        validate.one_of("backend", self.backend, ("auto", "plain", *BACKENDS))
+        if self.capturable and (self.check_finite or self.backend in ("plain", "native")):
+            raise ValueError(
+                "capturable=True needs check_finite=False, which waits for the device, and backend 'auto' or 'triton', "
+                f"got check_finite={self.check_finite!r}, backend={self.backend!r}"
+            )
+        if not callable(self.schedule):
+            raise TypeError(f"schedule must be a function of (step, unit), got {self.schedule!r}")
 
 
-def _step_batch(optimizer: "StructuredOptimizer", batch: Batch, share: float) -> list[BlockReport]:
-    """Step by a kernel. Looking does not change what it does: Ŵ comes beside the parameter, and is certified."""
-    watched = optimizer.diagnostics.wanted
-    before = [item.param.detach().to(accumulation_dtype(item.param), copy=True) for item in batch.items if watched]
-    kept, found = take_step(optimizer, batch, keep_structured=watched or bool(optimizer.observers))
-    optimizer.unaccepted.keep(batch.items, kept)
-    reports = []
-    for index, (item, structured) in enumerate(zip(batch.items, found, strict=True)):
+class Stepper:
+    """Steps the parameters of one optimizer by its method's formulas."""
+
+    def __init__(self, method: Method, options: Options, log: AcceptanceLog) -> None:
+        self.method, self.options, self.log = method, options, log
+        self.diagnostics = DiagnosticsHooks()
+        self.observers: list[Callable[[Tensor, Tensor], None]] = []
+        self._assignments = Assignments()
+        self._counters = CounterCache(method.record.counters)
+        self._solved_under: dict[Tensor, Any] = {}
+
+    # The state ---------------------------------------------------------------------------------------------------
+
+    def begin(self, slot: ParameterSlot) -> None:
+        """Give a parameter its state before its first step."""
+        point = slot.param.detach().to(accumulation_dtype(slot.param), copy=True)
+        counters = new_counters(self.method.record.counters)
+        if self.options.capturable:
+            counters = {name: value.to(slot.param.device, torch.float64) for name, value in counters.items()}
+        slot.state.update({**counters, **self.method.new_state(point, slot.settings)})
+
+    def follow(self, slot: ParameterSlot) -> None:
+        """Take the state to the dtype and device of its parameter, which ``Module.to`` may have changed."""
+        param, wanted = slot.param, accumulation_dtype(slot.param)
+        first = slot.state[self.method.record.state[0]]
+        if first.dtype is wanted and first.device == param.device:
+            return
+        for name, value in slot.state.items():
+            if name not in self.method.record.counters:
+                slot.state[name] = value.to(param.device, wanted)
+
+    # A step ------------------------------------------------------------------------------------------------------
+
+    def step(self, slots: Sequence[ParameterSlot]) -> list[BlockReport]:
+        """Step every parameter; returns the reports, where diagnostics are wanted."""
+        still = [slot for slot in slots if _is_still(slot)]
+        moving = [slot for slot in slots if not _is_still(slot)] if still else list(slots)
+        runs, rest = self._assign(moving)
+        if self.options.capturable and rest:
+            raise RuntimeError(f"parameter {rest[0].name} has no kernel, and a plain step cannot be captured")
+        for slot in still:
+            self._accumulate(slot)
+        share = max(1, sum(not isinstance(slot.settings["regularizer"], Zero) for slot in moving)) ** -0.5
+        reports = [report for run in runs for report in self._step_by_kernel(run, share)]
+        return reports + [report for slot in rest for report in self._step_plainly(slot, share)]
+
+    def tolerance(self, slot: ParameterSlot, share: float) -> float:
+        """A tensor's ``share`` of eps_t."""
+        counters = self._counters.read(slot)
+        return share * self.options.schedule(int(counters["step"]), self.method.unit(counters, slot.settings))
+
+    def _assign(self, slots: Sequence[ParameterSlot]) -> tuple[list[KernelRun], list[ParameterSlot]]:
+        options = self.options
+        return self._assignments.assign(
+            self.method, slots, options.method, options.backend, one_group=options.capturable
+        )
+
+    def _count(self, slots: Sequence[ParameterSlot]) -> list[Counters]:
+        """Count the step in the counters of the parameters; returns them as numbers."""
+        old = [self._counters.read(slot) for slot in slots]
+        made: dict[tuple[Any, ...], Counters] = {}
+        new = []
+        for slot, numbers in zip(slots, old, strict=True):
+            key = (id(slot.settings), *numbers.values())
+            if key not in made:
+                made[key] = self.method.counted(numbers, slot.settings)
+            new.append(made[key])
+        self._counters.write(slots, old, new)
+        return new
+
+    def _count_on_device(self, slots: Sequence[ParameterSlot]) -> Counters:
+        """The same where the counters stay on a GPU, which is not waited for: one vector each."""
+        old = {name: torch.stack([slot.state[name] for slot in slots]) for name in self.method.record.counters}
+        new = self.method.counted(old, slots[0].settings)
+        for name, vector in new.items():
+            torch._foreach_copy_([slot.state[name] for slot in slots], list(vector.unbind()))
+        return new
+
+    def _accumulate(self, slot: ParameterSlot) -> None:
+        """Count a step and take its gradient in."""
+        self._count([slot])
+        param, settings = slot.param, slot.settings
+        assert param.grad is not None
+        gradient = param.grad.to(accumulation_dtype(param))
+        self.method.accumulate(-gradient if settings["maximize"] else gradient, slot.state, settings)
+
+    def _step_by_kernel(self, run: KernelRun, share: float) -> list[BlockReport]:
+        """Step by a kernel. Looking does not change what it does: Ŵ comes beside the parameter, and is certified."""
+        slots, watched = run.slots, self.diagnostics.wanted
+        before = [slot.param.detach().to(accumulation_dtype(slot.param), copy=True) for slot in slots if watched]
+        if self.options.capturable:
+            numbers = scalars_on_device(self.method, slots[0].settings, self._count_on_device(slots))
+        else:
+            numbers = scalars(self.method, slots, self._count(slots))
+        keep = watched or bool(self.observers)
+        found = [like_sums(task.point) if keep else None for task in run.tasks]
+        kept = run.prepared.run(numbers, _ascent_turned(slots), found)
+        self.log.record_unsolved(slots, kept)
+        reports = []
+        for index, (slot, structured) in enumerate(zip(slots, found, strict=True)):
+            if structured is None:
+                continue
+            self._show(slot, structured)
+            if watched:
+                point = self.method.decayed(before[index], slot.settings)
+                subproblem, tolerance = self._subproblem(slot, point), self.tolerance(slot, share)
+                solution = certified(subproblem, structured, tolerance)
+                reports.append(block_report(slot, subproblem, point, structured, solution, run.backend.name))
+        return reports
+
+    def _step_plainly(self, slot: ParameterSlot, share: float) -> list[BlockReport]:
+        self._accumulate(slot)
+        param, settings = slot.param, slot.settings
+        point = self.method.decayed(param.detach().to(accumulation_dtype(param), copy=True), settings)
+        subproblem, tolerance = self._subproblem(slot, point), self.tolerance(slot, share)
+        structured, solution = self._direct(slot, subproblem, point), None
         if structured is None:
-            continue
-        _show(optimizer, item, structured)
-        if watched:
-            point = optimizer.decayed(before[index], item.group)
-            subproblem, tolerance = _subproblem(optimizer, item, point), optimizer.tolerance(item, share)
-            solution = certified(subproblem, structured, tolerance)
-            reports.append(block_report(item, subproblem, point, structured, solution))
-    return reports
+            structured, solution = self._iterated(slot, subproblem, point, tolerance)
+        reports = []
+        if self.diagnostics.wanted:
+            solution = certified(subproblem, structured, tolerance) if solution is None else solution
+            reports.append(block_report(slot, subproblem, point, structured, solution, "plain"))
+        if not isinstance(settings["regularizer"], Zero):
+            self.log.record_dead([slot], (structured == 0).all().reshape(1), int(slot.state["step"]))
+        self._show(slot, structured)
+        # hardshrink at the smallest normal number: an entry of W whose Ŵ is zero decays by (1 - c) a step into
+        # denormals and never reaches zero, and denormals make a CPU 10 to 25 times slower. The paper has no such rule.
+        mixed = self.method.mix(point, structured, settings)
+        param.copy_(torch.hardshrink(mixed, torch.finfo(param.dtype).tiny))
+        return reports
 
-
-def _step_plainly(optimizer: "StructuredOptimizer", item: Item, share: float) -> list[BlockReport]:
-    param, group = item.param, item.group
-    assert param.grad is not None
-    optimizer.advance([item.state], group)
-    optimizer.accumulate(param.grad.to(accumulation_dtype(param)), item.state, group)
-    point = optimizer.decayed(param.detach().to(accumulation_dtype(param), copy=True), group)
-    subproblem, tolerance = _subproblem(optimizer, item, point), optimizer.tolerance(item, share)
-    structured, solution = _what(optimizer, item, subproblem, point, tolerance)
-    reports = []
-    if optimizer.diagnostics.wanted:
-        solution = certified(subproblem, structured, tolerance) if solution is None else solution
-        reports.append(block_report(item, subproblem, point, structured, solution))
-    _show(optimizer, item, structured)
-    # hardshrink at the smallest normal number: an entry of W whose Ŵ is zero decays by (1 - c) a step into
-    # denormals and never reaches zero, and denormals make a CPU 10 to 25 times slower. The paper has no such rule.
-    param.copy_(torch.hardshrink(optimizer.mix(point, structured, group), torch.finfo(param.dtype).tiny))
-    return reports
-
-
-def _what(
-    optimizer: "StructuredOptimizer", item: Item, subproblem: Subproblem, point: Tensor, tolerance: float
-) -> tuple[Tensor, Solution | None]:
-    """Ŵ, and the inner solver's record where one iterated."""
-    direct = direct_point(subproblem, optimizer.method)
-    if direct is not None:
+    def _direct(self, slot: ParameterSlot, subproblem: Subproblem, point: Tensor) -> Tensor | None:
+        """Ŵ by a direct method, ``point`` where that is not finite; None where the regularizer has no such method."""
+        direct = direct_point(subproblem, self.options.method)
+        if direct is None:
+            return None
         finite = torch.isfinite(direct[0])
-        optimizer.unaccepted.keep([item], (~finite).sum().reshape(1))
-        return torch.where(finite, direct[0], point), None
-    solution = solve(
-        subproblem,
-        point,
-        tolerance=tolerance,
-        max_iterations=optimizer.max_inner_iterations,
-        method=optimizer.method,
-        check_values=False,
-        report_objective=False,
-    )
-    # At the rounding level of the dtype there is nothing left to solve; diagnostics show it, no alarm is due.
-    if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:
-        missed = f"residual {solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}"
-        optimizer.unaccepted.refuse(item, missed)
-    return solution.point, solution
+        self.log.record_unsolved([slot], (~finite).sum().reshape(1))
+        return torch.where(finite, direct[0], point)
+
+    def _iterated(
+        self, slot: ParameterSlot, subproblem: Subproblem, point: Tensor, tolerance: float
+    ) -> tuple[Tensor, Solution | None]:
+        """Ŵ by an iterative method and the record of the solve, or Ŵ of an earlier step where this one is left out."""
+        state, last = slot.state, self._last(slot)
+        if last is not None and (int(state["step"]) - 1) % self.options.solve_every:
+            return last, None
+        solution = self._solve(subproblem, point, last, tolerance)
+        # At the rounding level of the dtype there is nothing left to solve; diagnostics show it, no alarm is due.
+        if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:
+            missed = f"residual {solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}"
+            self.log.record_unaccepted(slot, missed)
+        # The reference itself may be the solution, and ``mix`` works in place.
+        structured = solution.point.clone() if solution.point.data_ptr() == point.data_ptr() else solution.point
+        state[LAST], self._solved_under[slot.param] = structured, slot.settings["regularizer"]
+        return structured, solution
+
+    def _solve(self, subproblem: Subproblem, point: Tensor, last: Tensor | None, tolerance: float) -> Solution:
+        return solve(
+            subproblem,
+            point,
+            tolerance=tolerance,
+            max_iterations=self.options.max_inner_iterations,
+            method=self.options.method,
+            warm_starts=() if last is None else (last,),
+            check_values=False,
+            report_objective=False,
+        )
+
+    def _last(self, slot: ParameterSlot) -> Tensor | None:
+        """Ŵ of the last solve, unless the regularizer is another one since."""
+        regularizer = slot.settings["regularizer"]
+        return slot.state.get(LAST) if self._solved_under.get(slot.param, regularizer) is regularizer else None
+
+    def _subproblem(self, slot: ParameterSlot, point: Tensor) -> Subproblem:
+        settings = slot.settings
+        B, D, lam = NormalForm(*self.method.normal_form(point, slot.state, settings))
+        return Subproblem(B, D, warmed_up(lam, int(slot.state["step"]), settings), settings["regularizer"])
+
+    def _show(self, slot: ParameterSlot, structured: Tensor) -> None:
+        for observe in self.observers:
+            observe(slot.param, structured)
+
+    # The structured iterate --------------------------------------------------------------------------------------
+
+    def structured_iterate(self, slots: Sequence[ParameterSlot]) -> dict[Tensor, Tensor]:
+        """Ŵ of every parameter, in its dtype, from the state as it is; the parameter where it has made no step."""
+        found, stepped = {}, []
+        for slot in slots:
+            found[slot.param] = slot.param.detach()
+            if self.method.record.averages and slot.state and slot.param.numel() and int(slot.state["step"]) > 0:
+                stepped.append(slot)
+        runs, rest = self._assign(stepped)
+        for run in runs:
+            found.update(zip((slot.param for slot in run.slots), self._find(run), strict=True))
+        for slot in rest:
+            found[slot.param] = self._find_plainly(slot)
+        return {param: value.to(param.dtype, copy=True) for param, value in found.items()}
+
+    def _find_plainly(self, slot: ParameterSlot) -> Tensor:
+        """Ŵ of the last solve, else by the subproblem that the state stands for; nothing is touched."""
+        point = slot.param.detach().to(accumulation_dtype(slot.param), copy=True)
+        subproblem, last = self._subproblem(slot, point), self._last(slot)
+        direct = direct_point(subproblem, self.options.method)
+        if direct is not None:
+            return torch.where(torch.isfinite(direct[0]), direct[0], point)
+        return last if last is not None else self._solve(subproblem, point, None, self.tolerance(slot, 1.0)).point
+
+    def _find(self, run: KernelRun) -> list[Tensor]:
+        """Ŵ of the parameters of a run, recomputed from the state; nothing else is touched."""
+        tasks = [
+            StepTask(task.recurrence, task.point, task.state, task.norms, 0.0, averages=False) for task in run.tasks
+        ]
+        found = [like_sums(task.point) for task in tasks]
+        if self.options.capturable:
+            counters = {
+                name: torch.stack([slot.state[name] for slot in run.slots]) for name in self.method.record.counters
+            }
+            numbers = scalars_on_device(self.method, run.slots[0].settings, counters)
+        else:
+            numbers = scalars(self.method, run.slots, [self._counters.read(slot) for slot in run.slots])
+        run.backend.prepare(tasks).run(numbers, [None] * len(tasks), found)
+        return found
 
 
-def _subproblem(optimizer: "StructuredOptimizer", item: Item, point: Tensor) -> Subproblem:
-    return Subproblem(*optimizer.normal_form(point, item.state, item.group), item.group["regularizer"])
+def _is_still(slot: ParameterSlot) -> bool:
+    """Whether the step has weight zero and moves nothing, or there is nothing to move."""
+    rate = slot.settings["lr"]
+    return slot.param.numel() == 0 or (not isinstance(rate, Tensor) and rate == 0)
 
 
-def _show(optimizer: "StructuredOptimizer", item: Item, structured: Tensor) -> None:
-    for observe in optimizer.observers:
-        observe(item.param, structured)
+def _ascent_turned(slots: Sequence[ParameterSlot]) -> list[Tensor | None]:
+    """The gradients, those of groups that maximize with the other sign."""
+    gradients = [slot.param.grad for slot in slots]
+    turned = [i for i, slot in enumerate(slots) if slot.settings["maximize"]]
+    if turned:
+        for i, gradient in zip(
+            turned, torch._foreach_neg([g for i in turned if (g := gradients[i]) is not None]), strict=True
+        ):
+            gradients[i] = gradient
+    return gradients

@@ -7,8 +7,9 @@ import torch
 
 from ramda_verify.checks import optimizers as checks
 from solvers import RAMDA, RMDA, ProxGen, ProxSGD, Stages
-from solvers.optimizers.base import NormalForm, StructuredOptimizer
-from solvers.optimizers.saving import restore_regularizers
+from solvers.optimizers import StructuredOptimizer
+from solvers.optimizers.method import NormalForm
+from solvers.optimizers.saving import checked
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer
 
 STEP, PARENT, RELOAD, WHAT = "step-transcription", "parent-method", "save-and-continue", "structured-iterate"
@@ -108,14 +109,14 @@ class RateWithoutGamma(RMDA):
 class RampOffByOne(RMDA):
     """The ramp runs one step ahead."""
 
-    def ramp_momentum(self, initial, stage_step):
-        super().ramp_momentum(initial, stage_step + 1)
+    def ramp_momentum(self, stage_step):
+        super().ramp_momentum(stage_step + 1)
 
 
 class NoRamp(RAMDA):
     """Momentum stays constant in the last stage."""
 
-    def ramp_momentum(self, initial, stage_step):
+    def ramp_momentum(self, stage_step):
         pass
 
 
@@ -196,7 +197,8 @@ class CastsOnLoad(RAMDA):
     """torch's loader alone: sums of 16-bit parameters lose their float32."""
 
     def load_state_dict(self, state_dict):
-        torch.optim.Optimizer.load_state_dict(self, restore_regularizers(state_dict, self.param_groups))
+        saved = checked(state_dict, self.param_groups, self, self.defaults)
+        torch.optim.Optimizer.load_state_dict(self, saved)
 
 
 class Forgets(RAMDA):

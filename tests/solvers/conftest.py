@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from solvers.kernels import dispatch
-from solvers.optimizers import stepper
+from solvers.optimizers.stepper import Stepper
 
 
 @pytest.fixture
@@ -20,8 +20,11 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Ca
 def plain_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the parameters that plain torch has stepped."""
     names: list[str] = []
-    right = stepper._step_plainly
-    monkeypatch.setattr(
-        stepper, "_step_plainly", lambda made, item, share: names.append(item.name) or right(made, item, share)
-    )
+    right = Stepper._step_plainly
+
+    def noted(self, slot, share):
+        names.append(slot.name)
+        return right(self, slot, share)
+
+    monkeypatch.setattr(Stepper, "_step_plainly", noted)
     return names

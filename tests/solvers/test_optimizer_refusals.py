@@ -46,7 +46,6 @@ BAD_PARAMETERS = [
         [torch.ones(2, dtype=torch.int64)], TypeError, r"parameter params\[0\] must be a dense real", id="int"
     ),
     pytest.param([torch.ones(2, dtype=torch.complex64)], TypeError, "must be a dense real", id="complex"),
-    pytest.param([torch.ones(0, 2)], ValueError, "must have at least one entry", id="empty"),
     pytest.param([torch.ones(2).to_sparse()], TypeError, "must be a dense real", id="sparse"),
     pytest.param(["weight"], TypeError, "must be a torch.Tensor, got str", id="text"),
     pytest.param([("head.bias", torch.ones(3))], ValueError, "parameter head.bias cannot have", id="vector-in-groups"),

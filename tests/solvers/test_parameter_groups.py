@@ -136,7 +136,8 @@ def test_structure_is_read_from_what():
     assert structure_levels(optimizer)["GroupLasso"] == StructureLevel(0, 20)
     for tensor in (param, low, free):
         tensor.grad = torch.randn_like(tensor)
-    optimizer.step()
+    with pytest.warns(RuntimeWarning, match="became zero as a whole"):
+        optimizer.step()
     assert structure_levels(optimizer) == {"GroupLasso": StructureLevel(20, 20), "NuclearNorm": StructureLevel(3, 3)}
     assert param.ne(0).all()
 

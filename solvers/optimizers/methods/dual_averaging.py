@@ -1,62 +1,59 @@
-"""What RAMDA and RMDA share: step-weighted sums from an initial point, averaging, stages."""
+"""The part that RAMDA and RMDA share: step-weighted sums from an initial point, averaging, stages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from solvers import validate
-from solvers.optimizers.base import Group, State, StructuredOptimizer
+from solvers.optimizers.base import StructuredOptimizer
+from solvers.optimizers.method import Counters, Group, State
+from solvers.optimizers.saving import INNER
+
+#: How often, the paper's alpha, and the largest lr so far, which scales eps_t.
+COUNTERS = ("step", "weight_sum", "unit")
 
 
 class DualAveraging(StructuredOptimizer):
     """At step t: ``s = lr*sqrt(t)``, ``weight_sum += s``, ``grad_sum += s*G`` (the paper's alpha and V).
 
     The subproblem of every step starts from ``initial_point`` (W0), and ``W = (1-c)*W + c*Ŵ`` with c = ``momentum``,
-    the share of the *new* point.
+    the share of the *new* point. A step at lr = 0 has weight zero and is not counted: t stands still.
     """
 
-    averages = True
-
-    def check_group(self, group: Group) -> None:
-        validate.nonnegative("lr", group["lr"])
-        validate.in_interval("momentum", group["momentum"], 0.0, 1.0, open_low=True)
-
     def new_state(self, point: Tensor, group: Group) -> State:
-        return {
-            "weight_sum": torch.zeros((), dtype=torch.float64),
-            "unit": torch.zeros((), dtype=torch.float64),
-            "initial_point": point.clone(),
-            "grad_sum": torch.zeros_like(point),
-        }
+        return {"initial_point": point.clone(), "grad_sum": torch.zeros_like(point)}
 
-    def advance(self, states: Sequence[State], group: Group) -> None:
-        """Adds the step's weight to the weight sums; the first one is the unit of eps_t."""
-        super().advance(states, group)
-        sums, units = ([state[key] for state in states] for key in ("weight_sum", "unit"))
-        step = torch.stack([state["step"] for state in states]).double()
-        weight = self.step_weight(step, group) + torch.zeros_like(step)  # it may be one number for all steps
-        # Counters on a GPU are not looked at; elsewhere most often all parameters have made as many steps.
-        if step.is_cpu and (step == step[0]).all():
-            torch._foreach_add_(sums, float(weight[0]))
-        else:
-            torch._foreach_add_(sums, list(weight.unbind()))
-        if not step.is_cpu or (step == 1).any():
-            torch._foreach_copy_(units, list(torch.where(step == 1, weight, torch.stack(units)).unbind()))
+    def counted(self, counters: Counters, group: Group) -> Counters:
+        """Adds the step's weight to the weight sum; the unit is the largest lr so far, s_1 where lr is constant."""
+        rate, unit = group["lr"], counters["unit"]
+        if not isinstance(unit, Tensor) and rate == 0:
+            return counters
+        step = counters["step"] + 1
+        weight = counters["weight_sum"] + self.step_weight(step, group)
+        largest = unit.clamp_min(rate) if isinstance(unit, Tensor) else max(unit, rate)
+        return {"step": step, "weight_sum": weight, "unit": largest}
 
     def step_weight(self, step: Any, group: Group) -> Any:
         """``s_t = lr * sqrt(t)``."""
         return group["lr"] * step**0.5
 
-    def psi_weight(self, state: State, group: Group) -> Any:
-        return state["weight_sum"]
+    def psi_weight(self, counters: Mapping[str, Any], group: Group) -> Any:
+        return counters["weight_sum"]
 
-    def unit(self, state: State, group: Group) -> float:
-        return float(state["unit"])
+    def unit(self, counters: Mapping[str, Any], group: Group) -> float:
+        return float(counters["unit"])
 
     def averaging(self, group: Group) -> float:
         return group["momentum"]
+
+    def added_decay(self, counters: Mapping[str, Any], group: Group) -> Any:
+        """``alpha * weight_decay``, what the decay adds to every entry of D. (The paper has no weight decay.)
+
+        W is an average of points that the sums determine, so shrinking W itself would be forgotten; the proximal form
+        of the decay, ``alpha * weight_decay/2 * ||Z||^2`` in the subproblem, is not.
+        """
+        return counters["weight_sum"] * group["weight_decay"]
 
     def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
         c = self.averaging(group)
@@ -69,15 +66,19 @@ class DualAveraging(StructuredOptimizer):
         super().restart(gamma)
         for group in self.param_groups:
             if "eps" in group:
-                group["eps"] *= gamma
+                group["eps"] *= float(gamma)
             for param in group["params"]:
-                for key, value in self.state.get(param, {}).items():
+                state = self.state.get(param, {})
+                for key in list(state):
                     if key == "initial_point":
-                        value.copy_(param.detach())
+                        state[key].copy_(param.detach())
+                    elif key.startswith(INNER):
+                        del state[key]
                     else:
-                        value.zero_()
+                        state[key].zero_()
 
-    def ramp_momentum(self, initial: list[float], stage_step: int) -> None:
-        """``c_i = min(c*sqrt(i), 1)`` for step i of the last stage."""
-        for group, momentum in zip(self.param_groups, initial, strict=True):
-            group["momentum"] = min(momentum * stage_step**0.5, 1.0)
+    def ramp_momentum(self, stage_step: int) -> None:
+        """``c_i = min(c*sqrt(i), 1)`` for step i of the last stage, c the momentum that the group had at first."""
+        for group in self.param_groups:
+            momentum = group.setdefault("initial_momentum", group["momentum"])
+            group.set_ours("momentum", min(float(momentum) * stage_step**0.5, 1.0))

@@ -1,5 +1,6 @@
 """ProxGen on the AdamW base (Yun, Lozano and Yang, NeurIPS 2021; Huang and Lee, 2024, Algorithm 3)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -7,7 +8,18 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.kernels import Recurrence
-from solvers.optimizers.base import Group, NormalForm, State, StructuredOptimizer
+from solvers.optimizers.base import StructuredOptimizer
+from solvers.optimizers.method import Group, MethodRecord, NormalForm, State
+
+
+def check_betas(name: str, value: object) -> None:
+    """Raise unless ``value`` is two numbers in [0, 1)."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ValueError(f"{name} must be two numbers in [0, 1), got {value!r}")
+    for index, beta in enumerate(value):
+        validate.in_interval(f"{name}[{index}]", beta, 0.0, 1.0)
+        if beta == 1.0:
+            raise ValueError(f"{name}[{index}] must be in [0, 1), got {beta!r}")
 
 
 class ProxGen(StructuredOptimizer):
@@ -22,7 +34,19 @@ class ProxGen(StructuredOptimizer):
         amsgrad: use the largest v so far. regularizer and **options: as for RAMDA.
     """
 
-    recurrence = Recurrence("proxgen", ("exp_avg", "exp_avg_sq"))
+    record = MethodRecord(
+        name="proxgen",
+        reference="Yun, Lozano and Yang, NeurIPS 2021; Huang and Lee, NeurIPS 2024, Algorithm 3",
+        hyperparameters={
+            "lr": validate.nonnegative,
+            "betas": check_betas,
+            "eps": validate.positive,
+            "amsgrad": validate.boolean,
+        },
+        state=("exp_avg", "exp_avg_sq"),
+        optional_state=("max_exp_avg_sq",),
+        recurrence=Recurrence("proxgen", ("exp_avg", "exp_avg_sq")),
+    )
 
     def __init__(
         self,
@@ -39,22 +63,10 @@ class ProxGen(StructuredOptimizer):
             "lr": lr,
             "betas": betas,
             "eps": eps,
-            "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "regularizer": regularizer,
         }
-        super().__init__(params, defaults, **options)
-
-    def check_group(self, group: Group) -> None:
-        validate.nonnegative("lr", group["lr"])
-        validate.positive("eps", group["eps"])
-        validate.nonnegative("weight_decay", group["weight_decay"])
-        if not isinstance(group["betas"], tuple | list) or len(group["betas"]) != 2:
-            raise ValueError(f"betas must be two numbers in [0, 1), got {group['betas']!r}")
-        for index, beta in enumerate(group["betas"]):
-            validate.in_interval(f"betas[{index}]", beta, 0.0, 1.0)
-            if beta == 1.0:
-                raise ValueError(f"betas[{index}] must be in [0, 1), got {beta!r}")
+        super().__init__(params, defaults, weight_decay=weight_decay, **options)
 
     def new_state(self, point: Tensor, group: Group) -> State:
         names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else [])]
@@ -85,8 +97,8 @@ class ProxGen(StructuredOptimizer):
             return self.recurrence
         return Recurrence("proxgen_amsgrad", (*self.recurrence.state, "max_exp_avg_sq"))
 
-    def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
-        beta1, beta2 = group["betas"]
+    def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
+        (beta1, beta2), step = group["betas"], counters["step"]
         rate = group["lr"] / (1 - beta1**step)
         return (
             1 - group["lr"] * group["weight_decay"],

@@ -1,5 +1,7 @@
 """ProxSGD with momentum and a unit step (Yang et al., ICLR 2020)."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -7,7 +9,8 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.kernels import Recurrence
-from solvers.optimizers.base import Group, NormalForm, State, StructuredOptimizer
+from solvers.optimizers.base import StructuredOptimizer
+from solvers.optimizers.method import Group, MethodRecord, NormalForm, State
 
 
 class ProxSGD(StructuredOptimizer):
@@ -21,16 +24,21 @@ class ProxSGD(StructuredOptimizer):
         lr: >= 0. momentum: in (0, 1]. regularizer and **options: as for RAMDA.
     """
 
-    recurrence = Recurrence("proxsgd", ("momentum_buffer",))
+    record = MethodRecord(
+        name="proxsgd",
+        reference="Yang et al., ICLR 2020",
+        hyperparameters={
+            "lr": validate.nonnegative,
+            "momentum": partial(validate.in_interval, low=0.0, high=1.0, open_low=True),
+        },
+        state=("momentum_buffer",),
+        recurrence=Recurrence("proxsgd", ("momentum_buffer",)),
+    )
 
     def __init__(
         self, params: Any, lr: float = 1e-1, momentum: float = 1e-1, regularizer: Any = None, **options: Any
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "regularizer": regularizer}, **options)
-
-    def check_group(self, group: Group) -> None:
-        validate.nonnegative("lr", group["lr"])
-        validate.in_interval("momentum", group["momentum"], 0.0, 1.0, open_low=True)
 
     def new_state(self, point: Tensor, group: Group) -> State:
         return {"momentum_buffer": torch.zeros_like(point)}
@@ -38,9 +46,16 @@ class ProxSGD(StructuredOptimizer):
     def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
         state["momentum_buffer"].mul_(1 - group["momentum"]).add_(gradient, alpha=group["momentum"])
 
+    def decayed(self, point: Tensor, group: Group) -> Tensor:
+        decay = group["lr"] * group["weight_decay"]
+        return point.mul_(1 - decay) if decay else point
+
     def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
         B = torch.sub(point, state["momentum_buffer"], alpha=group["lr"])
         return NormalForm(B, B.new_ones(()).expand_as(B), group["lr"])
 
-    def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
+    def recurrence_of(self, group: Group) -> Recurrence | None:
+        return None if group["weight_decay"] else self.recurrence
+
+    def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
         return group["momentum"], group["lr"]

@@ -1,5 +1,7 @@
 """RAMDA: regularized adaptive momentum dual averaging (Huang and Lee, NeurIPS 2024, Algorithm 1)."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -7,8 +9,8 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.kernels import Recurrence
-from solvers.optimizers.base import Group, NormalForm, State
-from solvers.optimizers.methods.dual_averaging import DualAveraging
+from solvers.optimizers.method import Group, MethodRecord, NormalForm, State
+from solvers.optimizers.methods.dual_averaging import COUNTERS, DualAveraging
 
 
 class RAMDA(DualAveraging):
@@ -27,7 +29,19 @@ class RAMDA(DualAveraging):
         **options: see StructuredOptimizer.
     """
 
-    recurrence = Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum"))
+    record = MethodRecord(
+        name="ramda",
+        reference="Huang and Lee, NeurIPS 2024, arXiv 2403.14398, Algorithm 1",
+        hyperparameters={
+            "lr": validate.nonnegative,
+            "momentum": partial(validate.in_interval, low=0.0, high=1.0, open_low=True),
+            "eps": validate.positive,
+        },
+        state=("initial_point", "grad_sum", "grad_sq_sum"),
+        counters=COUNTERS,
+        recurrence=Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum")),
+        averages=True,
+    )
 
     def __init__(
         self,
@@ -41,10 +55,6 @@ class RAMDA(DualAveraging):
         defaults = {"lr": lr, "momentum": momentum, "eps": eps, "regularizer": regularizer}
         super().__init__(params, defaults, **options)
 
-    def check_group(self, group: Group) -> None:
-        super().check_group(group)
-        validate.positive("eps", group["eps"])
-
     def new_state(self, point: Tensor, group: Group) -> State:
         return {**super().new_state(point, group), "grad_sq_sum": torch.zeros_like(point)}
 
@@ -55,13 +65,16 @@ class RAMDA(DualAveraging):
         state["grad_sq_sum"].addcmul_(gradient, gradient, value=s)
 
     def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
-        # P = cbrt(U) + eps; B = P*W0 - V
+        # P = cbrt(U) + eps; B = P*W0 - V; a weight decay adds alpha*weight_decay to D.
         P = cube_root(state["grad_sq_sum"]).add_(group["eps"])
         B = (P * state["initial_point"]).sub_(state["grad_sum"])
-        return NormalForm(B, P, float(self.psi_weight(state, group)))
+        return NormalForm(B, P.add_(float(self.added_decay(state, group))), float(self.psi_weight(state, group)))
 
-    def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
-        return self.step_weight(step, group), group["eps"]
+    def recurrence_of(self, group: Group) -> Recurrence | None:
+        return None if group["weight_decay"] else self.recurrence
+
+    def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
+        return self.step_weight(counters["step"], group), group["eps"]
 
 
 def cube_root(U: Tensor) -> Tensor:

@@ -1,13 +1,16 @@
 """RMDA: regularized modernized dual averaging (Huang and Lee, ICLR 2022, arXiv 2112.02612)."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from solvers import validate
 from solvers.kernels import Recurrence
-from solvers.optimizers.base import Group, NormalForm, State
-from solvers.optimizers.methods.dual_averaging import DualAveraging
+from solvers.optimizers.method import Group, MethodRecord, NormalForm, State
+from solvers.optimizers.methods.dual_averaging import COUNTERS, DualAveraging
 
 
 class RMDA(DualAveraging):
@@ -17,7 +20,18 @@ class RMDA(DualAveraging):
     alpha*psi(Z)``; ``W = (1-c)*W + c*Ŵ``. Arguments as for RAMDA, without ``eps``.
     """
 
-    recurrence = Recurrence("rmda", ("initial_point", "grad_sum"))
+    record = MethodRecord(
+        name="rmda",
+        reference="Huang and Lee, ICLR 2022, arXiv 2112.02612",
+        hyperparameters={
+            "lr": validate.nonnegative,
+            "momentum": partial(validate.in_interval, low=0.0, high=1.0, open_low=True),
+        },
+        state=("initial_point", "grad_sum"),
+        counters=COUNTERS,
+        recurrence=Recurrence("rmda", ("initial_point", "grad_sum")),
+        averages=True,
+    )
 
     def __init__(
         self, params: Any, lr: float = 1e-1, momentum: float = 1e-1, regularizer: Any = None, **options: Any
@@ -28,9 +42,14 @@ class RMDA(DualAveraging):
         state["grad_sum"].add_(gradient, alpha=self.step_weight(int(state["step"]), group))
 
     def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
+        # B = beta*W0 - V; a weight decay adds alpha*weight_decay to D.
         beta = int(state["step"]) ** 0.5
         B = torch.sub(beta * state["initial_point"], state["grad_sum"])
-        return NormalForm(B, B.new_tensor(beta).expand_as(B), float(self.psi_weight(state, group)))
+        D = B.new_tensor(beta + float(self.added_decay(state, group))).expand_as(B)
+        return NormalForm(B, D, float(self.psi_weight(state, group)))
 
-    def coefficients(self, step: Any, group: Group) -> tuple[Any, ...]:
-        return self.step_weight(step, group), step**0.5
+    def recurrence_of(self, group: Group) -> Recurrence | None:
+        return None if group["weight_decay"] else self.recurrence
+
+    def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
+        return self.step_weight(counters["step"], group), counters["step"] ** 0.5

@@ -1,0 +1,135 @@
+"""The hyperparameters of a parameter group as plain numbers, judged whenever one of them has changed.
+
+Users, schedulers and frameworks write into ``param_groups`` between steps: a None for the regularizer, a 0-d tensor or
+a NumPy number for lr. A step reads these settings instead, so that a bad value is refused before any state is touched.
+"""
+
+import difflib
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+from solvers.optimizers.method import Group
+from solvers.optimizers.parameter_group import STAGE_FACTOR, rate_of, stage_factor_of
+from solvers.regularizers.base import offers, require_regularizer
+from solvers.regularizers.zero import Zero
+
+#: Hyperparameters that every method has, with what a saved state from before they existed means.
+COMMON_DEFAULTS: Mapping[str, Any] = {"maximize": False, "weight_decay": 0.0, "reg_warmup": 0, STAGE_FACTOR: 1.0}
+COMMON: Mapping[str, Callable[[str, object], None]] = {
+    "maximize": validate.boolean,
+    "weight_decay": validate.nonnegative,
+    "reg_warmup": validate.nonnegative_integer,
+    STAGE_FACTOR: validate.positive,
+}
+#: Hyperparameters of torch's optimizers that none of ours has; in a group they are no tag of the user's.
+OF_OTHERS = ("betas", "momentum", "eps", "amsgrad", "dampening", "nesterov", "rho", "alpha", "weight_decay")
+_PLAIN = (int, float, bool, str, tuple, type(None))
+
+
+@dataclass
+class _Known:
+    group: Mapping[str, Any]
+    values: list[Any]
+    settings: dict[str, Any]
+
+
+class Settings:
+    """Reads and judges the groups of one optimizer."""
+
+    def __init__(self, checks: Mapping[str, Callable[[str, object], None]], *, on_device: bool = False) -> None:
+        """``checks`` are those of the method's record. ``on_device`` leaves a tensor lr on a GPU where it is."""
+        self._checks = {**checks, **COMMON}
+        self._names = tuple(self._checks)
+        self._on_device = on_device
+        self._known: dict[int, _Known] = {}
+
+    def of(self, group: Mapping[str, Any]) -> Group:
+        """The settings of ``group``. Raises ValueError or TypeError, naming the setting, where one is not allowed."""
+        values = [dict.get(group, name) for name in self._names]  # type: ignore[call-overload]
+        values.append(group["regularizer"])
+        known = self._known.get(id(group))
+        if known is not None and known.group is group and all(map(_unchanged, values, known.values)):
+            return known.settings
+        settings = self.judged(group)
+        if known is None or known.group is not group or known.settings["regularizer"] is not settings["regularizer"]:
+            check_shapes(group["params"], group.get("param_names"), settings["regularizer"])
+        self._known[id(group)] = _Known(group, values, settings)
+        return settings
+
+    def judged(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a group, or of keys that are about to become one; shapes are not looked at."""
+        settings = {}
+        for name, check in self._checks.items():
+            if name not in group:
+                raise ValueError(f"a parameter group needs the key {name!r}, got {sorted(map(str, group))}")
+            value = plain(rate_of(group) if name == "lr" and isinstance(group, dict) else group[name])
+            if isinstance(value, Tensor) and not self._on_device:
+                value = value.item()
+            if not isinstance(value, Tensor):
+                check(name, value)
+            settings[name] = value
+        settings["lr"] = settings["lr"] * stage_factor_of(dict(group))
+        settings["regularizer"] = regularizer_of(group["regularizer"])
+        return settings
+
+
+def plain(value: Any) -> Any:
+    """A tensor of one entry on the CPU as a number, a list as a tuple; all else as it is."""
+    if isinstance(value, Tensor) and value.numel() == 1 and value.dtype != torch.bool:
+        return value.item() if value.is_cpu else value
+    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+def regularizer_of(value: Any) -> Any:
+    """The regularizer that a user named, None meaning none. Raises TypeError unless it is one."""
+    if value is None:
+        return Zero()
+    require_regularizer("regularizer", value)
+    return value
+
+
+def check_shapes(params: Any, names: Any, regularizer: Any) -> None:
+    """Raise ValueError, naming the parameter, where ``regularizer`` is not defined on its shape. An empty tensor has no
+    subproblem.
+    """
+    if not offers(regularizer, "check_shape"):
+        return
+    for index, param in enumerate(params):
+        if param.numel() == 0:
+            continue
+        try:
+            regularizer.check_shape(param.shape)
+        except ValueError as error:
+            name = names[index] if names else f"params[{index}]"
+            raise ValueError(f"parameter {name} cannot have the regularizer {regularizer!r}: {error}") from None
+
+
+def check_keys(owner: str, group: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Refuse a misspelt hyperparameter, warn of one that the method does not have; other keys are tags of the user's.
+
+    Raises ValueError for a key that is nearly one of ``known``.
+    """
+    for key in group:
+        if key in known or key in ("params", "param_names", "initial_lr", "initial_momentum", STAGE_FACTOR):
+            continue
+        close = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.8)
+        if key in OF_OTHERS:
+            warnings.warn(
+                f"{owner} has no hyperparameter {key!r}: the value {group[key]!r} of a parameter group has no effect",
+                UserWarning,
+                stacklevel=5,
+            )
+        elif close:
+            raise ValueError(f"{owner} has no hyperparameter {key!r}, given in a parameter group; is it {close[0]!r}?")
+
+
+def _unchanged(now: Any, before: Any) -> bool:
+    if type(now) is not type(before):
+        return False
+    return now == before if isinstance(now, _PLAIN) else now is before and not isinstance(now, Tensor | list)

@@ -1,0 +1,34 @@
+"""The optimizer inside what frameworks wrap around it, and the structured iterate of a wrapped one."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from torch import Tensor
+
+from solvers.optimizers.base import StructuredOptimizer
+
+#: Attributes under which wrappers hold what they wrap: accelerate and Lightning, DeepSpeed and older Lightning.
+_INSIDE = ("optimizer", "_optimizer")
+#: Wrappers within wrappers are opened this many times.
+_DEEPEST = 8
+
+
+def unwrapped(optimizer: Any) -> StructuredOptimizer:
+    """The StructuredOptimizer that ``optimizer`` is or wraps. Raises TypeError where there is none."""
+    found = optimizer
+    for _ in range(_DEEPEST):
+        if isinstance(found, StructuredOptimizer):
+            return found
+        inner = (vars(found).get(name) for name in _INSIDE if hasattr(found, "__dict__"))
+        found = next((candidate for candidate in inner if candidate is not None), None)
+    raise TypeError(f"optimizer must be a StructuredOptimizer or wrap one, got {type(optimizer).__name__}")
+
+
+def structured_iterate(optimizer: Any) -> dict[Tensor, Tensor]:
+    """``StructuredOptimizer.structured_iterate`` of an optimizer that a framework may have wrapped."""
+    return unwrapped(optimizer).structured_iterate()
+
+
+def structured_iterate_swapped_in(optimizer: Any, **options: Any) -> AbstractContextManager[None]:
+    """``StructuredOptimizer.structured_iterate_swapped_in`` of an optimizer that a framework may have wrapped."""
+    return unwrapped(optimizer).structured_iterate_swapped_in(**options)
