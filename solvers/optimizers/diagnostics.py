@@ -20,7 +20,8 @@ class BlockReport:
     """One parameter tensor's subproblem at one step, in the units of Q_t.
 
     ``objective_drop`` is Q(W^{t-1}) - Q(Ŵ^t); ``structured`` counts (structured zeros, all) of Ŵ^t where the
-    regularizer offers ``sparsity``; ``backend`` is "native", "triton" or "plain", whichever took the step.
+    regularizer offers ``sparsity``; ``backend`` is "native", "triton" or "plain", whichever took the step, and
+    "none" for a step at lr = 0, in which there is nothing to solve.
     """
 
     parameter: str

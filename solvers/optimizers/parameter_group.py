@@ -71,10 +71,6 @@ class ParameterGroup(dict[str, Any]):
         for key, value in dict(*others, **values).items():
             self[key] = value
 
-    def set_ours(self, key: str, value: Any) -> None:
-        """Set a hyperparameter from within Stages, which is a scheduler too, but one whose momentum is ours."""
-        super().__setitem__(key, value)
-
     def _staged(self, rate: Any) -> Any:
         factor = super().get(STAGE_FACTOR, 1.0)
         if factor == 1.0 or isinstance(rate, Tensor) or not isinstance(rate, int | float) or _a_scheduler_asks():
@@ -100,6 +96,11 @@ def rate_of(group: dict[str, Any]) -> Any:
 def stage_factor_of(group: dict[str, Any]) -> float:
     """The factor of the stage: the product of the gammas of all restarts so far."""
     return dict.get(group, STAGE_FACTOR, 1.0)
+
+
+def set_momentum(group: dict[str, Any], momentum: float) -> None:
+    """Set the momentum from within Stages, which is a scheduler as well, but one that means what the group means."""
+    dict.__setitem__(group, "momentum", momentum)
 
 
 def _a_scheduler_asks() -> bool:

@@ -7,6 +7,7 @@ float64 weight_sum.
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.optim import Optimizer
 
 from solvers.optimizers.counters import DTYPES
 from solvers.optimizers.method import Group, Method
+from solvers.optimizers.settings import regularizer_of
 from solvers.regularizers.identity import differences, identity_of, text_of
 
 #: Under this key every saved group names the method that saved it.
@@ -26,7 +28,7 @@ INNER = "inner_"
 def described(state_dict: dict[str, Any], method: str) -> dict[str, Any]:
     """A shallow copy with an identity in place of every group's regularizer, and the name of the method."""
     groups = [
-        {**group, "regularizer": identity_of(group["regularizer"]), METHOD: method}
+        {**_plain(group), "regularizer": identity_of(regularizer_of(group["regularizer"])), METHOD: method}
         for group in state_dict["param_groups"]
     ]
     return {**state_dict, "param_groups": groups}
@@ -48,7 +50,8 @@ def checked(
                 f"{record.name}; its keys are {sorted(saved)}"
             )
         if index < len(live_groups):  # a wrong number of groups is torch's to refuse
-            _compare_regularizers(index, saved.get("regularizer"), live_groups[index]["regularizer"])
+            live = regularizer_of(live_groups[index]["regularizer"])
+            _compare_regularizers(index, saved.get("regularizer"), live)
         group = {**defaults, **saved, "regularizer": None}
         group.pop(METHOD, None)
         groups.append(group)
@@ -76,6 +79,17 @@ def restored(
             elif isinstance(value, Tensor):
                 value = value.to(param.device, copy=True)
             yield param, key, value
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, which ``torch.load(weights_only=True)`` reads."""
+    if isinstance(value, bool | str | Tensor):
+        return value
+    if isinstance(value, Integral | Real):
+        return int(value) if isinstance(value, Integral) else float(value)
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
 def _compare_regularizers(index: int, saved: Any, live: object) -> None:

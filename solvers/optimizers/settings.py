@@ -8,6 +8,7 @@ import difflib
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -69,6 +70,8 @@ class Settings:
             if name not in group:
                 raise ValueError(f"a parameter group needs the key {name!r}, got {sorted(map(str, group))}")
             value = plain(rate_of(group) if name == "lr" and isinstance(group, dict) else group[name])
+            if isinstance(value, Tensor) and value.numel() != 1:
+                raise ValueError(f"{name} must be a number or a tensor with one entry, got shape {tuple(value.shape)}")
             if isinstance(value, Tensor) and not self._on_device:
                 value = value.item()
             if not isinstance(value, Tensor):
@@ -80,9 +83,13 @@ class Settings:
 
 
 def plain(value: Any) -> Any:
-    """A tensor of one entry on the CPU as a number, a list as a tuple; all else as it is."""
+    """A number of NumPy's or a tensor of one entry on the CPU as a Python number, a list as a tuple; all else as it
+    is. NumPy's float32 would keep its precision through all that is computed from it.
+    """
     if isinstance(value, Tensor) and value.numel() == 1 and value.dtype != torch.bool:
         return value.item() if value.is_cpu else value
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return int(value) if isinstance(value, Integral) else float(value)
     return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
 
 

@@ -99,11 +99,11 @@ class Stepper:
         runs, rest = self._assign(moving)
         if self.options.capturable and rest:
             raise RuntimeError(f"parameter {rest[0].name} has no kernel, and a plain step cannot be captured")
-        for slot in still:
-            self._accumulate(slot)
+        reports = [self._keep_still(slot) for slot in still]
         share = max(1, sum(not isinstance(slot.settings["regularizer"], Zero) for slot in moving)) ** -0.5
-        reports = [report for run in runs for report in self._step_by_kernel(run, share)]
-        return reports + [report for slot in rest for report in self._step_plainly(slot, share)]
+        reports += [report for run in runs for report in self._step_by_kernel(run, share)]
+        reports += [report for slot in rest for report in self._step_plainly(slot, share)]
+        return reports
 
     def tolerance(self, slot: ParameterSlot, share: float) -> float:
         """A tensor's ``share`` of eps_t."""
@@ -144,6 +144,11 @@ class Stepper:
         assert param.grad is not None
         gradient = param.grad.to(accumulation_dtype(param))
         self.method.accumulate(-gradient if settings["maximize"] else gradient, slot.state, settings)
+
+    def _keep_still(self, slot: ParameterSlot) -> BlockReport:
+        """A step that moves nothing: the method's averages take the gradient in, W stays as it is bit for bit."""
+        self._accumulate(slot)
+        return BlockReport(slot.name, int(slot.state["step"]), Status.CONVERGED, 0.0, 0.0, True, 0, 0.0, None, "none")
 
     def _step_by_kernel(self, run: KernelRun, share: float) -> list[BlockReport]:
         """Step by a kernel. Looking does not change what it does: Ŵ comes beside the parameter, and is certified."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.method import Counters, Group, State
+from solvers.optimizers.parameter_group import set_momentum
 from solvers.optimizers.saving import INNER
 
 #: How often, the paper's alpha, and the largest lr so far, which scales eps_t.
@@ -81,4 +82,4 @@ class DualAveraging(StructuredOptimizer):
         """``c_i = min(c*sqrt(i), 1)`` for step i of the last stage, c the momentum that the group had at first."""
         for group in self.param_groups:
             momentum = group.setdefault("initial_momentum", group["momentum"])
-            group.set_ours("momentum", min(float(momentum) * stage_step**0.5, 1.0))
+            set_momentum(group, min(float(momentum) * stage_step**0.5, 1.0))

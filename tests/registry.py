@@ -1,0 +1,117 @@
+"""One row an optimizer: settings with which every test of the battery runs it, and settings that it must refuse.
+
+The rows are modelled on torch.testing._internal.common_optimizers, by which torch tests its own optimizers.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from solvers import RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD
+from solvers.optimizers import StructuredOptimizer
+
+#: Settings that all methods take.
+COMMON: dict[str, dict[str, Any]] = {
+    "default": {},
+    "rate": {"lr": 1e-2},
+    "rate of NumPy": {"lr": np.float32(1e-2)},
+    "rate as a tensor": {"lr": torch.tensor(1e-2)},
+    "rate as a tensor of one entry": {"lr": torch.tensor([1e-2], dtype=torch.float64)},
+    "maximize": {"lr": 1e-2, "maximize": True},
+    "weight decay": {"lr": 1e-2, "weight_decay": 0.1},
+    "weight decay, maximize": {"lr": 1e-2, "weight_decay": 0.1, "maximize": True},
+    "group LASSO": {"lr": 1e-2, "regularizer": GroupLasso(1e-3)},
+    "group LASSO, weight decay": {"lr": 1e-2, "regularizer": GroupLasso(1e-3), "weight_decay": 0.1},
+    "nuclear norm": {"lr": 1e-2, "regularizer": NuclearNorm(1e-3)},
+    "psi phased in": {"lr": 1e-2, "regularizer": GroupLasso(1e-3), "reg_warmup": 5},
+    "plain torch": {"lr": 1e-2, "regularizer": GroupLasso(1e-3), "backend": "plain"},
+}
+MOMENTUM = {
+    "momentum": {"lr": 1e-2, "momentum": 0.5},
+    "all of the new point": {"lr": 1e-2, "momentum": 1},
+    "momentum of NumPy": {"lr": 1e-2, "momentum": np.float64(0.5)},
+}
+
+#: (settings, error, words of the message) that all methods refuse.
+BAD_COMMON = [
+    ({"lr": -0.1}, ValueError, "lr .*-0.1"),
+    ({"lr": math.nan}, ValueError, "lr .*nan"),
+    ({"lr": torch.tensor(-0.1)}, ValueError, "lr .*-0.1"),
+    ({"lr": torch.tensor([1.0, 2.0])}, ValueError, r"lr .*one entry.*\(2,\)"),
+    ({"lr": True}, TypeError, "lr .*True"),
+    ({"lr": 1j}, TypeError, "lr .*1j"),
+    ({"maximize": 1}, TypeError, "maximize .*1"),
+    ({"weight_decay": -1}, ValueError, "weight_decay .*-1"),
+    ({"weight_decay": "0"}, TypeError, "weight_decay .*'0'"),
+    ({"reg_warmup": -1}, ValueError, "reg_warmup .*-1"),
+    ({"reg_warmup": 1.5}, TypeError, "reg_warmup .*1.5"),
+    ({"solve_every": 0}, ValueError, "solve_every .*0"),
+]
+BAD_MOMENTUM = [
+    ({"momentum": 0}, ValueError, "momentum .*0"),
+    ({"momentum": 1.5}, ValueError, "momentum .*1.5"),
+    ({"momentum": None}, TypeError, "momentum .*None"),
+]
+
+
+@dataclass(frozen=True)
+class OptimizerRow:
+    """An optimizer, the name of the state tensor that holds its gradients, good settings by name, and bad ones."""
+
+    cls: type[StructuredOptimizer]
+    sums: str
+    good: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bad: list[tuple[dict[str, Any], type[Exception], str]] = field(default_factory=list)
+
+
+OPTIMIZERS = (
+    OptimizerRow(
+        RAMDA,
+        "grad_sum",
+        {**COMMON, **MOMENTUM, "eps": {"lr": 1e-2, "eps": 1e-3}, "every third": {"lr": 1e-2, "solve_every": 3}},
+        [*BAD_COMMON, *BAD_MOMENTUM, ({"eps": 0}, ValueError, "eps .*0")],
+    ),
+    OptimizerRow(RMDA, "grad_sum", {**COMMON, **MOMENTUM}, [*BAD_COMMON, *BAD_MOMENTUM]),
+    OptimizerRow(
+        ProxSGD,
+        "momentum_buffer",
+        {**COMMON, **MOMENTUM},
+        [*BAD_COMMON, *BAD_MOMENTUM, ({"solve_every": 2}, ValueError, "solve_every .*2")],
+    ),
+    OptimizerRow(
+        ProxGen,
+        "exp_avg",
+        {
+            **COMMON,
+            "amsgrad": {"lr": 1e-2, "amsgrad": True},
+            "betas": {"lr": 1e-2, "betas": [0.8, np.float32(0.9)]},
+            "eps": {"lr": 1e-2, "eps": 1e-3},
+        },
+        [
+            *BAD_COMMON,
+            ({"eps": -1}, ValueError, "eps .*-1"),
+            ({"betas": (1.0, 0.9)}, ValueError, r"betas\[0\] .*1.0"),
+            ({"amsgrad": 1}, TypeError, "amsgrad .*1"),
+            ({"solve_every": 2}, ValueError, "solve_every .*2"),
+        ],
+    ),
+)
+
+
+def good_settings() -> Iterator[Any]:
+    """(class, settings) of every row, as parameters of a test."""
+    for row in OPTIMIZERS:
+        for name, settings in row.good.items():
+            yield pytest.param(row.cls, settings, id=f"{row.cls.__name__}-{name}")
+
+
+def bad_settings() -> Iterator[Any]:
+    """(class, settings, error, message) of every row, as parameters of a test."""
+    for row in OPTIMIZERS:
+        for settings, error, message in row.bad:
+            yield pytest.param(row.cls, settings, error, message, id=f"{row.cls.__name__}-{settings}")

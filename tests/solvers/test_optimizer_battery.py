@@ -1,0 +1,439 @@
+"""The battery by which torch tests its own optimizers, run on ours.
+
+Modelled on test/test_optim.py of torch. Where ours depart from it, and why:
+
+- sparse gradients and complex parameters are refused by name (a regularizer is defined on real dense tensors);
+- there are no flags foreach, fused and differentiable: ``backend`` takes their place, and a step is not differentiable;
+- a step from a zero gradient moves the parameters by rounding at most (B/D is not W bit for bit), unless lr is 0.
+"""
+
+import copy
+import inspect
+import io
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from tests.registry import OPTIMIZERS, bad_settings, good_settings
+
+each = pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.cls.__name__)
+every = pytest.mark.parametrize(("cls", "settings"), list(good_settings()))
+
+
+def built(cls, settings, dtype=torch.float64):
+    torch.manual_seed(0)
+    params = [torch.nn.Parameter(torch.randn(6, 5, dtype=dtype)), torch.nn.Parameter(torch.randn(4, 3, dtype=dtype))]
+    return params, cls([("weight", params[0]), ("other", params[1])], **settings)
+
+
+def advance(params, optimizer, steps=3, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        for param in params:
+            param.grad = torch.randn(param.shape, generator=generator, dtype=torch.float64).to(param.dtype)
+        optimizer.step()
+
+
+def same_state(one, other):
+    for mine, theirs in zip(one.state.values(), other.state.values(), strict=True):
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[key], theirs[key]) and mine[key].dtype == theirs[key].dtype for key in mine)
+
+
+@every
+def test_a_loss_goes_the_right_way(cls, settings):
+    """Down, or up where the group maximizes."""
+    params, optimizer = built(cls, settings)
+    target = [torch.randn_like(param) for param in params]
+
+    def closure():
+        optimizer.zero_grad()
+        loss = sum((param - goal).square().sum() for param, goal in zip(params, target, strict=True))
+        loss.backward()
+        return loss
+
+    first = float(optimizer.step(closure).detach())
+    for _ in range(20):
+        last = float(optimizer.step(closure).detach())
+    assert (last > first) if settings.get("maximize") else (last < first)
+
+
+@every
+@pytest.mark.parametrize("how", ["state_dict", "weights_only", "deepcopy", "pickle"])
+def test_continues_bit_for_bit(cls, settings, how):
+    params, optimizer = built(cls, settings)
+    advance(params, optimizer)
+    if how in ("state_dict", "weights_only"):
+        saved = optimizer.state_dict()
+        if how == "weights_only":
+            file = io.BytesIO()
+            torch.save(saved, file)
+            file.seek(0)
+            saved = torch.load(file, weights_only=True)
+        others, other = built(cls, settings)
+        for mine, theirs in zip(params, others, strict=True):
+            theirs.data.copy_(mine)
+        other.load_state_dict(saved)
+    elif how == "deepcopy":
+        others, other = copy.deepcopy((params, optimizer))
+    else:
+        others, other = pickle.loads(pickle.dumps((params, optimizer)))
+    same_state(optimizer, other)
+    advance(params, optimizer, seed=2)
+    advance(others, other, seed=2)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(params, others, strict=True))
+    same_state(optimizer, other)
+
+
+@every
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dtypes_of_parameter_and_sums(cls, settings, dtype):
+    params, optimizer = built(cls, settings, dtype)
+    advance(params, optimizer)
+    for param in params:
+        assert param.dtype == dtype
+        assert bool(torch.isfinite(param).all())
+        assert all(value.dtype == torch.float32 for value in optimizer.state[param].values() if value.ndim)
+
+
+@every
+def test_contiguous_or_not(cls, settings):
+    """The order of the axes in memory does not change the numbers; a parameter with gaps steps as well."""
+    params, optimizer = built(cls, settings)
+    laid = [torch.nn.Parameter(param.detach().t().contiguous().t()) for param in params]
+    wide = torch.zeros(6, 10, dtype=torch.float64)
+    wide[:, ::2] = laid[0].detach()
+    laid[0] = torch.nn.Parameter(wide[:, ::2])
+    other = cls(list(zip(("weight", "other"), laid, strict=True)), **settings)
+    advance(params, optimizer)
+    advance(laid, other)
+    for mine, theirs in zip(params, laid, strict=True):
+        torch.testing.assert_close(mine.detach(), theirs.detach(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("cls", "settings", "error", "message"), list(bad_settings()))
+def test_bad_settings(cls, settings, error, message):
+    with pytest.raises(error, match=message):
+        cls([torch.nn.Parameter(torch.ones(2, 2))], **settings)
+
+
+@pytest.mark.parametrize(("cls", "settings", "error", "message"), list(bad_settings()))
+def test_bad_settings_between_steps_touch_nothing(cls, settings, error, message):
+    ((name, value),) = settings.items()
+    params, optimizer = built(cls, {"lr": 1e-2})
+    advance(params, optimizer)
+    kept, before = [param.detach().clone() for param in params], copy.deepcopy(dict(optimizer.state))
+    if name == "solve_every":
+        optimizer.solve_every = value
+    else:
+        optimizer.param_groups[0][name] = value
+    with pytest.raises(error, match=message):
+        advance(params, optimizer, 1)
+    assert all(torch.equal(param, old) for param, old in zip(params, kept, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for mine, old in zip(optimizer.state.values(), before.values(), strict=True)
+        for a, b in zip(mine.values(), old.values(), strict=True)
+    )
+
+
+@each
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        (torch.ones(2), TypeError, "iterable"),
+        ({torch.nn.Parameter(torch.ones(2))}, TypeError, "ordered collection, got a set"),
+        ([{"params": {torch.nn.Parameter(torch.ones(2))}}], TypeError, "ordered collection, got a set"),
+        ([], ValueError, "empty parameter list"),
+        ([torch.ones(2, requires_grad=True) * 2], ValueError, "non-leaf"),
+        ([{"lr": 0.1}], KeyError, "params"),
+    ],
+    ids=["tensor", "set", "set-in-a-group", "none", "non-leaf", "no-params"],
+)
+def test_bad_params(row, params, error, message):
+    with pytest.raises(error, match=message):
+        row.cls(params)
+
+
+@each
+def test_a_parameter_in_two_groups(row):
+    param = torch.nn.Parameter(torch.ones(2))
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        row.cls([{"params": [param]}, {"params": [param]}])
+
+
+@each
+def test_lazy_parameters_ask_for_a_forward_pass(row):
+    lazy = torch.nn.LazyLinear(3)
+    with pytest.raises(ValueError, match=r"params\[0\] .*forward pass"):
+        row.cls(lazy.parameters())
+
+
+@each
+def test_empty_parameters_are_stepped_over(row):
+    """As shards of a tensor may be."""
+    full, empty = torch.nn.Parameter(torch.randn(3, 2)), torch.nn.Parameter(torch.zeros(0, 2))
+    optimizer = row.cls([full, empty], regularizer=GROUPED)
+    before = full.detach().clone()
+    full.grad, empty.grad = torch.randn(3, 2), torch.zeros(0, 2)
+    optimizer.step()
+    assert not torch.equal(full, before)
+    assert optimizer.structured_iterate()[empty].shape == (0, 2)
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+
+
+GROUPED = OPTIMIZERS[0].good["group LASSO"]["regularizer"]
+
+
+@each
+@pytest.mark.parametrize("lacking", ["maximize", "weight_decay", "reg_warmup", "stage_factor"])
+def test_an_older_state_without_an_option(row, lacking):
+    params, optimizer = built(row.cls, {})
+    advance(params, optimizer)
+    saved = optimizer.state_dict()
+    for group in saved["param_groups"]:
+        del group[lacking]
+    optimizer.load_state_dict(saved)
+    advance(params, optimizer)
+    assert lacking in optimizer.param_groups[0]
+
+
+@each
+def test_an_older_pickle_without_an_option(row):
+    params, optimizer = built(row.cls, {})
+    advance(params, optimizer)
+    state = optimizer.__getstate__()
+    for group in state["param_groups"]:
+        del group["maximize"]
+    other = row.cls.__new__(row.cls)
+    other.__setstate__(state)
+    advance(params, other)
+    assert other.param_groups[0]["maximize"] is False
+
+
+@each
+@pytest.mark.parametrize("number", [3, 3.0])
+def test_a_saved_step_that_is_no_tensor(row, number):
+    params, optimizer = built(row.cls, {})
+    advance(params, optimizer)
+    saved = optimizer.state_dict()
+    for state in saved["state"].values():
+        state["step"] = number
+    optimizer.load_state_dict(saved)
+    assert optimizer.state[params[0]]["step"].dtype == torch.int64
+    advance(params, optimizer, 1)
+    assert int(optimizer.state[params[0]]["step"]) == 4
+
+
+@each
+def test_the_state_of_another_method_is_refused(row):
+    params, optimizer = built(row.cls, {})
+    advance(params, optimizer)
+    before = copy.deepcopy(optimizer.state_dict())
+    strangers = [other.cls for other in OPTIMIZERS if other.cls is not row.cls]
+    for stranger in (*strangers, torch.optim.AdamW, torch.optim.SGD):
+        others = [torch.nn.Parameter(param.detach().clone()) for param in params]
+        made = stranger(others)
+        advance(others, made)
+        with pytest.raises(ValueError, match=r"param_groups\[0\] was saved by"):
+            optimizer.load_state_dict(made.state_dict())
+    assert str(optimizer.state_dict()) == str(before)
+
+
+@each
+def test_a_state_that_lacks_a_tensor_or_has_another_shape_is_refused(row):
+    params, optimizer = built(row.cls, {})
+    advance(params, optimizer)
+    saved = copy.deepcopy(optimizer.state_dict())
+    del saved["state"][1][row.sums]
+    with pytest.raises(ValueError, match=f"parameter 1 .*lacks.*{row.sums}"):
+        optimizer.load_state_dict(saved)
+    saved = copy.deepcopy(optimizer.state_dict())
+    saved["state"][1][row.sums] = torch.zeros(7)
+    with pytest.raises(ValueError, match=rf"{row.sums} .*\(7,\).*\(4, 3\)"):
+        optimizer.load_state_dict(saved)
+
+
+@each
+def test_no_gradients_no_step(row):
+    params, optimizer = built(row.cls, {})
+    before = [param.detach().clone() for param in params]
+    optimizer.step()
+    assert all(torch.equal(param, old) for param, old in zip(params, before, strict=True))
+    assert not optimizer.state
+
+
+@each
+def test_a_zero_gradient_moves_by_rounding_at_most(row):
+    params, optimizer = built(row.cls, {"lr": 1e-2})
+    before = [param.detach().clone() for param in params]
+    for param in params:
+        param.grad = torch.zeros_like(param)
+    optimizer.step()
+    for param, old in zip(params, before, strict=True):
+        torch.testing.assert_close(param.detach(), old, rtol=1e-14, atol=0)
+
+
+@each
+def test_hooks_around_a_step(row):
+    params, optimizer = built(row.cls, {})
+    seen = []
+    handles = [
+        optimizer.register_step_pre_hook(lambda made, args, kwargs: seen.append("before")),
+        optimizer.register_step_post_hook(lambda made, args, kwargs: seen.append("after")),
+    ]
+    advance(params, optimizer, 1)
+    for handle in handles:
+        handle.remove()
+    advance(params, optimizer, 1)
+    assert seen == ["before", "after"]
+
+
+@each
+@pytest.mark.parametrize("prepend", [False, True])
+def test_hooks_around_loading_see_and_change_the_state(row, prepend):
+    params, optimizer = built(row.cls, {})
+    advance(params, optimizer)
+    saved = optimizer.state_dict()
+    seen = []
+
+    def doubled(made, state_dict):
+        state_dict = copy.deepcopy(state_dict)
+        for state in state_dict["state"].values():
+            state[row.sums] = 2 * state[row.sums]
+        return state_dict
+
+    others, other = built(row.cls, {})
+    other.register_load_state_dict_pre_hook(doubled, prepend=prepend)
+    other.register_load_state_dict_post_hook(lambda made: seen.append(made.state[others[0]][row.sums].clone()), prepend)
+    other.register_state_dict_post_hook(lambda made, state_dict: {**state_dict, "note": 1})
+    other.load_state_dict(saved)
+    expected = 2 * optimizer.state[params[0]][row.sums]
+    assert torch.equal(other.state[others[0]][row.sums], expected)
+    assert torch.equal(seen[0], expected)
+    assert other.state_dict()["note"] == 1
+    other.load_state_dict(other.state_dict())  # the hook is still there, ours are not there twice
+    assert torch.equal(other.state[others[0]][row.sums], 2 * expected)
+
+
+@each
+def test_loading_by_name(row):
+    """torch's documented recipe: a pre-hook puts the states where the names are."""
+
+    def by_name(made, state_dict):
+        state_dict = copy.deepcopy(state_dict)
+        saved, live = state_dict["param_groups"][0], made.param_groups[0]["param_names"]
+        place = dict(zip(saved["param_names"], saved["params"], strict=True))
+        state = {i: state_dict["state"][place[name]] for i, name in zip(saved["params"], live, strict=True)}
+        saved["param_names"] = list(live)
+        return {**state_dict, "state": state}
+
+    params, optimizer = built(row.cls, {})
+    advance(params, optimizer)
+    swapped = [torch.nn.Parameter(param.detach().clone()) for param in reversed(params)]
+    other = row.cls(list(zip(("other", "weight"), swapped, strict=True)))
+    other.register_load_state_dict_pre_hook(by_name)
+    other.load_state_dict(optimizer.state_dict())
+    for mine, theirs in zip(params, reversed(swapped), strict=True):
+        assert torch.equal(optimizer.state[mine][row.sums], other.state[theirs][row.sums])
+
+
+@each
+def test_it_prints_and_keeps_its_defaults(row):
+    _, optimizer = built(row.cls, {"lr": 0.25})
+    assert row.cls.__name__ in repr(optimizer)
+    assert "lr: 0.25" in repr(optimizer)
+    options = inspect.signature(row.cls).parameters
+    assert {"lr", "regularizer"} <= set(options)
+    assert optimizer.defaults["lr"] == 0.25
+
+
+@each
+def test_a_group_may_set_what_it_likes(row):
+    params = [torch.nn.Parameter(torch.ones(2, 2)) for _ in range(2)]
+    optimizer = row.cls(
+        [{"params": params[:1], "lr": np.float64(0.5), "name": "a tag"}, {"params": params[1:]}], lr=0.1
+    )
+    for param in params:
+        param.grad = torch.ones(2, 2)
+    optimizer.step()
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.1]
+    assert optimizer.param_groups[0]["name"] == "a tag"
+
+
+@each
+def test_misspelt_and_foreign_keys_of_a_group(row):
+    param = torch.nn.Parameter(torch.ones(2, 2))
+    with pytest.raises(ValueError, match=r"'regulariser'.*'regularizer'"):
+        row.cls([{"params": [param], "regulariser": GROUPED}])
+    with pytest.warns(UserWarning, match="nesterov"):
+        row.cls([{"params": [param], "nesterov": True}])
+
+
+@each
+def test_no_regularizer_from_now_on(row):
+    """None in a group means what it means in the constructor."""
+    params, optimizer = built(row.cls, {"regularizer": GROUPED})
+    advance(params, optimizer)
+    optimizer.param_groups[0]["regularizer"] = None
+    advance(params, optimizer, 1)
+    assert int(optimizer.state[params[0]]["step"]) == 4
+    assert optimizer.state_dict()["param_groups"][0]["regularizer"]["class"].endswith("Zero")
+
+
+@each
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [(1.0, TypeError, "regularizer .*1.0"), (type(GROUPED), TypeError, "the class GroupLasso")],
+    ids=["number", "class"],
+)
+def test_a_bad_regularizer_between_steps_touches_nothing(row, value, error, message):
+    params, optimizer = built(row.cls, {"regularizer": GROUPED})
+    advance(params, optimizer)
+    before = optimizer.state[params[0]][row.sums].clone()
+    optimizer.param_groups[0]["regularizer"] = value
+    with pytest.raises(error, match=message):
+        advance(params, optimizer, 1)
+    assert torch.equal(optimizer.state[params[0]][row.sums], before)
+
+
+@each
+def test_a_regularizer_that_does_not_fit_between_steps_touches_nothing(row):
+    param = torch.nn.Parameter(torch.randn(3))
+    optimizer = row.cls([("bias", param)])
+    advance([param], optimizer)
+    before = optimizer.state[param][row.sums].clone()
+    optimizer.param_groups[0]["regularizer"] = GROUPED
+    with pytest.raises(ValueError, match="parameter bias cannot have"):
+        advance([param], optimizer, 1)
+    assert torch.equal(optimizer.state[param][row.sums], before)
+
+
+@each
+def test_the_model_changes_its_dtype_between_steps(row):
+    model = torch.nn.Linear(3, 2)
+    optimizer = row.cls(model.parameters(), regularizer=None)
+    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.float32):
+        model.to(dtype)
+        optimizer.zero_grad()
+        model(torch.ones(1, 3, dtype=dtype)).sum().backward()
+        optimizer.step()
+        wide = torch.float64 if dtype == torch.float64 else torch.float32
+        assert optimizer.state[model.weight][row.sums].dtype == wide
+    assert int(optimizer.state[model.weight]["step"]) == 4
+    assert bool(torch.isfinite(model.weight).all())
+
+
+@each
+def test_maximizing_is_minimizing_the_negative(row):
+    runs = []
+    for sign, maximize in ((1.0, True), (-1.0, False)):
+        params, optimizer = built(row.cls, {"regularizer": GROUPED, "maximize": maximize})
+        for _ in range(3):
+            for param in params:
+                param.grad = sign * (param.detach() - 1)
+            optimizer.step()
+        runs.append(params)
+    assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
