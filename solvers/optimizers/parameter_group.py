@@ -11,6 +11,7 @@ import sys
 import warnings
 from typing import Any
 
+import torch
 from torch import Tensor
 
 #: The key under which a group stores the factor of its stage.
@@ -96,6 +97,15 @@ def rate_of(group: dict[str, Any]) -> Any:
 def stage_factor_of(group: dict[str, Any]) -> float:
     """The factor of the stage: the product of the gammas of all restarts so far."""
     return dict.get(group, STAGE_FACTOR, 1.0)
+
+
+def set_rate(group: dict[str, Any], rate: Any) -> None:
+    """Set the learning rate without the factor of the stage, a tensor in place."""
+    held = rate_of(group)
+    if isinstance(held, Tensor):
+        held.copy_(torch.as_tensor(rate))
+    else:
+        dict.__setitem__(group, "lr", rate)
 
 
 def set_momentum(group: dict[str, Any], momentum: float) -> None:

@@ -8,6 +8,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from solvers import validate
 from solvers.optimizers.base import StructuredOptimizer
+from solvers.optimizers.parameter_group import set_rate
 from solvers.optimizers.wrapped import unwrapped
 
 
@@ -70,14 +71,18 @@ class Stages(LRScheduler):
     def step(self, epoch: int | None = None) -> None:
         """Count a step; restart at a milestone; set the momentum of the next step in the last stage.
 
-        ``epoch`` sets the count instead, without a restart, as SequentialLR asks for when it hands over.
+        ``epoch`` sets the count instead, without a restart, and lr to what it was at first, as SequentialLR wants it
+        when it hands over.
         """
         self._step_count += 1
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        if epoch is None and self.last_epoch in self.milestones:
+        if epoch is not None:
+            for group in self.optimizer.param_groups:
+                set_rate(group, group["initial_lr"])
+        elif self.last_epoch in self.milestones:
             self.optimizer.restart(self.gamma)
         # Before the first step the momentum is what it is: c, or what a resumed run has saved.
         if self.ramp and self.in_last_stage and self.last_epoch > 0:
