@@ -1,8 +1,9 @@
 """How much structure a network has: measured on Ŵ, the point that carries it."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from solvers.optimizers.base import StructuredOptimizer
+from solvers.optimizers.wrapped import unwrapped
 from solvers.regularizers.base import offers
 
 
@@ -20,12 +21,13 @@ class StructureLevel:
         return self.zeros / self.total if self.total else 0.0
 
 
-def structure_levels(optimizer: StructuredOptimizer) -> dict[str, StructureLevel]:
+def structure_levels(optimizer: Any) -> dict[str, StructureLevel]:
     """Structure of Ŵ^t per kind of regularizer (its class name), summed over all parameters that have it.
 
     For GroupLasso the fraction is the paper's weighted group sparsity, parameters in zero groups over parameters in
     groups; for NuclearNorm its low-rank level, zero singular values over all.
     """
+    optimizer = unwrapped(optimizer)
     structured = optimizer.structured_iterate()
     levels: dict[str, StructureLevel] = {}
     for group in optimizer.param_groups:

@@ -24,6 +24,7 @@ class AcceptanceLog:
         self._count = 0
         self._on_device: dict[torch.device, Tensor] = {}
         self._alarms: list[str] = []
+        self._alive: set[Tensor] = set()
         self._dead: set[Tensor] = set()
 
     @property
@@ -57,6 +58,11 @@ class AcceptanceLog:
                 why = f"{groups} of its groups or entries have no finite solution and kept their values"
                 self.record_unaccepted(slot, why)
 
+    def record_start(self, slot: ParameterSlot) -> None:
+        """Note before the first step whether a parameter is zero; one that is, as some are initialised, cannot die."""
+        if bool(torch.count_nonzero(slot.param)):
+            self._alive.add(slot.param)
+
     def record_dead(self, slots: Sequence[ParameterSlot], dead: Tensor, step: int) -> None:
         """Warn of parameters whose structured iterate has become zero as a whole, once each.
 
@@ -68,8 +74,9 @@ class AcceptanceLog:
         if dead.device.type != "cpu" and step % LOOK_EVERY:
             return
         for slot, zero in zip(slots, dead.tolist(), strict=True):
-            # A parameter that is zero itself, as some are initialised, has not died.
-            if zero and slot.param not in self._dead and bool(torch.count_nonzero(slot.param)):
+            if not zero:
+                self._alive.add(slot.param)
+            elif slot.param not in self._dead and (slot.param in self._alive or bool(torch.count_nonzero(slot.param))):
                 self._dead.add(slot.param)
                 self._alarms.append(
                     f"{self.owner}: the structured iterate of parameter {slot.name} became zero as a whole at step "
@@ -78,11 +85,11 @@ class AcceptanceLog:
                 )
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copying and pickling: which parameters have died is seen anew."""
-        return {name: value for name, value in self.__dict__.items() if name != "_dead"}
+        """For copying and pickling: which parameters are alive is seen anew."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_alive", "_dead")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _dead=set())
+        self.__dict__.update(state, _alive=set(), _dead=set())
 
     def warn(self, stacklevel: int) -> None:
         alarms, self._alarms = self._alarms, []

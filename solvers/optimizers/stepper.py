@@ -74,6 +74,8 @@ class Stepper:
 
     def begin(self, slot: ParameterSlot) -> None:
         """Give a parameter its state before its first step."""
+        if not (self.options.capturable or isinstance(slot.settings["regularizer"], Zero)):
+            self.log.record_start(slot)
         point = slot.param.detach().to(accumulation_dtype(slot.param), copy=True)
         counters = new_counters(self.method.record.counters)
         if self.options.capturable:
