@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any, Self
 
-from solvers import RAMDA, RMDA, ProxGen, ProxSGD, validate
+from solvers import validate
+from solvers.optimizers import METHODS as OPTIMIZERS
 
-OPTIMIZERS = {"ramda": RAMDA, "rmda": RMDA, "proxsgd": ProxSGD, "proxgen": ProxGen}
 DISPLAY_NAMES = {name: method.__name__ for name, method in OPTIMIZERS.items()}
 
 

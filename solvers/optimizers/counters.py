@@ -15,6 +15,8 @@ from solvers.optimizers.slot import ParameterSlot
 
 #: The dtypes of counters: how often, and how much.
 DTYPES = {"step": torch.int64}
+#: Up to this many counters one call each is faster than one for all, which needs a tensor to copy from.
+FEW = 6
 
 
 def new_counters(names: Sequence[str]) -> dict[str, Tensor]:
@@ -51,7 +53,10 @@ class CounterCache:
                 for slot, before, after in zip(slots, old, new, strict=True)
                 if before[name] != after[name]
             ]
-            if changed:
+            if len(changed) <= FEW:
+                for slot, number in changed:
+                    slot.state[name].fill_(number)
+            else:
                 dtype = DTYPES.get(name, torch.float64)
                 sources = {number: torch.tensor(number, dtype=dtype) for number in {number for _, number in changed}}
                 torch._foreach_copy_([slot.state[name] for slot, _ in changed], [sources[n] for _, n in changed])

@@ -202,7 +202,7 @@ class Stepper:
         direct = direct_point(subproblem, self.options.method)
         if direct is None:
             return None
-        finite = torch.isfinite(direct[0])
+        finite = _solved(subproblem, direct[0])
         self.log.record_unsolved([slot], (~finite).sum().reshape(1))
         return torch.where(finite, direct[0], point)
 
@@ -271,7 +271,7 @@ class Stepper:
         subproblem, last = self._subproblem(slot, point), self._last(slot)
         direct = direct_point(subproblem, self.options.method)
         if direct is not None:
-            return torch.where(torch.isfinite(direct[0]), direct[0], point)
+            return torch.where(_solved(subproblem, direct[0]), direct[0], point)
         return last if last is not None else self._solve(subproblem, point, None, self.tolerance(slot, 1.0)).point
 
     def _find(self, run: KernelRun) -> list[Tensor]:
@@ -295,6 +295,11 @@ def _is_still(slot: ParameterSlot) -> bool:
     """Whether the step has weight zero and moves nothing, or there is nothing to move."""
     rate = slot.settings["lr"]
     return slot.param.numel() == 0 or (not isinstance(rate, Tensor) and rate == 0)
+
+
+def _solved(subproblem: Subproblem, point: Tensor) -> Tensor:
+    """Which entries of a direct solution are one. Where D has overflowed, B/D is 0, and finite for no good reason."""
+    return torch.isfinite(point) & torch.isfinite(subproblem.B) & torch.isfinite(subproblem.D)
 
 
 def _ascent_turned(slots: Sequence[ParameterSlot]) -> list[Tensor | None]:
