@@ -25,7 +25,7 @@ def new_counters(names: Sequence[str]) -> dict[str, Tensor]:
 
 
 class _Known(NamedTuple):
-    entries: tuple[tuple[str, Tensor, int], ...]
+    entries: tuple[tuple[str, Tensor, object], ...]
     numbers: Counters
 
 
@@ -40,7 +40,7 @@ class CounterCache:
         """The counters of a parameter. The dictionary must not be changed."""
         known, state = self._known.get(slot.param), slot.state
         if known is not None and all(
-            state.get(name) is tensor and tensor._version == version for name, tensor, version in known.entries
+            state.get(name) is tensor and _stamp(tensor) == stamp for name, tensor, stamp in known.entries
         ):
             return known.numbers
         return self._remember(slot, {name: state[name].item() for name in self._names})
@@ -65,6 +65,11 @@ class CounterCache:
 
     def _remember(self, slot: ParameterSlot, numbers: Counters) -> Counters:
         tensors = [(name, slot.state[name]) for name in self._names]
-        entries = tuple((name, tensor, tensor._version) for name, tensor in tensors)
+        entries = tuple((name, tensor, _stamp(tensor)) for name, tensor in tensors)
         self._known[slot.param] = _Known(entries, numbers)
         return numbers
+
+
+def _stamp(tensor: Tensor) -> object:
+    """What changes where somebody writes a tensor or replaces its memory; tensors of inference mode do not tell."""
+    return object() if tensor.is_inference() else (tensor._version, tensor.data_ptr())

@@ -228,3 +228,31 @@ def test_gradients_are_not_kept_alive():
     made.step()
     param.grad = None
     assert gradient() is None
+
+
+@pytest.mark.parametrize("write", ["in place", "data", "replaced"])
+def test_counters_that_others_write_are_read_again(write):
+    param = torch.nn.Parameter(torch.randn(4, 3))
+    made = RAMDA([param], regularizer=GroupLasso(0.1))
+    for _ in range(2):
+        param.grad = torch.ones(4, 3)
+        made.step()
+    step = made.state[param]["step"]
+    if write == "in place":
+        step.fill_(10)
+    elif write == "data":
+        step.data = torch.tensor(10)
+    else:
+        made.state[param]["step"] = torch.tensor(10)
+    made.step()
+    assert int(made.state[param]["step"]) == 11
+
+
+def test_a_step_in_inference_mode_counts():
+    with torch.inference_mode():
+        param = torch.nn.Parameter(torch.randn(4, 3), requires_grad=False)
+        made = RAMDA([param], regularizer=GroupLasso(0.1))
+        for _ in range(3):
+            param.grad = torch.ones(4, 3)
+            made.step()
+        assert int(made.state[param]["step"]) == 3
