@@ -20,6 +20,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from ramda_verify.oracles.certificate import stationarity
+from ramda_verify.worst import largest
 from solvers import RMDA, GroupLasso, ProxSGD, Subproblem, solve
 
 EPS = float(torch.finfo(torch.float32).eps)
@@ -100,9 +101,9 @@ def trajectory(
 
 
 def difference(ours: list[Tensor], theirs: list[Tensor]) -> float:
-    """Largest over the steps of max|W - W'| / max|W'|, in units of float32 eps."""
+    """Largest over the steps of max|W - W'| / max|W'|, in units of float32 eps; infinite where one is NaN."""
     pairs = zip(ours, theirs, strict=True)
-    return max(float((a.double() - b.double()).abs().max() / b.double().abs().max()) for a, b in pairs) / EPS
+    return largest(float((a.double() - b.double()).abs().max() / b.double().abs().max()) for a, b in pairs) / EPS
 
 
 def compare_trajectories(core: ModuleType, steps: int, seed: int) -> dict[str, Any]:
@@ -207,7 +208,7 @@ def summarise(outcomes: list[Outcome]) -> dict[str, Any]:
         "reference_crashes": len(outcomes) - len(kept),
         "median_residual_reference": float(np.median(theirs)),
         "median_residual_ours": float(np.median(ours)),
-        "largest_residual_ours_over_size_of_B": float(max(o.ours / o.size for _, o in kept)),
+        "largest_residual_ours_over_size_of_B": largest(o.ours / o.size for _, o in kept),
         "ratio_of_medians": float(np.median(theirs) / np.median(ours)),
         "smallest_ratio": float(ratios.min()),
         "share_of_cases_with_ratio_1000": float((ratios >= 1000).mean()),

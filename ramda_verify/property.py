@@ -13,10 +13,11 @@ from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from hypothesis.internal.conjecture import providers
 from hypothesis.strategies import SearchStrategy
 
-from ramda_verify.record import Case, CheckResult, Counterexample, Measurement, Verdict
+from ramda_verify.record import Case, CheckResult, Counterexample, Measurement, NothingClaimed, Verdict
 from ramda_verify.snippets import describe_case, snippet
 from ramda_verify.targets import Target
 from ramda_verify.tolerances import Tolerance
@@ -34,9 +35,9 @@ class Check:
     """One claim about one kind of target.
 
     ``applies(target)`` returns None or the reason to skip; ``cases(target)`` the strategy of keyword arguments;
-    ``measure(**case)`` a Measurement (or raises Inconclusive). ``share`` scales the number of cases, for checks whose
-    single case is dear, ``cost`` tells the runner which to start first. ``problems`` are the targets of a check of kind
-    "problem". ``trace(target)`` draws series for the report.
+    ``measure(**case)`` a Measurement (or raises Inconclusive or NothingClaimed). ``share`` scales the number of cases,
+    for checks whose single case is dear, ``cost`` tells the runner which to start first. ``problems`` are the targets
+    of a check of kind "problem". ``trace(target)`` draws series for the report.
     """
 
     id: str
@@ -65,12 +66,13 @@ class _Tally:
     cases: int = 0
     problems: int = 0
     inconclusive: int = 0
+    empty: int = 0
     worst: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-def judge(check: Check, case: Case, tally: _Tally) -> None:
-    """Measure one case; raise _Falsified where the claim fails on it."""
+def judge(check: Check, case: Case, tally: _Tally) -> bool:
+    """Measure one case; raise _Falsified where the claim fails on it. Returns whether the claim speaks of the case."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -78,14 +80,18 @@ def judge(check: Check, case: Case, tally: _Tally) -> None:
     except Inconclusive as reason:
         tally.inconclusive += 1
         tally.reasons[str(reason)] = tally.reasons.get(str(reason), 0) + 1
-        return
+        return True
+    except NothingClaimed:
+        tally.empty += 1
+        return False
     except Exception as error:  # a target may raise anything; whatever it raises on a valid case is a finding
         raise _Falsified(case, Measurement(math.inf, f"raised {type(error).__name__}: {error}")) from error
     tally.cases += 1
     tally.problems += measurement.problems
     if not measurement.violation <= check.tolerance.value:
         raise _Falsified(case, measurement)
-    tally.worst = max(tally.worst, measurement.violation)
+    tally.worst = max(tally.worst, measurement.violation)  # neither is NaN: no Measurement is
+    return True
 
 
 def draw_by_seed_alone() -> None:
@@ -97,7 +103,11 @@ def draw_by_seed_alone() -> None:
 
 
 def run_check(check: Check, target: Target, *, seed: int, max_examples: int) -> CheckResult:
-    """Draw up to ``max_examples`` cases (times the check's share) and report the verdict, shrunk if it is a fail."""
+    """Draw up to ``max_examples`` cases (times the check's share) and report the verdict, shrunk if it is a fail.
+
+    One more case comes first: the simplest, with which Hypothesis begins at every seed. A check that took no other
+    would look at the same case for ever.
+    """
     start = time.perf_counter()
 
     def result(status: Verdict, tally: _Tally, **more: Any) -> CheckResult:
@@ -115,7 +125,7 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int) -> 
 
     @hypothesis.seed(seed)
     @settings(
-        max_examples=max(1, round(max_examples * check.share)),
+        max_examples=1 + max(1, round(max_examples * check.share)),
         database=None,
         deadline=None,
         phases=[Phase.generate, Phase.shrink],
@@ -125,10 +135,14 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int) -> 
     )
     @given(check.cases(target))
     def search(case: Case) -> None:
-        judge(check, case, tally)
+        if not judge(check, case, tally):
+            hypothesis.reject()  # another case takes its place
 
     try:
         search()
+    except Unsatisfiable:
+        detail = f"none of {tally.empty} cases holds anything that the claim speaks of"
+        return result(Verdict.INCONCLUSIVE, tally, detail=detail if tally.empty else "no case could be drawn")
     except _Falsified as found:
         example = Counterexample(
             case=describe_case(found.case),

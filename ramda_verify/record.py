@@ -1,5 +1,6 @@
 """What checks find. They never print and never assert; everything is in here."""
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -12,12 +13,24 @@ Case = dict[str, Any]
 class Measurement:
     """A violation, made dimensionless by the check, and a sentence that explains it.
 
-    ``problems`` says how many problems the case held: one, unless the check takes a batch of them.
+    ``problems`` says how many problems the case held: one, unless the check takes a batch of them. A violation that
+    is NaN is infinite: what could not be computed does not hold.
     """
 
     violation: float
     note: str = ""
     problems: int = 1
+
+    def __post_init__(self) -> None:
+        violation = float(self.violation)
+        object.__setattr__(self, "violation", math.inf if math.isnan(violation) else violation)
+
+
+class NothingClaimed(Exception):
+    """The claim is about nothing in this case, such as a bound at a point where psi is infinite.
+
+    The engine draws another case in its place; a check all of whose cases end so has shown nothing.
+    """
 
 
 class Verdict(StrEnum):

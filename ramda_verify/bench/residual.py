@@ -99,14 +99,19 @@ def _slices(
 
 
 def nuclear_residual(Z: Tensor, B: Tensor, D: Tensor, threshold: float) -> float:
-    """The smaller of two certified residuals of the nuclear norm subproblem with this price, in float64.
+    """The smaller of two certified residuals of the nuclear norm subproblem with this price, in float64; nan where
+    either or the point is not finite.
 
     The exact one at Z, and that of a proximal gradient step from Z: the exact one is smaller but for singular values
     barely above zero, whose singular vectors, and with them the subdifferential, rounding leaves undetermined.
     """
     eps = float(torch.finfo(Z.dtype).eps)
     Z, B, D = Z.detach().double(), B.double(), D.double()
-    return min(_exact_nuclear(Z, D * Z - B, threshold, max(Z.shape) * eps), _step_certificate(Z, B, D, threshold))
+    if not bool((D * Z - B).isfinite().all()):
+        return math.nan
+    exact, step = _exact_nuclear(Z, D * Z - B, threshold, max(Z.shape) * eps), _step_certificate(Z, B, D, threshold)
+    # min(x, nan) is x.
+    return min(exact, step) if math.isfinite(exact) and math.isfinite(step) else math.nan
 
 
 def _exact_nuclear(Z: Tensor, slope: Tensor, threshold: float, relative: float) -> float:

@@ -1,5 +1,6 @@
 """Is an accepted step what (7) says? Every step of a run, with the certificate recomputed outside the solver."""
 
+import math
 import warnings
 from typing import Any
 
@@ -8,13 +9,14 @@ import torch
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import tensor
+from ramda_verify.checks.helpers import finite, tensor
 from ramda_verify.checks.optimizer_runs import CLASSES, gradients, settings_of
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import psi_value
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.targets import Target
+from ramda_verify.worst import Worst
 from solvers import GroupLasso, NuclearNorm, PowerSchedule
 from solvers.optimizers.diagnostics import StepReport
 from solvers.subproblem import Status
@@ -52,27 +54,37 @@ def observed_run(
 def measure_acceptance(
     optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, limit: int, tolerance: float
 ) -> Measurement:
-    """Of every step called accepted: the recomputed residual over eps_t, and (7b) with psi by plain loops."""
+    """Of every step called accepted: the recomputed residual over eps_t, and (7b) with psi by plain loops.
+
+    Every condition is written as what must hold, which a NaN does not.
+    """
     reports, solved = observed_run(optimizer, regularizer, shape, seed, STEPS, limit, tolerance)
+    worst = Worst()
     for report, (before, w_hat, B, D, lam) in zip(reports, solved, strict=True):
+
+        def must_hold(fact: bool, words: str, step: int = report.step) -> None:
+            worst.see(0.0 if fact else np.inf, f"step {step}: {words}")
+
+        finite("Ŵ", w_hat)
         # Rounding moves the point by eps, and with it a tiny singular value: the certificate is for a neighbour.
         # eps_t = tolerance * unit / t, and the unit of all four methods is their step size.
-        if abs(report.tolerance - tolerance * LR / report.step) > 1e-12 * report.tolerance:
-            return Measurement(np.inf, f"step {report.step}: eps_t is {report.tolerance:.6g}")
+        due = tolerance * LR / report.step
+        must_hold(abs(report.tolerance - due) <= 1e-12 * due, f"eps_t is {report.tolerance:.6g}")
         residual = certificate.stationarity(w_hat, B, D, lam, regularizer, rank_tolerance=1e-12)
         rounding = 1e-12 * float(np.linalg.norm(B) + np.linalg.norm(D.max() * w_hat))
-        if report.accepted and residual > report.tolerance + rounding:
-            return Measurement(np.inf, f"step {report.step}: residual {residual:.3g} > eps_t {report.tolerance:.3g}")
-        if not report.accepted and residual <= report.tolerance - rounding:
-            return Measurement(np.inf, f"step {report.step}: rejected, but the residual is {residual:.3g}")
-        if any(b.status is Status.CONVERGED and not b.residual <= b.tolerance for b in report.blocks):
-            return Measurement(np.inf, f"step {report.step}: converged with residual {report.residual:.3g}")
+        if report.accepted:
+            must_hold(residual <= due + rounding, f"accepted, but the residual is {residual:.3g} > {due:.3g}")
+        else:
+            must_hold(residual > due - rounding, f"rejected, but the residual is {residual:.3g}")
+        for block in report.blocks:
+            words = f"{block.status.value}, residual {block.residual:.3g}"
+            must_hold(not math.isnan(block.residual), words)
+            must_hold(block.status is not Status.CONVERGED or block.residual <= block.tolerance, words)
         terms = (w_hat - before) * (0.5 * D * (w_hat + before) - B)
         psi = lam * psi_value(w_hat, regularizer), lam * psi_value(before, regularizer)
         rise = float(terms.sum()) + psi[0] - psi[1]
-        if rise > 1e-12 * (float(np.abs(terms).sum()) + sum(psi)):
-            return Measurement(np.inf, f"step {report.step}: Q rose by {rise:.3g}")
-    return Measurement(0.0)
+        must_hold(rise <= 1e-12 * (float(np.abs(terms).sum()) + sum(psi)), f"Q rose by {rise:.3g}")
+    return worst.measurement()
 
 
 def trace_acceptance(target: Target) -> dict[str, Any] | None:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, feasible, norm, size, tensor
-from ramda_verify.checks.rows import TINY
 from ramda_verify.checks.subproblem import model
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import problem_batches
 from ramda_verify.targets import Target
+from ramda_verify.worst import TINY, Worst, largest, relative
 from solvers.subproblem import Solution, Subproblem, available_methods, solve, solve_batch
 from solvers.subproblem.criterion import rounding_floor
 
@@ -40,7 +40,7 @@ def measure_batch(
         reference = np.stack([feasible(regularizer, point) for point in reference])
     goals = [float(share) * norm(b) + TINY for share, b in zip(tolerance, B, strict=True)]
     problems = [model(regularizer, *row) for row in zip(B, D, map(float, lam), strict=True)]
-    worst, note = 0.0, ""
+    worst = Worst()
     for method in available_methods(problems[0]):
         batch = solve_batch(
             tensor(B),
@@ -61,25 +61,22 @@ def measure_batch(
                 # Where the tolerance is what both are undecided about, they may stop one step apart.
                 moved = [solve(problem, start, tolerance=goal * (1 + by), **options) for by in (NEAR, -NEAR)]
                 differs = min([differs, *(_difference(problem, batch[row], other, start) for other in moved)])
-            if not differs[0] <= worst:
-                worst, note = differs[0], f"problem {row}, {method}: {differs[1]}"
-    return Measurement(worst, note, len(problems))
+            worst.see(differs[0], f"problem {row}, {method}: {differs[1]}")
+    return worst.measurement(len(problems))
 
 
 def _difference(problem: Subproblem, ours: Solution, alone: Solution, start: Any) -> tuple[float, str]:
+    """The largest difference and what differs; no number of it is NaN."""
     Z, expected = ours.point.numpy(), alone.point.numpy()
     highest = float(problem.D.max())
     scale = norm(problem.B.numpy()) + highest * norm(expected)
     if start is not None:
         scale += highest * norm(start.numpy())
-    found = [(highest * norm(Z - expected) / (scale + TINY), f"point {Z.tolist()}, solve {expected.tolist()}")]
+    found = Worst()
+    found.see(relative(highest * norm(Z - expected), scale), f"point {Z.tolist()}, solve {expected.tolist()}")
     if not (ours.residual == alone.residual or abs(ours.residual - alone.residual) <= 1e-6 * alone.residual):
-        found.append(
-            (
-                abs(ours.residual - alone.residual) / (scale + TINY),
-                f"residual {ours.residual:.9g}, {alone.residual:.9g}",
-            )
-        )
+        words = f"residual {ours.residual:.9g}, {alone.residual:.9g}"
+        found.see(relative(abs(ours.residual - alone.residual), scale), words)
     # The first is what rounding is relative to: where a group just leaves zero, the others may be zero.
     terms = size(
         0.5 * float((problem.B**2 / problem.D).sum()),
@@ -88,17 +85,16 @@ def _difference(problem: Subproblem, ours: Solution, alone: Solution, start: Any
         alone.objective,
     )
     if ours.objective != alone.objective:
-        found.append(
-            (abs(ours.objective - alone.objective) / terms, f"objective {ours.objective:.12g}, {alone.objective:.12g}")
-        )
+        words = f"objective {ours.objective:.12g}, {alone.objective:.12g}"
+        found.see(relative(abs(ours.objective - alone.objective), terms), words)
     rounding = 4 * rounding_floor(problem, alone.point)
-    if not max(ours.residual, alone.residual) <= rounding:
+    if not largest((ours.residual, alone.residual)) <= rounding:
         # A direct method steps all problems together; only what it takes with one alone is fixed.
         counted = alone.method not in ("metric_prox", "separable")
         for what in ("status", "descent", *(["iterations"] if counted else [])):
             if getattr(ours, what) != getattr(alone, what):
-                found.append((np.inf, f"{what} {getattr(ours, what)}, solve {getattr(alone, what)}"))
-    return max((np.inf if np.isnan(violation) else violation, words) for violation, words in found)
+                found.see(np.inf, f"{what} {getattr(ours, what)}, solve {getattr(alone, what)}")
+    return found.violation, found.note
 
 
 def _cases(target: Target) -> st.SearchStrategy[Case]:

@@ -6,7 +6,7 @@ problem.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramda_verify.checks.helpers import Array, tensor
+from ramda_verify.checks.helpers import Array, finite, tensor
 from ramda_verify.record import Measurement
+from ramda_verify.worst import Worst, infinite_if_nan
 from solvers.subproblem import Status, Subproblem, available_methods, solve, solve_batch
 from solvers.subproblem import batch_steps as steps
 from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
@@ -87,7 +88,8 @@ class Problems:
 
         Unless ``to_the_end`` is False, an end that is neither convergence nor rounding raises: theory promises
         convergence long before the limit at the condition numbers drawn here, and a direct solution that is not
-        stationary is wrong.
+        stationary is wrong. So does, in any case, what no finite problem has: an end in numbers that are not finite, a
+        point with such an entry, a residual that is NaN.
         """
         goals = torch.as_tensor(np.broadcast_to(tolerance, len(self)).copy(), dtype=torch.float64)
         many = solve_batch(
@@ -113,23 +115,27 @@ class Problems:
             np.append(many.residual.numpy(), one.residual),
             (*many.status, one.status),
         )
-        for row, status in enumerate(answers.status):
-            if to_the_end and status not in (Status.CONVERGED, Status.PRECISION_LIMIT):
-                raise ArithmeticError(
-                    f"{self.name(row)}, {method}: {status.value} (residual {answers.residual[row]:.3g})"
-                )
+        finite(f"the points of {method}", answers.point)
+        for row, (status, residual) in enumerate(zip(answers.status, answers.residual, strict=True)):
+            ended = status in (Status.CONVERGED, Status.PRECISION_LIMIT) or not to_the_end
+            if not ended or status is Status.NON_FINITE or np.isnan(residual):
+                raise ArithmeticError(f"{self.name(row)}, {method}: {status.value} (residual {residual:.3g})")
         return answers
 
     def iterates(self, method: str, start: Tensor, count: int, **options: Any) -> Iterator[Iterate]:
-        """``count`` points of an iterative method with their certificates."""
+        """``count`` points of an iterative method with their certificates. Raises ArithmeticError if it ends early."""
         many = SubproblemBatch(self.B[:-1], self.D[:-1], self.lam[:-1], self.regularizer)
         pairs = zip(
             steps.iterates(many, start[:-1], method, **options),
             ITERATIVE[method](self.single, start[-1], **options),
             strict=False,
         )
+        made = 0
         for all_but_one, one in islice(pairs, count):
+            made += 1
             yield Iterate(*(torch.cat([a, b.unsqueeze(0)]) for a, b in zip(all_but_one, one, strict=True)))
+        if made < count:
+            raise ArithmeticError(f"{method} ended by itself after {made} iterations")
 
     def each(self, function: OfOneProblem, *tensors: Tensor) -> Tensor:
         """The first result of a function of one problem, for all."""
@@ -169,32 +175,33 @@ def psi(regularizer: Any, points: Tensor) -> Tensor:
 
 
 def feasible_rows(regularizer: Any, points: Tensor) -> Tensor:
-    """The points, or their prox where psi is infinite there."""
-    outside = ~torch.isfinite(psi(regularizer, points))
-    if not bool(outside.any()):
-        return points
-    rows = [regularizer.prox(point, 1.0) if bad else point for point, bad in zip(points, outside, strict=True)]
-    return torch.stack(rows)
+    """The points, or their prox where psi is infinite there. Raises ArithmeticError where psi is NaN."""
+    values = psi(regularizer, points)
+    outside = values == torch.inf
+    if bool(outside.any()):
+        rows = [regularizer.prox(point, 1.0) if bad else point for point, bad in zip(points, outside, strict=True)]
+        points = finite("prox", torch.stack(rows))
+    finite("psi at the start", torch.where(outside, 0.0, values))
+    return points
 
 
-class Worst:
-    """The largest violation so far, and where."""
+class WorstProblem:
+    """The largest violation over the problems of a batch, and of which problem it is."""
 
     def __init__(self, problems: Problems) -> None:
-        self.problems = problems
-        self.violation, self.note = 0.0, ""
+        self.problems, self.worst = problems, Worst()
 
     def see(self, violations: Array, words: str, **columns: Array | Tensor) -> None:
-        """Take in one violation per problem; a NaN is the largest of all.
+        """Take one violation per problem in.
 
         ``words`` explains the worst of them, with the entries of ``columns`` for its problem put in by ``str.format``.
         """
-        row = int(np.argmax(np.where(np.isnan(violations), np.inf, violations)))
-        if violations[row] <= self.violation:
-            return
+        violations = infinite_if_nan(violations)
+        row = int(np.argmax(violations))
         entries = {name: column[row].tolist() for name, column in columns.items()}
-        self.violation = float(violations[row])
-        self.note = f"{self.problems.name(row)}: {words.format(**entries)}"
+        self.worst.see(violations[row], f"{self.problems.name(row)}: {words.format(**entries)}")
 
     def measurement(self, excess: float = 0.0) -> Measurement:
-        return Measurement(self.violation - excess, self.note, self.problems.checked)
+        """The worst, less ``excess``. Raises NothingClaimed where nothing was seen."""
+        found = self.worst.measurement(self.problems.checked)
+        return replace(found, violation=found.violation - excess)

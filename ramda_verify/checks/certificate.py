@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ramda_verify import tolerances
-from ramda_verify.checks.batches import SHARE, Problems, Worst, arranged, feasible_rows
+from ramda_verify.checks.batches import SHARE, Problems, WorstProblem, arranged, feasible_rows
 from ramda_verify.checks.helpers import Array, needs, tensor
-from ramda_verify.checks.rows import TINY, column, comparison_points_of_rows, norms, sizes, sums
+from ramda_verify.checks.rows import column, comparison_points_of_rows, norms, sizes, sums
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import describe
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import problem_batches, seeds
 from ramda_verify.targets import Target
+from ramda_verify.worst import TINY, relative
 from solvers.subproblem import Status, Subproblem
 from solvers.subproblem.solve import ITERATIVE
 
@@ -39,11 +40,10 @@ def _member_violations(
     moves = (X - Z).reshape(*at_X.shape, -1)
     slack = at_Z + (moves * slope.reshape(len(problems), -1)).sum(-1).numpy() - at_X
     scale = np.abs(at_Z) + np.abs(at_X) + noise * moves.abs().sum(-1).numpy()
-    # Where psi is infinite at X, nothing is claimed.
-    claimed = (scale > 0) & ~np.isposinf(at_X)
-    relative = np.where(claimed, slack, 0.0) / np.where(claimed, scale, 1.0)
-    worst_X = X[torch.as_tensor(relative.argmax(axis=0)), torch.arange(len(problems))]
-    return np.maximum(relative.max(axis=0), 0.0), {"X": worst_X, "member": member, "Z": Z}
+    # Where psi is infinite at X, the inequality holds whatever the subgradient.
+    violations = np.where(np.isposinf(at_X), 0.0, relative(slack, scale))
+    worst_X = X[torch.as_tensor(violations.argmax(axis=0)), torch.arange(len(problems))]
+    return violations.max(axis=0), {"X": worst_X, "member": member, "Z": Z}
 
 
 def member_violation(
@@ -61,7 +61,7 @@ def measure_membership(
 ) -> Measurement:
     """The certificate of each iterative method at its iterates lies in dQ there; for convex psi by the inequality."""
     problems, first = Problems.of(regularizer, B, D, lam), arranged(start)
-    worst = Worst(problems)
+    worst = WorstProblem(problems)
     for method in problems.methods:
         if method not in ITERATIVE:
             continue
@@ -80,20 +80,20 @@ def measure_minimum_norm(
     unbounded = np.full(len(problems), np.inf)
     known = [(first, unbounded), (torch.zeros_like(first), unbounded)]
     known += [(Z, norms(member)) for Z, member in problems.iterates("proximal_gradient", first, iterations)]
-    worst = Worst(problems)
+    worst = WorstProblem(problems)
     spread = torch.as_tensor(np.random.default_rng(seed).uniform(-1, 1, first.shape))
     for Z, bound in known:
         exact = problems.each(_exact, Z)
         exact[-1] = _exact(problems.single, Z[-1])[0]
         length = norms(exact)
         # The residual rounds relative to itself as well: at B = 0 and a small Z it is lam*dpsi, larger than both.
-        scale = norms(problems.B) + sizes(problems.D) * sizes(Z, first) + length + TINY
+        scale = norms(problems.B) + sizes(problems.D) * sizes(Z, first) + length
         # Near a change of structure (a singular value barely above zero) the subdifferential at the rounded point is
         # not determined: what a move by a few epsilon changes is not held against the regularizer.
         moved = problems.each(_exact, Z * (1 + 4 * np.finfo(float).eps * spread))
         scale += 16 / tolerances.SUBGRADIENT.value * np.abs(norms(moved) - length)
         worst.see(
-            (length - bound) / scale,
+            relative(length - bound, scale),
             "norm {length:.6g} at Z = {Z}, a member of norm {bound:.6g} exists",
             length=length,
             bound=bound,
@@ -104,7 +104,7 @@ def measure_minimum_norm(
             worst.see(violations, NOT_A_MEMBER, **columns)
         if describe(regularizer) is not None:
             ours = np.array([certificate.stationarity(*row, regularizer) for row in problems.rows(Z)])
-            gap = np.abs(length - ours) / scale
+            gap = relative(np.abs(length - ours), scale)
             worst.see(gap, "norm {length:.6g} at Z = {Z}, recomputed {ours:.6g}", length=length, ours=ours, Z=Z)
     return worst.measurement()
 
@@ -121,7 +121,7 @@ def measure_soundness(
     Z* is found by the best method to rounding, Z by each iterative one to a loose tolerance.
     """
     problems, first = Problems.of(regularizer, B, D, lam), arranged(start)
-    worst = Worst(problems)
+    worst = WorstProblem(problems)
     exact = problems.solve("auto", 1e-12 * sizes(problems.B))
     goal = arranged(tolerance).numpy() * norms(problems.B) + 1e-12 * sizes(problems.B)
     mu = problems.smallest
@@ -134,7 +134,7 @@ def measure_soundness(
             found = problems.solve(method, goal, first, factor=by, to_the_end=False)
             converged = np.array([status is Status.CONVERGED for status in found.status])
             worst.see(
-                np.where(converged & ~(found.residual <= goal), np.inf, 0.0),
+                np.where(~converged | (found.residual <= goal), 0.0, np.inf),
                 f"{method}: converged with residual {{residual:.3g}} > {{goal:.3g}}",
                 residual=found.residual,
                 goal=goal,
@@ -145,12 +145,13 @@ def measure_soundness(
             reach = (found.residual + exact.residual + rounding) / mu + TINY
             allowed_gap = (found.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_of_Q + TINY
             shares = {
-                "distance": norms(Z - exact.point) / reach,
-                "gap in Q": (objective(Z) - objective(exact.point)) / allowed_gap,
+                "distance": relative(norms(Z - exact.point), reach),
+                "gap in Q": relative(objective(Z) - objective(exact.point), allowed_gap),
             }
             for what, share in shares.items():
                 words = f"{method}, scale {by:g}: the {what} is {{share:.6g}} times what is promised"
-                worst.see(np.where(found.residual <= goal, share - 1, 0.0), words, share=share)
+                # No residual is NaN: ``Problems.solve`` sees to that.
+                worst.see(np.where(found.residual > goal, 0.0, share - 1), words, share=share)
     return worst.measurement()
 
 

@@ -7,51 +7,70 @@ import torch
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, needs, size, tensor
+from ramda_verify.checks.helpers import (
+    Array,
+    comparison_points,
+    feasible,
+    finite,
+    lowest,
+    needs,
+    psi_value,
+    size,
+    tensor,
+)
+from ramda_verify.checks.tensors import layouts
 from ramda_verify.oracles import psi_oracle
 from ramda_verify.property import Check, Inconclusive
-from ramda_verify.record import Case, Measurement
+from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import prox_cases, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
+from ramda_verify.worst import Worst, relative
 from solvers.regularizers.base import offers
+
+#: A step at which a prox moves by nothing but a violated constraint.
+VANISHING = 1e-20
 
 
 def measure_convex(regularizer: Any, w: Array, other: Array, share: float, **_: Any) -> Measurement:
-    """psi((1-a) w + a v) <= (1-a) psi(w) + a psi(v), relative to the values."""
-    at_w, at_other, between = (
-        float(regularizer.value(tensor(point))) for point in (w, other, (1 - share) * w + share * other)
-    )
-    chord = (1 - share) * at_w + share * at_other
-    if not np.isfinite(chord):
-        return Measurement(0.0)
-    scale = abs(at_w) + abs(at_other) + np.finfo(float).tiny
-    return Measurement((between - chord) / scale, f"psi is {between:.6g} on the chord, whose ends average {chord:.6g}")
+    """psi((1-a) w + a v) <= (1-a) psi(w) + a psi(v), relative to the values; between proxes where psi is infinite."""
+    w, other = feasible(regularizer, w), feasible(regularizer, other)
+    at_w, at_other = psi_value(regularizer, w), psi_value(regularizer, other)
+    if not (at_w < np.inf and at_other < np.inf):
+        raise NothingClaimed("psi is infinite at the prox of an end of the chord: nothing lies above it")
+    point = (1 - share) * w + share * other
+    between, chord = psi_value(regularizer, point), (1 - share) * at_w + share * at_other
+    note = f"psi is {between:.6g} on the chord, whose ends average {chord:.6g}"
+    if between == np.inf:
+        # Rounding may put the point outside a constraint; the prox of a vanishing step is the projection on it.
+        outside = finite("prox", regularizer.prox(tensor(point), VANISHING)).numpy() - point
+        return Measurement(relative(size(outside), size(w, other)), note)
+    return Measurement(relative(between - chord, abs(at_w) + abs(at_other)), note)
 
 
 def measure_separable(regularizer: Any, w: Array, step: float, seed: int) -> Measurement:
     """psi(w) = sum_i psi_i(w_i), and prox with one step per entry solves each entry's problem."""
-    zero = float(regularizer.value(tensor(np.zeros_like(w))))
-    total = zero
-    for index in range(w.size):
-        alone = np.zeros_like(w)
-        alone.flat[index] = w.flat[index]
-        total += float(regularizer.value(tensor(alone))) - zero
-    value = float(regularizer.value(tensor(w)))
-    # Both may be infinite, outside a constraint.
-    worst = 0.0 if value == total else abs(value - total) / (abs(value) + abs(total) + np.finfo(float).tiny)
-    note = f"psi(w) = {value:.6g}, its entries add to {total:.6g}"
+    worst = Worst()
+    # Where psi is infinite at zero, differences to that value say nothing.
+    zero = psi_value(regularizer, np.zeros_like(w))
+    if zero < np.inf:
+        total = zero
+        for index in range(w.size):
+            alone = np.zeros_like(w)
+            alone.flat[index] = w.flat[index]
+            total += psi_value(regularizer, alone) - zero
+        value = psi_value(regularizer, w)
+        # Both may be infinite, outside a constraint.
+        apart = 0.0 if value == total else relative(abs(value - total), abs(value) + abs(total))
+        worst.see(apart, f"psi(w) = {value:.6g}, its entries add to {total:.6g}")
     rng = np.random.default_rng(seed)
     per_entry = step * 10.0 ** rng.uniform(-2, 2, w.shape)
     together = regularizer.prox(tensor(w), tensor(per_entry)).numpy()
     for index in range(w.size):
         alone_z = regularizer.prox(tensor(w), float(per_entry.flat[index])).numpy()
-        deviation = abs(together.flat[index] - alone_z.flat[index]) / size(w)
-        if not deviation <= worst:
-            worst, note = (
-                deviation,
-                f"entry {index} with its step {per_entry.flat[index]:.6g} differs by {deviation:.3g}",
-            )
-    return Measurement(worst, note)
+        deviation = float(abs(together.flat[index] - alone_z.flat[index]))
+        note = f"entry {index} with its step {per_entry.flat[index]:.6g} differs by {deviation:.3g}"
+        worst.see(relative(deviation, size(w)), note)
+    return worst.measurement()
 
 
 def measure_metric_prox(regularizer: Any, B: Array, D: Array, lam: float, seed: int) -> Measurement:
@@ -60,17 +79,17 @@ def measure_metric_prox(regularizer: Any, B: Array, D: Array, lam: float, seed: 
     Z = (found[0] if isinstance(found, tuple) else found).numpy()
     if Z.shape != B.shape:
         return Measurement(np.inf, f"metric_prox returned shape {Z.shape} for {B.shape}")
+    finite("metric_prox", Z)
 
     # Q plus 1/2<B, B/D>, in the form that does not cancel: 1/2<Z - B/D, D*(Z - B/D)> + lam*psi.
     def objective(point: Array) -> float:
-        return 0.5 * float((D * (point - B / D) ** 2).sum()) + lam * float(regularizer.value(tensor(point)))
+        return 0.5 * float((D * (point - B / D) ** 2).sum()) + lam * psi_value(regularizer, point)
 
     ours = objective(Z)
-    best = min([*comparison_points(B / D, Z, seed), *_scaled(Z, B / D, D)], key=objective)
-    gap = ours - objective(best)
-    scale = abs(ours) + 0.5 * float((B * B / D).sum()) + np.finfo(float).tiny
-    note = f"metric_prox returned {Z.tolist()}; {best.tolist()} is lower by {gap:.3g}"
-    return Measurement(gap / scale if np.isfinite(ours) else np.inf, note)
+    rival, theirs = lowest(objective, [*comparison_points(B / D, Z, seed), *_scaled(Z, B / D, D)])
+    scale = abs(ours) + 0.5 * float((B * B / D).sum())
+    note = f"metric_prox returned {Z.tolist()}; {rival.tolist()} is lower by {ours - theirs:.3g}"
+    return Measurement(relative(ours - theirs, scale), note)
 
 
 def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:
@@ -86,29 +105,27 @@ def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:
 
 
 def measure_structure(regularizer: Any, w: Array, step: float) -> Measurement:
-    """structure answers the same for the same point in other memory, and prox near a prox point keeps its structure.
-
-    The prox of a partly smooth psi at w stays on one manifold for w in the relative interior; for a point produced by
-    prox, its own prox with a vanishing step must not lose zeros that it has.
-    """
-    z = regularizer.prox(tensor(w), step)
+    """structure answers the same for the same point in other memory, and calls a point all zero where sparsity does."""
+    z = finite("prox", regularizer.prox(tensor(w), step))
     named = regularizer.structure(z)
     if not isinstance(named, torch.Tensor):
         return Measurement(np.inf, f"structure must return a tensor, got {type(named).__name__}")
-    again = regularizer.structure(z.clone())
-    if not torch.equal(named, again):
-        return Measurement(np.inf, "structure names the same point in two ways")
+    finite("structure", named)
+    worst = Worst()
+
+    def must_hold(fact: bool, note: str) -> None:
+        worst.see(0.0 if fact else np.inf, note)
+
+    for memory, other in layouts(z).items():
+        must_hold(torch.equal(named, regularizer.structure(other)), f"structure names the point otherwise in {memory}")
     if offers(regularizer, "sparsity"):
         zeros, total = regularizer.sparsity(z)
         at_zero, _ = regularizer.sparsity(torch.zeros_like(z))
-        if not 0 <= zeros <= total:
-            return Measurement(np.inf, f"sparsity says {zeros} structured zeros of {total}")
-        if at_zero != total:
-            return Measurement(np.inf, f"sparsity says {at_zero} of {total} at zero")
+        must_hold(0 <= zeros <= total, f"sparsity is {zeros} structured zeros of {total}")
+        must_hold(at_zero == total, f"sparsity is {at_zero} of {total} at zero")
         same = torch.equal(named, regularizer.structure(torch.zeros_like(z)))
-        if same != (zeros == total):
-            return Measurement(np.inf, f"structure and sparsity disagree: {zeros} of {total} at {z.tolist()}")
-    return Measurement(0.0)
+        must_hold(same == (zeros == total), f"structure and sparsity disagree: {zeros} of {total} at {z.tolist()}")
+    return worst.measurement()
 
 
 def measure_cvxpy_value(regularizer: Any, w: Array, step: float) -> Measurement:
@@ -116,10 +133,8 @@ def measure_cvxpy_value(regularizer: Any, w: Array, step: float) -> Measurement:
     model = psi_oracle.model_value(w, regularizer)
     if not np.isfinite(model):
         raise Inconclusive("the CVXPY model has no value here")
-    value = float(regularizer.value(tensor(w)))
-    return Measurement(
-        abs(model - value) / (abs(model) + abs(value) + np.finfo(float).tiny), f"value {value:.9g}, model {model:.9g}"
-    )
+    value = psi_value(regularizer, w)
+    return Measurement(relative(abs(model - value), abs(model) + abs(value)), f"value {value:.9g}, model {model:.9g}")
 
 
 def _chords(target: Target) -> st.SearchStrategy[Case]:

@@ -1,17 +1,19 @@
 """What several checks need: tensors from arrays, sizes, points to compare with."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ramda_verify.targets import Target
+from ramda_verify.worst import TINY
 from solvers.regularizers.base import offers
 
 Array = np.ndarray
+Finite = TypeVar("Finite", Array, Tensor)
 
 
 def tensor(array: Array, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -20,9 +22,11 @@ def tensor(array: Array, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def size(*values: Array | Tensor | float) -> float:
-    """The largest magnitude among the arguments, at least the smallest normal number: a scale to divide by."""
-    largest = [float(np.abs(np.asarray(v)).max(initial=0.0)) for v in values]
-    return max([*largest, float(np.finfo(np.float64).tiny)])
+    """The largest magnitude among the arguments, at least the smallest normal number: a scale to divide by.
+
+    NaN where an entry is: nothing is small relative to that.
+    """
+    return float(np.max([*(np.abs(np.asarray(v)).max(initial=0.0) for v in values), TINY]))
 
 
 def norm(array: Array) -> float:
@@ -30,11 +34,37 @@ def norm(array: Array) -> float:
     return math.hypot(*np.asarray(array, dtype=np.float64).ravel())
 
 
+def finite(what: str, values: Finite) -> Finite:
+    """The values under judgement, if all are finite. Raises ArithmeticError, which the engine takes for a finding."""
+    wrong = int((~torch.as_tensor(values).isfinite()).sum())
+    if wrong:
+        raise ArithmeticError(f"{wrong} of {math.prod(values.shape)} entries of {what} are not finite")
+    return values
+
+
+def psi_value(regularizer: Any, point: Array) -> float:
+    """``value`` at a point in float64: a number, or infinity outside a constraint.
+
+    Raises ArithmeticError where it is NaN or minus infinity, which no psi is.
+    """
+    value = float(regularizer.value(tensor(point)))
+    if not value > -np.inf:
+        raise ArithmeticError(f"value = {value} at {point.tolist()}")
+    return value
+
+
+def lowest(objective: Callable[[Array], float], points: Sequence[Array]) -> tuple[Array, float]:
+    """The rival with the lowest objective, and that objective; a rival whose objective is NaN counts as the lowest."""
+    values = [objective(point) for point in points]
+    at = int(np.argmin(values))  # of the first NaN, where there is one
+    return points[at], values[at]
+
+
 def feasible(regularizer: Any, point: Array) -> Array:
     """``point``, or its prox where psi is infinite there: a start at which an objective can be compared."""
-    if np.isfinite(float(regularizer.value(tensor(point)))):
+    if psi_value(regularizer, point) < np.inf:
         return point
-    return regularizer.prox(tensor(point), 1.0).numpy()
+    return finite("prox", regularizer.prox(tensor(point), 1.0)).numpy()
 
 
 def needs(member: str) -> Callable[[Target], str | None]:

@@ -22,6 +22,7 @@ from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases
 from ramda_verify.targets import Target
+from ramda_verify.worst import Worst, largest, relative
 from solvers import L1, RAMDA, GroupLasso, Zero
 from solvers.kernels import BACKENDS
 from solvers.regularizers.base import accumulation_dtype
@@ -47,7 +48,7 @@ def device_of(backend: str) -> str:
 
 def measure_group_norms(regularizer: Any, w: Array) -> Measurement:
     """``group_norms`` against psi itself, on the tensor in three orders of memory, read as memory lies."""
-    worst, note = 0.0, ""
+    worst = Worst()
     for memory in ("as it comes", "reversed", "channels last"):
         point = laid_out(tensor(w), memory)
         claim = regularizer.group_norms(point)
@@ -58,10 +59,9 @@ def measure_group_norms(regularizer: Any, w: Array) -> Measurement:
             return Measurement(np.inf, f"{claim} does not have the {w.size} entries of the tensor")
         flat = point.as_strided((w.size,), (1,)).numpy().reshape(outer, groups, inner)
         value, psi = weight * sum(norm(flat[:, g]) for g in range(groups)), float(regularizer.value(tensor(w)))
-        deviation = 0.0 if value == psi else abs(value - psi) / (abs(value) + abs(psi))
-        if not deviation <= worst:
-            worst, note = deviation, f"{memory}: psi(w) = {psi:.6g}, the norms of {claim} add to {value:.6g}"
-    return Measurement(worst, note)
+        deviation = 0.0 if value == psi else relative(abs(value - psi), abs(value) + abs(psi))
+        worst.see(deviation, f"{memory}: psi(w) = {psi:.6g}, the norms of {claim} add to {value:.6g}")
+    return worst.measurement()
 
 
 def _there_is(backend: str) -> Callable[[Target], str | None]:
@@ -140,13 +140,12 @@ def measure_kernel(
     sizes["W"] = max(sizes["W"], sizes["Ŵ"])
     for key, value in exact.state[exact_param].items():
         pairs[key] = (ours.state[param][key].cpu().double(), value, eps)
-    worst, note = 0.0, ""
+    worst = Worst()
     for key, (mine, right, unit) in pairs.items():
-        scale = max(sizes[key], float(right.abs().max())) + float(np.finfo(np.float32).tiny)
-        violation = float((mine - right).abs().max()) / (unit * scale)
-        if not violation <= worst:
-            worst, note = violation, f"{key} is {violation:.3g} units of rounding from the plain step in float64"
-    return Measurement(worst, note)
+        scale = largest([sizes[key], float(right.abs().max())]) + float(np.finfo(np.float32).tiny)
+        violation = relative(float((mine - right).abs().max()), unit * scale)
+        worst.see(violation, f"{key} is {violation:.3g} units of rounding from the plain step in float64")
+    return worst.measurement()
 
 
 def measure_residual(
@@ -176,7 +175,7 @@ def measure_residual(
     made.step()
     exact_D = np.cbrt(state["grad_sq_sum"].double().numpy()) + 1e-30
     point = param.detach().numpy()
-    worst, note = 0.0, ""
+    worst = Worst()
     for index, (price, indices) in enumerate(prices):
         bs, ds, zs = (a.ravel()[indices].astype(np.float64) for a in (B, exact_D, point))
         size = norm(bs)
@@ -185,13 +184,10 @@ def measure_residual(
         alone = PsiModel("GroupLasso", price / len(indices) ** 0.5, "input")
         residual = certificate.stationarity(zs[:, None], bs[:, None], ds[:, None], lam, alone)
         # Where the solution is denormal, float32 has no digits to give.
-        residual = max(0.0, residual - float(np.finfo(np.float32).tiny) * norm(ds))
-        if not residual <= worst * size:
-            worst, note = (
-                residual / (size or 1.0),
-                f"group {index}: residual {residual:.3g}, ||B|| {size:.3g}, lam {lam:.3g}",
-            )
-    return Measurement(worst, note)
+        residual -= float(np.finfo(np.float32).tiny) * norm(ds)
+        note = f"group {index}: residual {residual:.3g}, ||B|| {size:.3g}, lam {lam:.3g}"
+        worst.see(relative(residual, size or 1.0), note)
+    return worst.measurement()
 
 
 def _regularizers() -> st.SearchStrategy[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import size, tensor
+from ramda_verify.checks.helpers import finite, size, tensor
 from ramda_verify.checks.optimizer_runs import (
     CLASSES,
     EXACT,
@@ -21,6 +21,7 @@ from ramda_verify.checks.optimizer_runs import (
 )
 from ramda_verify.property import Check
 from ramda_verify.record import Measurement
+from ramda_verify.worst import Worst, relative
 from solvers import Stages
 from solvers.optimizers import StructuredOptimizer
 
@@ -37,6 +38,7 @@ def measure_reload(
         made = CLASSES[optimizer]([param], **settings, regularizer=regularizer)
         return param, made, Stages(made, milestones, gamma=0.5)
 
+    worst = Worst()
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         param, made, stages = build(torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)).to(dtype))
         advance(param, made, stages, gradient, range(STEPS // 2))
@@ -49,10 +51,10 @@ def measure_reload(
         other_stages.load_state_dict(saved["stages"])
         advance(param, made, stages, gradient, range(STEPS // 2, STEPS))
         advance(other, reloaded, other_stages, gradient, range(STEPS // 2, STEPS))
-        if not torch.equal(param, other):
-            deviation = float((param - other).abs().max())
-            return Measurement(1.0, f"{dtype}: differs by {deviation:.3g} after the reload")
-    return Measurement(0.0)
+        same = torch.equal(finite("W", param.detach()), other)  # never where an entry of either is NaN
+        deviation = float((param - other).detach().abs().max())
+        worst.see(0.0 if same else 1.0, f"{dtype}: differs by {deviation:.3g} after the reload")
+    return worst.measurement()
 
 
 def measure_structured_iterate(
@@ -64,17 +66,17 @@ def measure_structured_iterate(
     seen: list[torch.Tensor] = []
     made.observers.append(lambda _, w_hat: seen.append(w_hat.clone()))
     gradient = gradients(shape, seed)
-    worst = 0.0
+    worst = Worst()
     for t in range(10):
         param.grad = tensor(gradient(t, param.detach().numpy()))
         made.step()
         before = param.detach().clone()
         with made.structured_iterate_swapped_in():
             inside = param.detach().clone()
-        if not torch.equal(param, before):
-            return Measurement(np.inf, f"W changed at step {t + 1}")
-        worst = max(worst, float((inside - seen[t]).abs().max()) / size(inside, before))
-    return Measurement(worst, "Ŵ recomputed is not the Ŵ of the step")
+        worst.see(0.0 if torch.equal(param, before) else np.inf, f"W changed at step {t + 1}")
+        deviation = relative(float((inside - seen[t]).abs().max()), size(inside, before))
+        worst.see(deviation, f"Ŵ recomputed is not the Ŵ of step {t + 1}")
+    return worst.measurement()
 
 
 CHECKS = (

@@ -22,6 +22,7 @@ from ramda_verify.checks.optimizer_runs import (
 from ramda_verify.oracles import float_subproblem, parents, transcriptions
 from ramda_verify.property import Check
 from ramda_verify.record import Measurement
+from ramda_verify.worst import relative
 from solvers import Stages
 
 
@@ -60,9 +61,8 @@ def measure_transcription(
     )
     deviation = np.maximum(np.abs(W - literal.W[1:]), np.abs(w_hat - literal.structured[1:]))
     step = int(deviation.reshape(STEPS, -1).max(axis=1).argmax()) + 1
-    return Measurement(
-        float(deviation.max()) / size(literal.W), f"largest deviation {deviation.max():.3g} at step {step}"
-    )
+    share = relative(float(deviation.max()), size(literal.W))
+    return Measurement(share, f"largest deviation {deviation.max():.3g} at step {step}")
 
 
 def measure_parent(
@@ -100,7 +100,8 @@ def measure_parent(
             expected.append(other.detach().numpy().copy())
     deviation = np.abs(W - np.array(expected))
     step = int(deviation.reshape(STEPS, -1).max(axis=1).argmax()) + 1
-    return Measurement(float(deviation.max()) / size(W), f"largest deviation {deviation.max():.3g} at step {step}")
+    share = relative(float(deviation.max()), size(W))
+    return Measurement(share, f"largest deviation {deviation.max():.3g} at step {step}")
 
 
 CHECKS = (

@@ -7,21 +7,18 @@ import torch
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, needs, size, tensor
+from ramda_verify.checks.helpers import Array, comparison_points, finite, lowest, needs, psi_value, size, tensor
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases, seeds, steps, tensors
 from ramda_verify.targets import Target
+from ramda_verify.worst import Worst, relative
 
 PARIKH_BOYD = "Parikh and Boyd, Proximal Algorithms, 2014"
 
 
-def _psi(regularizer: Any, point: Array) -> float:
-    return float(regularizer.value(tensor(point)))
-
-
 def _prox(regularizer: Any, w: Array, step: float) -> Array:
-    return regularizer.prox(tensor(w), step).detach().numpy()
+    return finite("prox", regularizer.prox(tensor(w), step).detach().numpy())
 
 
 def _with_seed(target: Target) -> st.SearchStrategy[Case]:
@@ -33,30 +30,31 @@ def measure_minimises(regularizer: Any, w: Array, step: float, seed: int) -> Mea
     z = _prox(regularizer, w, step)
 
     def objective(x: Array) -> float:
-        return step * _psi(regularizer, x) + 0.5 * float(((x - w) ** 2).sum())
+        return step * psi_value(regularizer, x) + 0.5 * float(((x - w) ** 2).sum())
 
     ours = objective(z)
-    best = min(comparison_points(w, z, seed), key=objective)
-    gap = ours - objective(best)
+    rival, theirs = lowest(objective, comparison_points(w, z, seed))
     # The scale of the sum: its two terms at the points compared.
-    scale = abs(ours) + abs(step * _psi(regularizer, z)) + 0.5 * float((w**2).sum()) + np.finfo(float).tiny
-    note = f"prox returned {z.tolist()} with objective {ours:.6g}; {best.tolist()} has {objective(best):.6g}"
-    return Measurement(gap / scale if np.isfinite(ours) else np.inf, note)
+    scale = abs(ours) + abs(step * psi_value(regularizer, z)) + 0.5 * float((w**2).sum())
+    note = f"prox returned {z.tolist()} with objective {ours:.6g}; {rival.tolist()} has {theirs:.6g}"
+    return Measurement(relative(ours - theirs, scale), note)
 
 
 def measure_optimality(regularizer: Any, w: Array, step: float, seed: int) -> Measurement:
     """Violation of psi(x) >= psi(z) + <(w - z)/step, x - z> over many x: whether (w - z)/step is in dpsi(z)."""
     z = _prox(regularizer, w, step)
-    member, at_z = (w - z) / step, _psi(regularizer, z)
-    worst, where = 0.0, z
+    member, at_z = (w - z) / step, psi_value(regularizer, z)
+    worst = Worst()
     for x in comparison_points(w, z, seed):
-        slack = at_z + float((member * (x - z)).sum()) - _psi(regularizer, x)
+        at_x = psi_value(regularizer, x)
+        if at_x == np.inf:
+            continue  # outside a constraint the inequality holds whatever the subgradient
+        slack = at_z + float((member * (x - z)).sum()) - at_x
         # (w - z)/step carries the rounding of w: size(w)/step is the scale of what cannot be told.
-        scale = abs(at_z) + abs(_psi(regularizer, x)) + size(w) / step * float(np.abs(x - z).sum())
-        if scale > 0 and slack / scale > worst:
-            worst, where = slack / scale, x
-    note = f"(w - z)/step = {member.tolist()} is no subgradient at z = {z.tolist()}: psi at {where.tolist()} is lower"
-    return Measurement(worst, note)
+        scale = abs(at_z) + abs(at_x) + size(w) / step * float(np.abs(x - z).sum())
+        note = f"(w - z)/step = {member.tolist()} is no subgradient at z = {z.tolist()}: psi at {x.tolist()} is lower"
+        worst.see(relative(slack, scale), note)
+    return worst.measurement()
 
 
 def measure_firmly_nonexpansive(regularizer: Any, w: Array, other: Array, step: float) -> Measurement:
@@ -64,9 +62,9 @@ def measure_firmly_nonexpansive(regularizer: Any, w: Array, other: Array, step: 
     moved = _prox(regularizer, w, step) - _prox(regularizer, other, step)
     distance = float(((w - other) ** 2).sum())
     # Rounding of the prox is relative to its input, so it enters through the size of w and v.
-    scale = distance + size(w, other) * float(np.sqrt(distance)) + np.finfo(float).tiny
+    scale = distance + size(w, other) * float(np.sqrt(distance))
     excess = float((moved**2).sum() - (moved * (w - other)).sum())
-    return Measurement(excess / scale, f"prox moves the pair to distance {np.linalg.norm(moved):.6g}")
+    return Measurement(relative(excess, scale), f"prox moves the pair to distance {np.linalg.norm(moved):.6g}")
 
 
 def measure_limits(regularizer: Any, w: Array, step: float, factor: float) -> Measurement:
@@ -75,34 +73,30 @@ def measure_limits(regularizer: Any, w: Array, step: float, factor: float) -> Me
     The descent bound 1/2||z - w||^2 <= step*(psi(w) - psi(z)) gives the limit at zero with its rate; comparing with
     any x gives psi(z) <= psi(x) + ||x - w||^2/(2 step), the limit at infinity. Both hold for nonconvex psi.
     """
-    worst, note = 0.0, ""
+    worst = Worst()
     # Where psi is infinite, outside a constraint, the bounds say nothing.
-    at_w, at_zero = _psi(regularizer, w), _psi(regularizer, np.zeros_like(w))
+    at_w, at_zero = psi_value(regularizer, w), psi_value(regularizer, np.zeros_like(w))
     previous: tuple[float, float] | None = None
     square = float((w**2).sum())
-    scale_of_psi = 1e-3 * abs(at_w) if np.isfinite(at_w) else 0.0
+    scale_of_psi = 1e-3 * abs(at_w) if at_w < np.inf else 0.0
+    rounding = 1e-3 * square
     for s in sorted({step * 1e-9, step, step * factor, step * 1e9}):
         z = _prox(regularizer, w, s)
-        psi, moved = _psi(regularizer, z), 0.5 * float(((z - w) ** 2).sum())
-        rounding = 1e-3 * square + np.finfo(float).tiny
-        if not np.isfinite(psi):
-            return Measurement(np.inf, f"psi(prox) = {psi} at step {s:g}")
-        found = [(0.0, "")]
-        if np.isfinite(at_w):
-            excess = (moved - s * (at_w - psi)) / (rounding + s * (abs(at_w) + abs(psi)))
-            found.append((excess, f"step {s:g}: descent fails"))
-        if np.isfinite(at_zero):
-            excess = (s * (psi - at_zero) - 0.5 * square + moved) / (square + np.finfo(float).tiny + s * abs(psi))
-            found.append((excess, f"step {s:g}: zero is better than prox"))
+        psi, moved = psi_value(regularizer, z), 0.5 * float(((z - w) ** 2).sum())
+        worst.see(0.0 if psi < np.inf else np.inf, f"psi(prox) = {psi} at step {s:g}")
+        if at_w < np.inf:
+            excess = moved - s * (at_w - psi)
+            worst.see(relative(excess, rounding + s * (abs(at_w) + abs(psi))), f"step {s:g}: descent fails")
+        if at_zero < np.inf:
+            excess = s * (psi - at_zero) - 0.5 * square + moved
+            worst.see(relative(excess, square + s * abs(psi)), f"step {s:g}: zero is better than prox")
         if previous is not None:
-            rise = (psi - previous[0]) / (abs(psi) + abs(previous[0]) + scale_of_psi + np.finfo(float).tiny)
-            found.append((rise, f"psi(prox) rises to {psi:g} at step {s:g}"))
-            found.append(((previous[1] - moved) / (rounding + moved), f"prox comes back towards w at step {s:g}"))
+            rise = relative(psi - previous[0], abs(psi) + abs(previous[0]) + scale_of_psi)
+            worst.see(rise, f"psi(prox) rises to {psi:g} at step {s:g}")
+            back = relative(previous[1] - moved, rounding + moved)
+            worst.see(back, f"prox comes back towards w at step {s:g}")
         previous = psi, moved
-        violation, why = max(found)
-        if violation > worst:
-            worst, note = violation, why
-    return Measurement(worst, note)
+    return worst.measurement()
 
 
 def measure_value_consistency(regularizer: Any, w: Array, step: float, move: Array) -> Measurement:
@@ -115,23 +109,24 @@ def measure_value_consistency(regularizer: Any, w: Array, step: float, move: Arr
     value = regularizer.value(tensor(w))
     if not isinstance(value, torch.Tensor) or value.shape != ():
         return Measurement(np.inf, f"value(w) must be a 0-d tensor, got {value!r}")
-    if bool(torch.isnan(value)) or float(value) == -np.inf:
-        return Measurement(np.inf, f"value(w) = {float(value)} at a finite w")
+    psi_value(regularizer, w)
 
     def envelope(point: Array) -> tuple[float, Array]:
         z = _prox(regularizer, point, step)
-        return step * _psi(regularizer, z) + 0.5 * float(((z - point) ** 2).sum()), z
+        return step * psi_value(regularizer, z) + 0.5 * float(((z - point) ** 2).sum()), z
 
     (at_w, z), (at_moved, _) = envelope(w), envelope(w + move)
-    if not (np.isfinite(at_w) and np.isfinite(at_moved)):
+    if not (at_w < np.inf and at_moved < np.inf):
         return Measurement(np.inf, f"value is infinite at prox(w) = {z.tolist()} or at the prox of the moved point")
     curvature = at_moved - at_w - float(((w - z) * move).sum())
     bound = 0.5 * float((move**2).sum())
-    scale = bound + abs(at_w) + abs(at_moved) + size(w, move) ** 2 + np.finfo(float).tiny
-    excess = curvature - bound
+    scale = bound + abs(at_w) + abs(at_moved) + size(w, move) ** 2
+    note = f"the envelope curves by {curvature:.6g}, allowed 0 to {bound:.6g}"
+    worst = Worst()
+    worst.see(relative(curvature - bound, scale), note)
     if getattr(regularizer, "convex", False):
-        excess = max(excess, -curvature)
-    return Measurement(excess / scale, f"the envelope curves by {curvature:.6g}, allowed 0 to {bound:.6g}")
+        worst.see(relative(-curvature, scale), note)
+    return worst.measurement()
 
 
 def _pair(target: Target) -> st.SearchStrategy[Case]:

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ramda_verify import tolerances
-from ramda_verify.checks.batches import SHARE, Problems, Worst, arranged, feasible_rows
+from ramda_verify.checks.batches import SHARE, Problems, WorstProblem, arranged, feasible_rows
 from ramda_verify.checks.helpers import Array, tensor
-from ramda_verify.checks.rows import TINY, column, norms, sizes, sums
+from ramda_verify.checks.rows import column, norms, sizes, sums
 from ramda_verify.checks.subproblem import model, solved
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import problem_batches
 from ramda_verify.targets import Target
+from ramda_verify.worst import infinite_if_nan, relative
 from solvers.subproblem import Subproblem
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.proximal_gradient import proximal_gradient
@@ -33,9 +34,10 @@ def measure_rate(regularizer: Any, B: Array, D: Array, lam: Array, start: Array)
     well. (9) and (10) also with one L per block, where the regularizer separates.
     """
     problems, first = Problems.of(regularizer, B, D, lam), feasible_rows(regularizer, arranged(start))
-    worst = Worst(problems)
+    worst = WorstProblem(problems)
     for rule in ("global", "block"):
         for violations, which in _excesses(problems, first, rule):
+            violations = infinite_if_nan(violations)
             at = np.argmax(violations, axis=0) + 1
             worst.see(violations.max(axis=0), f"{which} fails at iteration {{at}}, {rule} step", at=at)
     return worst.measurement()
@@ -57,7 +59,7 @@ def _excesses(problems: Problems, start: Tensor, rule: str) -> Iterator[tuple[Ar
     Z = torch.stack([start, *(iterate.point for iterate in found)])
     member = torch.stack([iterate.member for iterate in found])
     psi = problems.psi(Z)
-    scale = sums(D * start * start) + sums((B * start).abs()) + sums(B * B / D) + np.abs(psi[0]) + TINY
+    scale = sums(D * start * start) + sums((B * start).abs()) + sums(B * B / D) + np.abs(psi[0])
     move = Z[1:] - Z[:-1]
 
     def per_row(function: Callable[[Tensor], Array], stack: Tensor) -> Array:
@@ -66,14 +68,14 @@ def _excesses(problems: Problems, start: Tensor, rule: str) -> Iterator[tuple[Ar
     drop = psi[:-1] - psi[1:] - per_row(sums, move * (0.5 * D * (Z[1:] + Z[:-1]) - B))
     allowed = per_row(norms, (L + 1 / theta) * move)
     rounding = 1e-13 * (per_row(norms, L * Z[:-1]) + norms(B))
-    yield (per_row(norms, member) - allowed - rounding) / np.sqrt(scale * highest), "(9)"
-    yield (0.5 * per_row(sums, L * move * move) - drop) / scale - 1e-13, "(10)"
+    yield relative(per_row(norms, member) - allowed - rounding, np.sqrt(scale * highest)), "(9)"
+    yield relative(0.5 * per_row(sums, L * move * move) - drop, scale) - 1e-13, "(10)"
     if rule == "global" and convex:
         best = problems.solve("auto", 1e-12 * sizes(B)).point
         j = np.arange(1, len(found) + 1)[:, None]
         bound = highest / 2 * (1 - mu / highest) ** j * norms(best - start) ** 2
         smooth = per_row(sums, Z[1:] * (0.5 * D * Z[1:] - B)) - sums(best * (0.5 * D * best - B))
-        yield (smooth + psi[1:] - problems.psi(best) - bound) / scale - 1e-12, "(11)"
+        yield relative(smooth + psi[1:] - problems.psi(best) - bound, scale) - 1e-12, "(11)"
 
 
 def _cases(target: Target) -> st.SearchStrategy[Case]:

@@ -5,12 +5,14 @@ import torch
 from torch import Tensor
 
 from ramda_verify.checks.helpers import Array
-
-TINY = float(np.finfo(float).tiny)
+from ramda_verify.worst import TINY
 
 
 def sizes(*tensors: Tensor) -> Array:
-    """The largest magnitude of each problem's entries in any of the tensors, at least the smallest normal number."""
+    """The largest magnitude of each problem's entries in any of the tensors, at least the smallest normal number.
+
+    NaN where one is.
+    """
     largest = [tensor.reshape(len(tensor), -1).abs().amax(dim=1).numpy() for tensor in tensors]
     return np.maximum(np.max(largest, axis=0), TINY)
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.certificate import member_violation
-from ramda_verify.checks.helpers import Array, needs, norm, size, tensor
+from ramda_verify.checks.helpers import Array, finite, needs, norm, psi_value, size, tensor
 from ramda_verify.checks.subproblem import ITERATIONS, model
 from ramda_verify.oracles import certificate
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
+from ramda_verify.worst import Worst, relative
 from solvers.regularizers import NuclearNorm, singular_values
 from solvers.subproblem import Status, Subproblem, solve
 from solvers.subproblem import splitting as method
@@ -35,6 +36,9 @@ def measure_solution(regularizer: Any, B: Array, D: Array, lam: float, start: Ar
     origin = torch.zeros_like(subproblem.B)
     steps = proximal_gradient(subproblem, origin)
     plain = run(subproblem, steps, origin, tolerance=target, max_iterations=ITERATIONS)
+    finite("the point of proximal gradient", plain.point)
+    if plain.status is Status.NON_FINITE:
+        return Measurement(np.inf, f"proximal gradient: {plain.status.value}")
     if plain.status not in ENDED:
         raise Inconclusive(f"proximal gradient: {plain.status.value}")
     fast = solve(subproblem, tensor(start), tolerance=target, method="splitting", max_iterations=ITERATIONS)
@@ -43,17 +47,20 @@ def measure_solution(regularizer: Any, B: Array, D: Array, lam: float, start: Ar
     # Norms of entries below the root of the smallest number vanish.
     rounding = rounding_floor(subproblem, fast.point) + rounding_floor(subproblem, tensor(start)) + VANISHING
     reach = (plain.residual + fast.residual + rounding) / float(D.min())
-    apart = norm(fast.point.numpy() - plain.point.numpy()) / reach - 1
+    apart = relative(norm(fast.point.numpy() - plain.point.numpy()), reach) - 1
     ours, theirs = (_objective(subproblem, point.numpy()) for point in (fast.point, plain.point))
-    scale = float((B * B / D).sum()) + abs(theirs) + size()
-    gap = (abs(ours - theirs) / scale) / 1e-10 - 1
-    return Measurement(max(apart, gap), f"Q {ours:.12g} against {theirs:.12g}, residual {fast.residual:.3g}")
+    gap = relative(abs(ours - theirs), float((B * B / D).sum()) + abs(theirs)) / 1e-10 - 1
+    note = f"Q {ours:.12g} against {theirs:.12g}, residual {fast.residual:.3g}"
+    worst = Worst()
+    worst.see(apart, note)
+    worst.see(gap, note)
+    return worst.measurement()
 
 
 def _objective(subproblem: Subproblem, Z: Array) -> float:
     """Q in this file's own words."""
     B, D = subproblem.B.numpy(), subproblem.D.numpy()
-    return float((Z * (0.5 * D * Z - B)).sum()) + subproblem.lam * float(subproblem.regularizer.value(tensor(Z)))
+    return float((Z * (0.5 * D * Z - B)).sum()) + subproblem.lam * psi_value(subproblem.regularizer, Z)
 
 
 def measure_splitting_certificate(
@@ -61,18 +68,19 @@ def measure_splitting_certificate(
 ) -> Measurement:
     """The member of every iterate lies in dQ there; and where it is said to prove (7b), Q has not risen."""
     subproblem = model(regularizer, B, D, lam)
-    worst, note = 0.0, ""
+    worst = Worst()
     for count, iterate in enumerate(islice(method.splitting(subproblem, tensor(start)), iterations), 1):
         Z, member = iterate.point.numpy(), iterate.member.numpy()
         violation, why = member_violation(regularizer, B, D, lam, Z, member, start, seed)
+        worst.see(violation, f"iteration {count}: {why}")
         if certainly_descends(subproblem, iterate.point, iterate.member, tensor(start)):
             before, after = _objective(subproblem, start), _objective(subproblem, Z)
-            rise = (after - before) / (abs(after) + abs(before) + float(np.abs(B * start).sum()) + size())
-            if rise > violation:
-                violation, why = rise, f"said to descend, but Q rose from {before:.12g} to {after:.12g}"
-        if not violation <= worst:
-            worst, note = violation, f"iteration {count}: {why}"
-    return Measurement(worst, note)
+            rise = 0.0  # from outside a constraint anything finite is a descent
+            if not (before == np.inf and after < np.inf):
+                rise = relative(after - before, abs(after) + abs(before) + float(np.abs(B * start).sum()))
+            words = f"said to descend, but Q rose from {before:.12g} to {after:.12g}"
+            worst.see(rise, f"iteration {count}: {words}")
+    return worst.measurement()
 
 
 def measure_splitting_rate(regularizer: Any, B: Array, D: Array, lam: float, start: Array) -> Measurement:
@@ -88,13 +96,13 @@ def measure_splitting_rate(regularizer: Any, B: Array, D: Array, lam: float, sta
     moves: list[float] = []
     sizes = [size(start, B / rho)]
     for iterate in steps:
-        Z, member = iterate.point.numpy(), iterate.member.numpy()
+        Z, member = finite("Z", iterate.point.numpy()), finite("the certificate", iterate.member.numpy())
         x = Z + (member - (D * Z - B)) / rho
         moves.append(2 * share * norm((B + rho * (2 * Z - x)) / (D + rho) - Z))
         sizes.append(size(sizes[-1], x))
     shortest, largest = np.minimum.accumulate(moves), np.array(sizes[1:])
     noise = 1e-12 * largest * np.sqrt(B.size) * max(1.0, float(D.max()) / rho)
-    excess = (shortest[2:] - promised * shortest[:-2] - noise[2:]) / largest[:-2]
+    excess = relative(shortest[2:] - promised * shortest[:-2] - noise[2:], largest[:-2])
     at = int(np.argmax(excess))
     return Measurement(float(excess[at]), f"moves {moves[at : at + 3]}, promised {promised:.6g}")
 
@@ -132,21 +140,19 @@ def measure_narrow_certificate(
     subproblem = Subproblem(tensor(B, torch.float32), tensor(D, torch.float32), lam, regularizer)
     target = 1e-4 * norm(B)
     solution = solve(subproblem, tolerance=target, method="splitting")
-    if solution.status is not Status.CONVERGED:
+    if solution.status is not Status.CONVERGED or not solution.residual <= target:
         return Measurement(np.inf, f"{solution.status.value}, residual {solution.residual:.3g}")
     Z = solution.point.double().numpy()
     eps = float(np.finfo(np.float32).eps)
     recomputed = certificate.stationarity(Z, B, D, lam, regularizer, rank_tolerance=max(rows, columns) * eps)
     floor = rounding_floor(subproblem, solution.point)
-    excess = (recomputed - solution.residual - floor) / target
+    excess = relative(recomputed - solution.residual - floor, target)
     return Measurement(excess, f"certified {solution.residual:.6g}, recomputed {recomputed:.6g}, rounding {floor:.3g}")
 
 
 def measure_batch(regularizer: Any, first: Array, second: Array, lam: float) -> Measurement:
     """prox and subgradient_residual of two points at once (torch.vmap) and one after the other."""
-    if regularizer.reg_weight == 0:
-        return Measurement(0.0)
-    worst, note = 0.0, ""
+    worst = Worst()
     for dtype in (torch.float64, torch.float32):
         # The second half of one of them is zero: the ranks of a batch differ.
         poor = first.copy()
@@ -160,10 +166,10 @@ def measure_batch(regularizer: Any, first: Array, second: Array, lam: float) -> 
             together = torch.vmap(function)(points, slopes)
             alone = torch.stack([function(w, g) for w, g in zip(points, slopes, strict=True)])
             scale = size(points, slopes, lam * regularizer.reg_weight)
-            deviation = float((together - alone).abs().max()) / scale * float(1e-16 / torch.finfo(dtype).eps)
-            if not deviation <= worst:
-                worst, note = deviation, f"{name} in {dtype} differs under vmap"
-    return Measurement(worst, note)
+            unit = torch.finfo(dtype).eps / 1e-16
+            deviation = relative(float((together - alone).abs().max()), scale * unit)
+            worst.see(deviation, f"{name} in {dtype} differs under vmap by {deviation:.3g}")
+    return worst.measurement()
 
 
 def _nuclear(target: Target) -> str | None:

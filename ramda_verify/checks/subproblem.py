@@ -9,14 +9,15 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.checks.batches import ITERATIONS as ITERATIONS
-from ramda_verify.checks.batches import SHARE, Problems, Worst, arranged
-from ramda_verify.checks.helpers import Array, needs, norm, size, tensor
-from ramda_verify.checks.rows import TINY, norms, sizes, sums
+from ramda_verify.checks.batches import SHARE, Problems, WorstProblem, arranged
+from ramda_verify.checks.helpers import Array, finite, needs, norm, size, tensor
+from ramda_verify.checks.rows import norms, sizes, sums
 from ramda_verify.oracles import certificate, cvxpy_models, high_precision, psi_oracle
 from ramda_verify.property import Check, Inconclusive
-from ramda_verify.record import Case, Measurement
+from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import problem_batches, subproblem_cases
 from ramda_verify.targets import Target
+from ramda_verify.worst import TINY, Worst, relative
 from solvers.regularizers import L1, GroupLasso
 from solvers.subproblem import Subproblem, available_methods, solve
 from solvers.subproblem.result import Solution, Status
@@ -52,19 +53,17 @@ def measure_oracle(regularizer: Any, B: Array, D: Array, lam: float) -> Measurem
 
     best = objective(answer.point)
     scale = 0.5 * float((B * B / D).sum()) or 1.0
-    worst, note = 0.0, ""
+    worst = Worst()
     for method in available_methods(model(regularizer, B, D, lam)):
         solution = solved(model(regularizer, B, D, lam), method, 1e-11 * size(B))
-        Z = solution.point.numpy()
-        gap = (objective(Z) - best) / scale
+        Z = finite(f"the point of {method}", solution.point.numpy())
+        note = f"{method}: {Z.tolist()}, Q = {solution.objective}; CVXPY {answer.point.tolist()}, Q = {best}"
+        worst.see(relative(objective(Z) - best, scale) - answer.accuracy, note)
         # 1/2<Z-Z*, D*(Z-Z*)> is at most the sum of both gaps, so the points cannot be further apart than that.
-        apart = 0.5 * float((D * (Z - answer.point) ** 2).sum()) / scale - 2 * max(answer.accuracy, 1e-9)
-        reported = abs(solution.objective - objective(Z)) / scale
-        violation = max(gap - answer.accuracy, apart, reported)
-        if not violation <= worst:
-            worst = violation
-            note = f"{method}: {Z.tolist()}, Q = {solution.objective}; CVXPY {answer.point.tolist()}, Q = {best}"
-    return Measurement(worst, note)
+        apart = 0.5 * float((D * (Z - answer.point) ** 2).sum())
+        worst.see(relative(apart, scale) - 2 * max(answer.accuracy, 1e-9), note)
+        worst.see(relative(abs(solution.objective - objective(Z)), scale), note)
+    return worst.measurement()
 
 
 def measure_high_precision(regularizer: Any, B: Array, D: Array, lam: float) -> Measurement:
@@ -72,10 +71,14 @@ def measure_high_precision(regularizer: Any, B: Array, D: Array, lam: float) -> 
     exact = high_precision.subproblem(B, D, lam, regularizer)
     if not exact.solved or exact.point is None:
         raise Inconclusive(f"70-digit oracle: {exact.detail}")
-    Z = solve(model(regularizer, B, D, lam), tolerance=0.0).point.numpy()
+    solution = solve(model(regularizer, B, D, lam), tolerance=0.0)
+    Z = solution.point.numpy()
+    note = f"{Z.tolist()}, exact {exact.point.tolist()}; {solution.status.value}"
+    worst = Worst()
+    worst.see(0.0 if solution.status is not Status.NON_FINITE else np.inf, note)
     # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution.
-    distance = norm(np.sqrt(D) * (Z - exact.point)) / (norm(B / np.sqrt(D)) + np.finfo(float).tiny)
-    return Measurement(distance, f"{Z.tolist()}, exact {exact.point.tolist()}")
+    worst.see(relative(norm(np.sqrt(D) * (Z - exact.point)), norm(B / np.sqrt(D))), note)
+    return worst.measurement()
 
 
 def _is_scalar_case(target: Target) -> str | None:
@@ -87,11 +90,11 @@ def _is_scalar_case(target: Target) -> str | None:
 def measure_norm_equation(regularizer: Any, B: Array, D: Array, lam: Array) -> Measurement:
     """Residual of the group LASSO solution, recomputed outside the solver, over ||B||; at most 12 iterations."""
     problems = Problems.of(regularizer, B, D, lam)
-    worst = Worst(problems)
+    worst = WorstProblem(problems)
     points, iterations = problems.batch.each(_direct)
     points[-1], iterations[-1] = _direct(problems.single)
     residual = np.array([certificate.stationarity(*row, regularizer) for row in problems.rows(points)])
-    violation = np.where(iterations.numpy() > 12, np.inf, residual / (norms(problems.B) + TINY))
+    violation = np.where(iterations.numpy() <= 12, relative(residual, norms(problems.B)), np.inf)
     worst.see(
         violation, "residual {residual:.3g} after {iterations} iterations", residual=residual, iterations=iterations
     )
@@ -110,13 +113,13 @@ def _is_group_lasso(target: Target) -> str | None:
 def measure_agreement(regularizer: Any, B: Array, D: Array, lam: Array) -> Measurement:
     """Largest distance between the solutions of any two methods, in units of the error that their residuals allow."""
     problems = Problems.of(regularizer, B, D, lam)
-    worst = Worst(problems)
+    worst = WorstProblem(problems)
     first, *others = (problems.solve(method, 1e-10 * sizes(problems.B)) for method in problems.methods)
     for method, other in zip(problems.methods[1:], others, strict=True):
         distance = norms(other.point - first.point)
         # ||Z - Z*|| <= ||s||/mu for each of the two.
         allowed = (first.residual + other.residual + problems.floors(other.point) + TINY) / problems.smallest
-        worst.see(distance / allowed, f"{method} is {{apart:.3g}} from {problems.methods[0]}", apart=distance)
+        worst.see(relative(distance, allowed), f"{method} is {{apart:.3g}} from {problems.methods[0]}", apart=distance)
     return worst.measurement(1)
 
 
@@ -126,7 +129,7 @@ def measure_descent(regularizer: Any, B: Array, D: Array, lam: Array, reference:
     From the reference, and from where that led, which is harder to descend from.
     """
     problems, W = Problems.of(regularizer, B, D, lam), arranged(reference)
-    worst = Worst(problems)
+    worst = WorstProblem(problems)
     for _ in range(2):
         for method in problems.methods:
             Z = problems.solve(method, 0.0, W, max_iterations=iterations, to_the_end=False).point
@@ -134,11 +137,11 @@ def measure_descent(regularizer: Any, B: Array, D: Array, lam: Array, reference:
             terms = (Z - W) * (0.5 * problems.D * (Z + W) - problems.B)
             psi = problems.psi(torch.stack([Z, W]))
             rise = sums(terms) + psi[0] - psi[1]
-            scale = sums(terms.abs()) + np.abs(psi).sum(axis=0) + TINY
+            scale = sums(terms.abs()) + np.abs(psi).sum(axis=0)
             reported = problems.each(_objective_change, Z, W).numpy()
-            violation = np.maximum(rise, np.abs(reported - rise)) / scale
+            violation = relative(np.maximum(rise, np.abs(reported - rise)), scale)
             # From outside a constraint anything finite is a descent.
-            violation[(psi[1] == np.inf) & (psi[0] < np.inf)] = 0.0
+            violation[(psi[1] == np.inf) & (psi[0] < np.inf) & np.isfinite(sums(terms))] = 0.0
             words = f"{method}: Q rose by {{rise:.3g}}, reported {{reported:.3g}}"
             worst.see(violation, words, rise=rise, reported=reported)
         W = Z
@@ -169,22 +172,20 @@ class Unscreened:
 def measure_screening(regularizer: Any, B: Array, D: Array, lam: Array) -> Measurement:
     """Whatever ``zero_mask`` calls zero is zero in a solution found without screening."""
     problems = Problems.of(Unscreened(regularizer), B, D, lam)
-    worst = Worst(problems)
+    worst = WorstProblem(problems)
 
     def screened(problem: Subproblem) -> tuple[Tensor, ...]:
         return (torch.broadcast_to(regularizer.zero_mask(problem.B, problem.lam), problem.B.shape),)
 
     mask = problems.each(screened)
-    if bool(mask.any()):
-        centre = problems.B / problems.D
-        plain = problems.solve("proximal_gradient", 1e-12 * sizes(problems.B), centre, to_the_end=False)
-        if not set(plain.status) <= {Status.CONVERGED, Status.PRECISION_LIMIT}:
-            raise Inconclusive("proximal gradient without screening did not converge")
-        worst.see(
-            (sizes(torch.where(mask, plain.point, 0.0)) - TINY) / sizes(plain.point, centre),
-            "screened out, but the solution is {Z}",
-            Z=plain.point,
-        )
+    if not bool(mask.any()):
+        raise NothingClaimed("screening calls nothing zero")
+    centre = problems.B / problems.D
+    plain = problems.solve("proximal_gradient", 1e-12 * sizes(problems.B), centre, to_the_end=False)
+    if not set(plain.status) <= {Status.CONVERGED, Status.PRECISION_LIMIT}:
+        raise Inconclusive("proximal gradient without screening did not converge")
+    left = sizes(torch.where(mask, plain.point, 0.0)) - TINY
+    worst.see(relative(left, sizes(plain.point, centre)), "screened out, but the solution is {Z}", Z=plain.point)
     return worst.measurement()
 
 

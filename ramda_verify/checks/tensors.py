@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, size, tensor
+from ramda_verify.checks.helpers import Array, finite, psi_value, size, tensor
 from ramda_verify.property import Check
 from ramda_verify.record import Measurement
 from ramda_verify.strategies import prox_cases
+from ramda_verify.worst import Worst, relative
 
 
 def layouts(w: Tensor) -> dict[str, Tensor]:
@@ -30,39 +31,39 @@ def measure_layout(regularizer: Any, w: Array, step: float) -> Measurement:
     for what in ("shape", "dtype", "device"):
         if getattr(first, what) != getattr(given, what):
             return Measurement(np.inf, f"prox returned {what} {getattr(first, what)} for {getattr(given, what)}")
+    finite("prox", first)
     if not torch.equal(given, tensor(w)):
         return Measurement(np.inf, "prox changed its input")
     if not torch.equal(first, regularizer.prox(given, step)):
         return Measurement(np.inf, "prox gave two answers to the same question")
-    worst, note = 0.0, ""
+    worst, value = Worst(), psi_value(regularizer, w)
     for name, other in layouts(given).items():
-        deviation = float((regularizer.prox(other, step) - first).abs().max()) / size(w)
-        value, elsewhere = float(regularizer.value(given)), float(regularizer.value(other))
-        if value != elsewhere:
-            deviation = max(deviation, abs(elsewhere - value) / (abs(value) + size(w)))
-        if not deviation <= worst:
-            worst, note = deviation, f"{name} changes the answer by {deviation:.3g}"
-    return Measurement(worst, note)
+        deviation = float((regularizer.prox(other, step) - first).abs().max())
+        worst.see(relative(deviation, size(w)), f"{name} changes prox by {deviation:.3g}")
+        elsewhere = float(regularizer.value(other))
+        # Both may be infinite, outside a constraint.
+        change = 0.0 if value == elsewhere else relative(abs(elsewhere - value), abs(value) + size(w))
+        worst.see(change, f"{name} changes value from {value:.6g} to {elsewhere:.6g}")
+    return worst.measurement()
 
 
 def measure_dtypes(regularizer: Any, w: Array, step: float) -> Measurement:
     """float32 and bfloat16 agree with float64 on the same numbers, in units of their epsilon; the dtype is kept."""
-    worst, note = 0.0, ""
+    worst = Worst()
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     for device in devices:
         for dtype in (torch.float32, torch.bfloat16):
             narrow = tensor(w, dtype).to(device)
             if not bool(torch.isfinite(narrow).all()):
-                continue
+                continue  # the dtype does not hold the case
             found = regularizer.prox(narrow, step)
             if found.dtype != dtype or found.device != narrow.device:
                 return Measurement(np.inf, f"prox returned {found.dtype} on {found.device} for {dtype} on {device}")
             exact = regularizer.prox(narrow.double(), step)
             unit = torch.finfo(dtype).eps * size(narrow.double().cpu().numpy())
-            deviation = float((found.double() - exact).abs().max()) / unit
-            if not deviation <= worst:
-                worst, note = deviation, f"{dtype} on {device} is {deviation:.3g} epsilons away from float64"
-    return Measurement(worst, note)
+            deviation = relative(float((found.double() - exact).abs().max()), unit)
+            worst.see(deviation, f"{dtype} on {device} is {deviation:.3g} epsilons away from float64")
+    return worst.measurement()
 
 
 CHECKS = (

@@ -92,7 +92,10 @@ def subgradient_violation(
         size = abs(there - here) + length * float(np.linalg.norm(move))
         noise = 64 * unit_roundoff * (abs(here) + abs(there) + float(np.abs(candidate * move).sum()))
         if size > 0:
-            worst = max(worst, (here + product - there - noise) / size)
+            violation = (here + product - there - noise) / size
+            if math.isnan(violation):
+                return math.nan
+            worst = max(worst, violation)
     return worst
 
 

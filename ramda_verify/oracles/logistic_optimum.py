@@ -89,7 +89,7 @@ def _describe(certificate: Certificate, weight: Array, bias: Array, from_cache: 
     zero = np.delete(certificate.margins, certificate.support)
     if not certificate.residual <= TOLERANCE:
         status = OptimumStatus.NOT_CONVERGED
-    elif len(zero) and zero.min() <= 0:
+    elif len(zero) and not zero.min() > 0:
         status = OptimumStatus.DEGENERATE
     else:
         status = OptimumStatus.CERTIFIED

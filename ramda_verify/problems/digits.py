@@ -48,7 +48,10 @@ def optimum() -> CertifiedOptimum:
 
 
 def train(optimizer_class: Callable[..., StructuredOptimizer], seed: int, **settings: Any) -> SupportHistory:
-    """Train from the origin in float32 through three stages; compare supports with the certified one every epoch."""
+    """Train from the origin in float32 through three stages; compare supports with the certified one every epoch.
+
+    Raises ArithmeticError where Ŵ is not finite: the support of a NaN is anything.
+    """
     features, labels, *_ = (torch.from_numpy(array) for array in data())
     certified = np.zeros(features.shape[1], dtype=bool)
     certified[optimum().support] = True
@@ -71,6 +74,8 @@ def train(optimizer_class: Callable[..., StructuredOptimizer], seed: int, **sett
             torch.nn.functional.cross_entropy(model(features[batch]), labels[batch]).backward()
             optimizer.step()
             stages.step()
+        if not bool(structured[-1].isfinite().all()):
+            raise ArithmeticError(f"Ŵ is not finite after {stages.steps} steps")
         nonzero = regularizer.structure(structured[-1]).numpy()
         history.steps.append(stages.steps)
         history.differing.append(int((nonzero != certified).sum()))

@@ -15,6 +15,9 @@ from tests.mutants import (
     impostors,
     kernels,
     metric_proxes,
+    nan_optimizers,
+    nan_regularizers,
+    nan_solvers,
     optimizers,
     singular_values,
     solver_slips,
@@ -36,7 +39,9 @@ FAMILIES = (
     identification,
     singular_values,
 )
-MUTANTS = [mutant for family in FAMILIES for mutant in family.MUTANTS]
+#: NaN in the place of what is judged.
+NAN_FAMILIES = (nan_regularizers, nan_solvers, nan_optimizers)
+MUTANTS = [mutant for family in (*FAMILIES, *NAN_FAMILIES) for mutant in family.MUTANTS]
 CASES = [pytest.param(mutant, check, id=f"{mutant.name}-{check}") for mutant in MUTANTS for check in mutant.checks]
 
 #: Cases a check may draw before it must have found the fault: as many as a default run draws, for regularizers and
@@ -75,6 +80,10 @@ def test_mutant_is_rejected(mutant, check, monkeypatch):
 
 def test_every_check_rejects_some_mutant():
     assert set(BY_ID) == {check for mutant in MUTANTS for check in mutant.checks}
+
+
+def test_every_check_rejects_some_nan():
+    assert set(BY_ID) == {check for family in NAN_FAMILIES for mutant in family.MUTANTS for check in mutant.checks}
 
 
 def test_names_are_unique():

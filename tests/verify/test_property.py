@@ -9,7 +9,7 @@ import pytest
 from ramda_verify import property as engine
 from ramda_verify.checks import BY_ID, measure
 from ramda_verify.property import Check, Inconclusive, Measurement, run_check
-from ramda_verify.record import Verdict
+from ramda_verify.record import NothingClaimed, Verdict
 from ramda_verify.snippets import literal
 from ramda_verify.targets import plain_target, regularizer_target
 from ramda_verify.tolerances import Tolerance
@@ -100,6 +100,30 @@ def test_fail_outweighs_a_failing_oracle():
     assert run(check_of(measured)).status is Verdict.FAIL
 
 
+def test_case_of_which_nothing_is_claimed_is_replaced():
+    """Another one is drawn; it counts neither as a case nor as a failure of an oracle."""
+
+    def measured(x):
+        if x % 2 == 0:
+            raise NothingClaimed("even")
+        return Measurement(x / 20_000)
+
+    result = run(check_of(measured), examples=50)
+    assert result.status is Verdict.PASS
+    assert result.cases >= 50
+    assert result.detail == ""
+    assert run(check_of(lambda x: measured(x) if x < 5000 else Measurement(2.0))).status is Verdict.FAIL
+
+
+def test_check_that_claims_nothing_of_any_case_shows_nothing():
+    def measured(x):
+        raise NothingClaimed("never")
+
+    result = run(check_of(measured), examples=20)
+    assert (result.status, result.cases, result.worst) == (Verdict.INCONCLUSIVE, 0, None)
+    assert result.detail.startswith("none of")
+
+
 def test_skip_says_why():
     result = run(check_of(lambda x: Measurement(9.0), applies=lambda target: "not for this one"))
     assert (result.status, result.cases, result.detail) == (Verdict.SKIP, 0, "not for this one")
@@ -121,8 +145,22 @@ def test_seed_decides_the_cases():
 
 
 def test_share_scales_the_number_of_cases():
-    assert run(check_of(lambda x: Measurement(0.0), share=0.1), examples=100).cases <= 10
-    assert run(check_of(lambda x: Measurement(0.0), share=0.001), examples=100).cases == 1
+    assert run(check_of(lambda x: Measurement(0.0), share=0.1), examples=100).cases <= 11
+    assert run(check_of(lambda x: Measurement(0.0), share=0.001), examples=100).cases == 2
+
+
+def test_check_of_few_cases_looks_at_more_than_the_simplest():
+    """Hypothesis begins with the simplest case at every seed; a check of a single case would see no other."""
+    seen = set()
+
+    def measured(x):
+        seen.add(x)
+        return Measurement(0.0)
+
+    for seed in range(10):
+        run(check_of(measured, share=0.001), examples=100, seed=seed)
+    assert 0 in seen
+    assert len(seen) > 5
 
 
 def test_trace_is_drawn_for_passes_of_traced_targets_only():
