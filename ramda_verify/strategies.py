@@ -14,11 +14,15 @@ from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ramda_verify.companions import AROUND_A_THRESHOLD, companion
+from ramda_verify.oracles.psi_model import norm_terms, require_model
 from solvers.regularizers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers.base import offers
 
 #: Shapes tried where a regularizer does not name its own; simplest first, for shrinking.
-SHAPES = ((1,), (2,), (5,), (1, 1), (1, 3), (3, 1), (2, 2), (3, 4), (5, 2), (2, 3, 2), (2, 2, 1, 2), (2, 1, 2, 1, 2))
+SHAPES = (
+    *((1,), (2,), (5,), (1, 1), (1, 3), (3, 1), (2, 2), (3, 4), (5, 2), (4, 3), (2, 3, 2), (4, 2, 2)),
+    *((2, 2, 1, 2), (6, 1, 2, 1), (2, 1, 2, 1, 2)),
+)
 
 
 def reg_weights() -> SearchStrategy[float]:
@@ -30,9 +34,10 @@ def reg_weights() -> SearchStrategy[float]:
 def known_instances() -> dict[type, SearchStrategy[Any]]:
     """Our own regularizers over their whole parameter range."""
     groupings = st.sampled_from(["input", "output", "channel", "filter"])
+    layouts, conv_groups = st.sampled_from(["out_in", "in_out"]), st.sampled_from([1, 1, 2, 3])
     return {
         L1: st.builds(L1, reg_weights()),
-        GroupLasso: st.builds(GroupLasso, reg_weights(), groupings),
+        GroupLasso: st.builds(GroupLasso, reg_weights(), groupings, layouts, conv_groups),
         NuclearNorm: st.builds(NuclearNorm, reg_weights()),
     }
 
@@ -122,9 +127,8 @@ def critical_weights(regularizer: Any, B: np.ndarray) -> list[float]:
     if isinstance(regularizer, L1):
         sizes = np.abs(B).ravel()
     elif isinstance(regularizer, GroupLasso):
-        axis = 1 if regularizer.grouping in ("input", "channel") else 0
-        groups = np.moveaxis(B, axis, 0).reshape(B.shape[axis], -1)
-        sizes = np.sqrt((groups**2).mean(axis=1))
+        groups = [indices for _, indices in norm_terms(require_model(regularizer), B.shape)]
+        sizes = np.sqrt((B.ravel()[np.stack(groups)] ** 2).mean(axis=1))
     elif isinstance(regularizer, NuclearNorm):
         sizes = np.linalg.svd(B.reshape(B.shape[0], -1), compute_uv=False)
     else:
