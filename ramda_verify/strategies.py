@@ -30,14 +30,25 @@ def reg_weights() -> SearchStrategy[float]:
     return st.one_of(st.sampled_from([1.0, 0.1, 0.0, 3.0]), st.floats(-6, 3).map(lambda e: float(10.0**e)))
 
 
+def group_kinds() -> SearchStrategy[tuple[str, str, int]]:
+    """grouping, layout and conv_groups of a group LASSO: rows and columns, the same of other layouts, and the pairs
+    (block, index) of convolutions with groups.
+    """
+    return st.sampled_from(
+        [
+            *((grouping, "out_in", 1) for grouping in ("input", "output", "channel", "filter")),
+            *(("input", "in_out", 1), ("filter", "in_out", 1), ("output", "out_in", 2)),
+            *(("channel", "out_in", 2), ("output", "in_out", 2), ("input", "out_in", 3), ("filter", "in_out", 3)),
+        ]
+    )
+
+
 @cache
 def known_instances() -> dict[type, SearchStrategy[Any]]:
     """Our own regularizers over their whole parameter range."""
-    groupings = st.sampled_from(["input", "output", "channel", "filter"])
-    layouts, conv_groups = st.sampled_from(["out_in", "in_out"]), st.sampled_from([1, 1, 2, 3])
     return {
         L1: st.builds(L1, reg_weights()),
-        GroupLasso: st.builds(GroupLasso, reg_weights(), groupings, layouts, conv_groups),
+        GroupLasso: st.builds(lambda weight, kind: GroupLasso(weight, *kind), reg_weights(), group_kinds()),
         NuclearNorm: st.builds(NuclearNorm, reg_weights()),
     }
 

@@ -84,7 +84,7 @@ def group_index_sets(
     """
     if grouping not in READS_AN_INPUT or layout not in LAYOUTS or len(shape) < 2 or shape[0] % conv_groups:
         raise ValueError(
-            f"grouping {grouping!r}, layout {layout!r}, {conv_groups} blocks of a tensor of shape {shape} are not defined"
+            f"grouping {grouping!r}, layout {layout!r}, {conv_groups} blocks of the shape {shape} are not defined"
         )
     members: dict[int, list[int]] = {}
     for flat, index in enumerate(np.ndindex(*shape)):

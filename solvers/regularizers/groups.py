@@ -14,7 +14,7 @@ from solvers.regularizers.layout import WeightLayout
 
 #: The side of the linear map that numbers the groups: a group is all weights that read one input (channel), or all
 #: that make one output (channel).
-GROUP_SIDE = {"input": "in", "channel": "in", "output": "out", "filter": "out"}
+GROUP_SIDE = {"input": "in", "output": "out", "channel": "in", "filter": "out"}
 
 
 class GroupsInMemory(NamedTuple):

@@ -14,6 +14,7 @@ from tests.mutants import (
     identification,
     impostors,
     kernels,
+    layouts,
     metric_proxes,
     optimizers,
     singular_values,
@@ -33,6 +34,7 @@ FAMILIES = (
     batch_slips,
     optimizers,
     kernels,
+    layouts,
     identification,
     singular_values,
 )
