@@ -127,9 +127,7 @@ def parameter_groups(
 
     found = network_parameters(module)
     matches = {entry.name: _first_match(entry, overrides) for entry in found}
-    unused = set(overrides) - {match[0] for match in matches.values() if match is not None}
-    if unused:
-        raise ValueError(f"overrides match no parameter: {', '.join(map(repr, sorted(unused)))}")
+    _check_overrides(overrides, found, matches)
     assignments = [_assigned(entry, chosen, overrides, matches[entry.name]) for entry in found]
     for kind, regularizer in chosen.items():
         if regularizer is not None:
@@ -151,10 +149,32 @@ _Match = tuple[str, tuple[str, ...]]
 
 def _first_match(entry: NetworkParameter, overrides: Mapping[str, Any]) -> _Match | None:
     for pattern in overrides:
-        names = tuple(name for name in entry.names if fnmatchcase(name, pattern))
+        names = _matching(entry, pattern)
         if names:
             return pattern, names
     return None
+
+
+def _matching(entry: NetworkParameter, pattern: str) -> tuple[str, ...]:
+    return tuple(name for name in entry.names if fnmatchcase(name, pattern))
+
+
+def _check_overrides(
+    overrides: Mapping[str, Any], found: list[NetworkParameter], matches: Mapping[str, _Match | None]
+) -> None:
+    """Raise ValueError where a pattern matches nothing, or never holds since earlier ones say something else."""
+    matched = {
+        pattern: [e for e in found if any(fnmatchcase(name, pattern) for name in e.names)] for pattern in overrides
+    }
+    unmatched = [repr(pattern) for pattern, entries in matched.items() if not entries]
+    if unmatched:
+        raise ValueError(f"overrides match no parameter: {', '.join(unmatched)}")
+    for pattern, entries in matched.items():
+        holding = {entry.name: match[0] for entry in entries if (match := matches[entry.name]) is not None}
+        if pattern not in holding.values():
+            for name, earlier in holding.items():
+                if not _same(overrides[earlier], overrides[pattern]):
+                    raise ValueError(f"overrides[{pattern!r}] never holds: the earlier {earlier!r} matches {name}, too")
 
 
 def _assigned(
