@@ -57,6 +57,7 @@ class GroupLasso:
 
     @property
     def groups(self) -> Grouping:
+        """The groups as reductions of a tensor."""
         return Grouping(self.grouping, self.layout, self.conv_groups)
 
     def for_layout(self, layout: WeightLayout, shape: Sequence[int]) -> "GroupLasso":
@@ -81,6 +82,7 @@ class GroupLasso:
         self.groups.check_shape(shape)
 
     def value(self, w: Tensor) -> Tensor:
+        """psi(w), a 0-d tensor."""
         return self.group_weight(w) * self.groups.flat(self.groups.norm(w)).sum()
 
     def prox(self, w: Tensor, step: Any) -> Tensor:
@@ -92,14 +94,17 @@ class GroupLasso:
         return torch.where(kept > 0, w * kept, torch.zeros_like(w)).to(w.dtype)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> MetricProx:
+        """``argmin_z 1/2<z, D*z> - <B, z> + lam*psi(z)``, one scalar equation a group, see ``norm_equation``."""
         return solve_norm_equation(B, D, lam * self.group_weight(B), self.groups)
 
     def group_norms(self, w: Tensor) -> GroupNorms | None:
+        """The groups in the memory of ``w``; None where it has gaps or the groups are pairs that lie apart."""
         found = self.groups.in_memory(w)
         # GroupNorms has one axis of groups; pairs (block, index) that do not lie side by side have two.
         return None if found is None or found.blocks > 1 else GroupNorms(self.group_weight(w), *found[1:])
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
+        """The member of ``gradient + lam*dpsi(point)`` of least norm, of the shape of ``point``."""
         threshold = lam * self.group_weight(point)
         norm = self.groups.norm(point)
         # At a nonzero group dpsi is one vector; at zero it is a ball and the distance is that of -gradient to it.
@@ -109,14 +114,16 @@ class GroupLasso:
         return torch.where(norm > 0, gradient + threshold * direction, gradient * outside)
 
     def blockwise_max(self, D: Tensor) -> Tensor:
+        """The largest entry of D in each group; broadcasts against D."""
         return self.groups.max(D)
 
     def zero_mask(self, B: Tensor, lam: Any) -> Tensor:
+        """True where the group is zero in the solution, whatever D; broadcasts against B."""
         # Theorem 1 of Deleu and Bengio (arXiv 2102.03869), with the weight of the group.
         return self.groups.norm(B) <= lam * self.group_weight(B)
 
     def structure(self, w: Tensor) -> Tensor:
-        """Boolean mask of the nonzero groups."""
+        """Boolean mask of the nonzero groups, in the order of the inputs or outputs."""
         return self.groups.flat(self.groups.max((w != 0).to(torch.uint8))).bool()
 
     def sparsity(self, w: Tensor) -> tuple[int, int]:

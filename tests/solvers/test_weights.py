@@ -200,6 +200,17 @@ def test_printed_form_has_the_range_to_start_from():
     assert 0 < low < high < min(found.values())
 
 
+def test_a_weight_of_zero_or_infinity_is_no_start():
+    model = nn.ModuleDict({"used": nn.Linear(6, 3), "unused": nn.Linear(2, 2)})
+    groups = [
+        {"params": [model["used"].weight, model["unused"].weight], "regularizer": L1(1.0)},
+        {"params": [model["used"].bias], "regularizer": Ball(1.0)},
+    ]
+    found = reg_weight_max(model, lambda model, batch: loss(model["used"], batch), DATA, groups)
+    assert found.start() == {"L1": pytest.approx((0.01 * found["used.weight"], 0.1 * found["used.weight"]))}
+    assert str(found).splitlines()[-1].endswith("inf (largest) on")
+
+
 BAD = [
     pytest.param({"batches": []}, ValueError, "batches must hold at least one batch", id="no-batch"),
     pytest.param({"loss": 1.0}, TypeError, "loss must be a function", id="loss-number"),
