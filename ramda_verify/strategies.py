@@ -14,11 +14,15 @@ from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ramda_verify.companions import AROUND_A_THRESHOLD, companion
+from ramda_verify.oracles.psi_model import norm_terms, require_model
 from solvers.regularizers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers.base import offers
 
 #: Shapes tried where a regularizer does not name its own; simplest first, for shrinking.
-SHAPES = ((1,), (2,), (5,), (1, 1), (1, 3), (3, 1), (2, 2), (3, 4), (5, 2), (2, 3, 2), (2, 2, 1, 2), (2, 1, 2, 1, 2))
+SHAPES = (
+    *((1,), (2,), (5,), (1, 1), (1, 3), (3, 1), (2, 2), (3, 4), (5, 2), (4, 3), (2, 3, 2), (4, 2, 2)),
+    *((2, 2, 1, 2), (6, 1, 2, 1), (2, 1, 2, 1, 2)),
+)
 
 
 def reg_weights() -> SearchStrategy[float]:
@@ -26,13 +30,25 @@ def reg_weights() -> SearchStrategy[float]:
     return st.one_of(st.sampled_from([1.0, 0.1, 0.0, 3.0]), st.floats(-6, 3).map(lambda e: float(10.0**e)))
 
 
+def group_kinds() -> SearchStrategy[tuple[str, str, int]]:
+    """grouping, layout and conv_groups of a group LASSO: rows and columns, the same of other layouts, and the pairs
+    (block, index) of convolutions with groups.
+    """
+    return st.sampled_from(
+        [
+            *((grouping, "out_in", 1) for grouping in ("input", "output", "channel", "filter")),
+            *(("input", "in_out", 1), ("filter", "in_out", 1), ("output", "out_in", 2)),
+            *(("channel", "out_in", 2), ("output", "in_out", 2), ("input", "out_in", 3), ("filter", "in_out", 3)),
+        ]
+    )
+
+
 @cache
 def known_instances() -> dict[type, SearchStrategy[Any]]:
     """Our own regularizers over their whole parameter range."""
-    groupings = st.sampled_from(["input", "output", "channel", "filter"])
     return {
         L1: st.builds(L1, reg_weights()),
-        GroupLasso: st.builds(GroupLasso, reg_weights(), groupings),
+        GroupLasso: st.builds(lambda weight, kind: GroupLasso(weight, *kind), reg_weights(), group_kinds()),
         NuclearNorm: st.builds(NuclearNorm, reg_weights()),
     }
 
@@ -122,9 +138,8 @@ def critical_weights(regularizer: Any, B: np.ndarray) -> list[float]:
     if isinstance(regularizer, L1):
         sizes = np.abs(B).ravel()
     elif isinstance(regularizer, GroupLasso):
-        axis = 1 if regularizer.grouping in ("input", "channel") else 0
-        groups = np.moveaxis(B, axis, 0).reshape(B.shape[axis], -1)
-        sizes = np.sqrt((groups**2).mean(axis=1))
+        groups = [indices for _, indices in norm_terms(require_model(regularizer), B.shape)]
+        sizes = np.sqrt((B.ravel()[np.stack(groups)] ** 2).mean(axis=1))
     elif isinstance(regularizer, NuclearNorm):
         sizes = np.linalg.svd(B.reshape(B.shape[0], -1), compute_uv=False)
     else:

@@ -1,6 +1,17 @@
 """The verified core: regularizers, the subproblem and its solvers, the optimizers. Needs torch and nothing else."""
 
-from solvers.networks import ParameterGroups, StructureLevel, parameter_groups, structure_levels
+from solvers.networks import (
+    ParameterGroups,
+    RegWeightMax,
+    StructureLevel,
+    StructureLevels,
+    batch_norm_recomputed,
+    materialize,
+    parameter_groups,
+    recompute_batch_norm,
+    reg_weight_max,
+    structure_levels,
+)
 from solvers.optimizers import (
     RAMDA,
     RMDA,
@@ -27,16 +38,22 @@ __all__ = [
     "PowerSchedule",
     "ProxGen",
     "ProxSGD",
+    "RegWeightMax",
     "Regularizer",
     "Schedule",
     "Solution",
     "Stages",
     "Status",
     "StructureLevel",
+    "StructureLevels",
     "StructuredOptimizer",
     "Subproblem",
     "Zero",
+    "batch_norm_recomputed",
+    "materialize",
     "parameter_groups",
+    "recompute_batch_norm",
+    "reg_weight_max",
     "solve",
     "solve_batch",
     "structure_levels",

@@ -115,3 +115,21 @@ def bad_settings() -> Iterator[Any]:
     for row in OPTIMIZERS:
         for settings, error, message in row.bad:
             yield pytest.param(row.cls, settings, error, message, id=f"{row.cls.__name__}-{settings}")
+
+
+def built(
+    cls: type[StructuredOptimizer], settings: dict[str, Any], dtype: torch.dtype = torch.float64
+) -> tuple[list[torch.nn.Parameter], StructuredOptimizer]:
+    """Two parameters, the same at every call, and an optimizer of them."""
+    torch.manual_seed(0)
+    params = [torch.nn.Parameter(torch.randn(6, 5, dtype=dtype)), torch.nn.Parameter(torch.randn(4, 3, dtype=dtype))]
+    return params, cls([("weight", params[0]), ("other", params[1])], **settings)
+
+
+def advance(params: list[torch.nn.Parameter], optimizer: torch.optim.Optimizer, steps: int = 3, seed: int = 1) -> None:
+    """Steps with gradients that the seed decides."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        for param in params:
+            param.grad = torch.randn(param.shape, generator=generator, dtype=torch.float64).to(param.dtype)
+        optimizer.step()

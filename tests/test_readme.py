@@ -26,6 +26,11 @@ def test_subproblem_example_converges(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.startswith("CONVERGED accelerated")
 
 
+def test_weight_example_prints_a_range(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(EXAMPLES[3], {})
+    assert "start between" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("mended", "status"), [(False, 1), (True, 0)])
 def test_plug_in_example(tmp_path: Path, mended: bool, status: int) -> None:
     text = PLUG_IN.replace("(1 + 2 * step)", "(1 + step)") if mended else PLUG_IN

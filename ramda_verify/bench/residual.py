@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ramda_verify.bench.workload import GROUP_AXIS
+from ramda_verify.bench.workload import group_axis
 from solvers import RAMDA, GroupLasso
 
 #: Entries of a slice that is lifted to float64 at once.
@@ -50,22 +50,18 @@ def step_residuals(optimizer: RAMDA, structured: dict[Tensor, Tensor]) -> list[f
     found = []
     for group in optimizer.param_groups:
         psi = group["regularizer"]
-        axis = GROUP_AXIS[psi.grouping] if isinstance(psi, GroupLasso) else None
+        axis = group_axis(psi) if isinstance(psi, GroupLasso) else None
         for param in group["params"]:
             residual = size = 0.0
             price = 0.0
             if isinstance(psi, GroupLasso):
-                price = psi.reg_weight * math.sqrt(param.numel() / param.shape[psi_axis(psi)])
+                price = psi.reg_weight * math.sqrt(param.numel() / param.shape[group_axis(psi)])
             for part, state, Z in _slices(param, optimizer.state[param], structured[param], axis or 0):
                 form = optimizer.normal_form(part, state, group)
                 more = squared_residual(Z, form.B, form.D, float(form.lam) * price, axis)
                 residual, size = residual + more[0], size + more[1]
             found.append(math.sqrt(residual / size) if size > 0 else math.sqrt(residual))
     return found
-
-
-def psi_axis(psi: GroupLasso) -> int:
-    return GROUP_AXIS[psi.grouping]
 
 
 def structured_by_step(optimizer: RAMDA) -> dict[Tensor, Tensor]:

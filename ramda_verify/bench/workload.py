@@ -16,8 +16,16 @@ from solvers.optimizers import StructuredOptimizer
 WARM_UP_STEPS = 8
 LEARNING_RATE = 1e-2
 REG_WEIGHT = 1.0
-#: Axis of a weight that numbers the groups (the other axes are inside a group).
+#: Axis of an (out, in, *kernel) weight that numbers the groups (the other axes are inside a group).
 GROUP_AXIS = {"input": 1, "channel": 1, "output": 0, "filter": 0}
+
+
+def group_axis(psi: GroupLasso) -> int:
+    """The axis that numbers the groups of ``psi``. Raises ValueError where groups are pairs of a block and an index."""
+    if psi.conv_groups != 1:
+        raise ValueError(f"conv_groups must be 1 in a benchmark, got {psi!r}")
+    axis = GROUP_AXIS[psi.grouping]
+    return 1 - axis if psi.layout == "in_out" else axis
 
 
 @dataclass
@@ -136,7 +144,7 @@ def zero_group_share(optimizer: RAMDA) -> float:
         if not isinstance(group["regularizer"], GroupLasso):
             continue
         for param in group["params"]:
-            axis = GROUP_AXIS[group["regularizer"].grouping]
+            axis = group_axis(group["regularizer"])
             nonzero = (structured[param] != 0).movedim(axis, 0).flatten(1).any(dim=1)
             zero, total = zero + int((~nonzero).sum()), total + nonzero.numel()
     return zero / max(total, 1)

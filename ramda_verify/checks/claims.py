@@ -25,6 +25,7 @@ from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import prox_cases, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
+from solvers.regularizers import WeightLayout
 from solvers.regularizers.base import offers
 
 #: A step at which a prox moves by nothing but a violated constraint.
@@ -137,6 +138,43 @@ def measure_cvxpy_value(regularizer: Any, w: Array, step: float) -> Measurement:
     return Measurement(relative(abs(model - value), abs(model) + abs(value)), f"value {value:.9g}, model {model:.9g}")
 
 
+def measure_layout(regularizer: Any, w: Array, conv_groups: int) -> Measurement:
+    """psi of a linear map is the same number in both orders of the weight's axes."""
+    orders = {"out_in": w, "in_out": in_other_order(w, conv_groups)}
+    try:
+        found = {
+            order: regularizer.for_layout(WeightLayout(order, conv_groups), weight.shape)
+            for order, weight in orders.items()
+        }
+    except ValueError:
+        return Measurement(0.0)  # an instance with a layout of its own, or one for other shapes
+    if None in found.values():
+        return Measurement(0.0)
+    here, there = (float(found[order].value(tensor(weight))) for order, weight in orders.items())
+    deviation = 0.0 if here == there else abs(here - there) / (abs(here) + abs(there))
+    return Measurement(deviation, f"psi is {here:.9g} for (out, in) and {there:.9g} for (in, out)")
+
+
+def in_other_order(w: Array, conv_groups: int) -> Array:
+    """A weight (out, in/g, *kernel) as (in, out/g, *kernel), entry by entry from its channel numbers."""
+    outputs = w.shape[0] // conv_groups
+    found = np.empty((conv_groups * w.shape[1], outputs, *w.shape[2:]))
+    for out, within in np.ndindex(*w.shape[:2]):
+        block = out // outputs
+        found[block * w.shape[1] + within, out - block * outputs] = w[out, within]
+    return found
+
+
+def _layouts(target: Target) -> st.SearchStrategy[Case]:
+    def with_groups(case: Case) -> st.SearchStrategy[Case]:
+        divisors = [g for g in (1, 2, 3) if case["w"].shape[0] % g == 0]
+        return st.sampled_from(divisors).map(
+            lambda g: {"regularizer": case["regularizer"], "w": case["w"], "conv_groups": g}
+        )
+
+    return prox_cases(target.instances).filter(lambda case: case["w"].ndim > 1).flatmap(with_groups)
+
+
 def _chords(target: Target) -> st.SearchStrategy[Case]:
     return prox_cases(target.instances).flatmap(
         lambda case: st.builds(
@@ -197,6 +235,17 @@ CHECKS = (
         cases=lambda target: prox_cases(target.instances),
         measure=measure_structure,
         applies=needs("structure"),
+        share=0.5,
+    ),
+    Check(
+        id="layout-claim",
+        claim="for_layout gives the same psi of a linear map, whichever way its weight is stored.",
+        source="definition of the layouts, entry by entry",
+        kind="regularizer",
+        tolerance=tolerances.CLOSED_FORM,
+        cases=_layouts,
+        measure=measure_layout,
+        applies=needs("for_layout"),
         share=0.5,
     ),
     Check(

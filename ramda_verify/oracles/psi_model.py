@@ -16,8 +16,10 @@ from ramda_verify.oracles.answer import Array
 
 KINDS = ("Zero", "L1", "GroupLasso", "NuclearNorm")
 
-#: Which place of the index names the group: linear weights are (out, in), convolutions (out, in, *kernel).
-GROUP_PLACE = {"input": 1, "channel": 1, "output": 0, "filter": 0}
+#: Whether a group is one input channel of the linear map (True) or one output channel.
+READS_AN_INPUT = {"input": True, "channel": True, "output": False, "filter": False}
+#: The weight of a linear map is (out, in/conv_groups, *kernel) or (in, out/conv_groups, *kernel).
+LAYOUTS = ("out_in", "in_out")
 
 
 @dataclass(frozen=True)
@@ -25,18 +27,22 @@ class PsiModel:
     """psi by name: Zero; L1, ``reg_weight*sum|w_i|``; GroupLasso, ``reg_weight*sum_g sqrt(|g|)*||w_g||``;
     NuclearNorm, ``reg_weight*sum sigma_i`` of the matrix (out, everything else).
 
-    Raises ValueError on an unknown kind or grouping.
+    Raises ValueError on an unknown kind, grouping or layout.
     """
 
     kind: str
     reg_weight: float = 0.0
     grouping: str | None = None
+    layout: str = "out_in"
+    conv_groups: int = 1
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
-        if self.kind == "GroupLasso" and self.grouping not in GROUP_PLACE:
-            raise ValueError(f"grouping must be one of {', '.join(GROUP_PLACE)}, got {self.grouping!r}")
+        if self.kind == "GroupLasso" and self.grouping not in READS_AN_INPUT:
+            raise ValueError(f"grouping must be one of {', '.join(READS_AN_INPUT)}, got {self.grouping!r}")
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {self.layout!r}")
 
 
 def describe(regularizer: Any) -> PsiModel | None:
@@ -50,7 +56,8 @@ def describe(regularizer: Any) -> PsiModel | None:
     for cls in type(regularizer).__mro__:
         if cls.__module__.split(".")[0] == "solvers" and cls.__name__ in KINDS:
             weight = float(getattr(regularizer, "reg_weight", 0.0))
-            return PsiModel(cls.__name__, weight, getattr(regularizer, "grouping", None))
+            order, blocks = getattr(regularizer, "layout", "out_in"), getattr(regularizer, "conv_groups", 1)
+            return PsiModel(cls.__name__, weight, getattr(regularizer, "grouping", None), order, blocks)
         if "value" in vars(cls):
             return None
     return None
@@ -66,17 +73,26 @@ def require_model(regularizer: Any) -> PsiModel:
     return model
 
 
-@lru_cache(maxsize=64)
-def group_index_sets(shape: tuple[int, ...], grouping: str) -> tuple[NDArray[np.intp], ...]:
+@lru_cache(maxsize=256)
+def group_index_sets(
+    shape: tuple[int, ...], grouping: str, layout: str = "out_in", conv_groups: int = 1
+) -> tuple[NDArray[np.intp], ...]:
     """One array of flat (row-major) indices per group, by enumeration of every index of a tensor of ``shape``.
 
-    Raises ValueError on an unknown grouping or fewer than 2 dimensions.
+    Every entry of the weight links one input channel to one output channel; both numbers are computed from its index.
+    Raises ValueError on an unknown grouping or layout, fewer than 2 dimensions, or blocks that do not fit.
     """
-    if grouping not in GROUP_PLACE or len(shape) < 2:
-        raise ValueError(f"grouping {grouping!r} of a tensor of shape {shape} is not defined")
+    if grouping not in READS_AN_INPUT or layout not in LAYOUTS or len(shape) < 2 or shape[0] % conv_groups:
+        raise ValueError(
+            f"grouping {grouping!r}, layout {layout!r}, {conv_groups} blocks of the shape {shape} are not defined"
+        )
     members: dict[int, list[int]] = {}
     for flat, index in enumerate(np.ndindex(*shape)):
-        members.setdefault(index[GROUP_PLACE[grouping]], []).append(flat)
+        whole, within = index[0], index[1]
+        # The second axis numbers the channels of one block; the block is that of the channel on the first axis.
+        split = (whole * conv_groups // shape[0]) * shape[1] + within
+        output, source = (whole, split) if layout == "out_in" else (split, whole)
+        members.setdefault(source if READS_AN_INPUT[grouping] else output, []).append(flat)
     return tuple(np.array(members[group], dtype=np.intp) for group in sorted(members))
 
 
@@ -92,7 +108,7 @@ def norm_terms(model: PsiModel, shape: tuple[int, ...]) -> list[tuple[float, NDA
     if model.kind == "L1":
         return [(model.reg_weight, np.array([flat])) for flat in range(math.prod(shape))]
     if model.kind == "GroupLasso":
-        sets = group_index_sets(tuple(shape), str(model.grouping))
+        sets = group_index_sets(tuple(shape), str(model.grouping), model.layout, model.conv_groups)
         return [(model.reg_weight * math.sqrt(len(indices)), indices) for indices in sets]
     return []
 

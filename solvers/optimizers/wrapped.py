@@ -19,7 +19,7 @@ def unwrapped(optimizer: Any) -> StructuredOptimizer:
     for _ in range(_DEEPEST):
         if isinstance(found, StructuredOptimizer):
             return found
-        inner = (vars(found).get(name) for name in _INSIDE if hasattr(found, "__dict__"))
+        inner = (getattr(found, name, None) for name in _INSIDE)
         found = next((candidate for candidate in inner if candidate is not None), None)
     raise TypeError(f"optimizer must be a StructuredOptimizer or wrap one, got {type(optimizer).__name__}")
 

@@ -4,6 +4,7 @@ from solvers.regularizers.base import OPTIONAL_MEMBERS, MetricProx, Regularizer
 from solvers.regularizers.group_lasso import GroupLasso
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.l1 import L1
+from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.nuclear_norm import NuclearNorm
 from solvers.regularizers.zero import Zero
 
@@ -15,5 +16,6 @@ __all__ = [
     "MetricProx",
     "NuclearNorm",
     "Regularizer",
+    "WeightLayout",
     "Zero",
 ]

@@ -1,7 +1,7 @@
 """The group LASSO norm with size weights: zero groups."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -10,41 +10,80 @@ from torch import Tensor
 from solvers import validate
 from solvers.regularizers.base import GroupNorms, MetricProx, check_prox_arguments
 from solvers.regularizers.groups import Grouping
+from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.norm_equation import solve_norm_equation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GroupLasso:
     """``psi(w) = reg_weight * sum_g sqrt(|g|) * ||w_g||_2`` on tensors of 2 to 5 dimensions.
 
-    ``grouping`` is "input" or "output" for (out, in) matrices, "channel" or "filter" for (out, in, *kernel)
-    convolutions. Prox: every group keeps its direction and loses ``step * reg_weight * sqrt(|g|)`` of its length
-    (Yuan and Lin, 2006). In a diagonal metric the length of each group is the root of a scalar equation.
+    Prox: every group keeps its direction and loses ``step * reg_weight * sqrt(|g|)`` of its length (Yuan and Lin,
+    2006). In a diagonal metric the length of each group is the root of a scalar equation.
 
-    Raises ValueError or TypeError on a negative or non-finite ``reg_weight`` or an unknown ``grouping``.
+    Arguments:
+        reg_weight: a finite number >= 0.
+        grouping: what is one group. "input" and "channel" (two names of one thing): all weights that read one input
+            or input channel, the columns of an (out, in) matrix. "output" and "filter": all weights that make one
+            output or output channel, its rows.
+        layout: the order of the first two axes of the weight, "out_in" as in nn.Linear and convolutions, or "in_out" as
+            in transposed convolutions and GPT-2's Conv1D. ``parameter_groups`` fills it in from the layer.
+        conv_groups: the ``groups`` of a convolution, whose second axis holds one block of the channels, see
+            ``WeightLayout``. ``parameter_groups`` fills it in from the layer.
+
+    Raises:
+        ValueError or TypeError: ``reg_weight`` is negative, not finite or no number; another argument is none of the
+            above.
     """
 
     reg_weight: float
     grouping: str = "input"
+    layout: str = "out_in"
+    conv_groups: int = 1
     convex: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         validate.nonnegative("reg_weight", self.reg_weight)
-        validate.one_of("grouping", self.grouping, ("input", "output", "channel", "filter"))
+        Grouping(self.grouping, self.layout, self.conv_groups)
+
+    def __repr__(self) -> str:
+        """As a dataclass prints itself, without a layout and conv_groups that are the defaults."""
+        shown = [f"reg_weight={self.reg_weight!r}", f"grouping={self.grouping!r}"]
+        if self.layout != "out_in":
+            shown.append(f"layout={self.layout!r}")
+        if self.conv_groups != 1:
+            shown.append(f"conv_groups={self.conv_groups!r}")
+        return f"{type(self).__qualname__}({', '.join(shown)})"
 
     @property
     def groups(self) -> Grouping:
-        return Grouping(self.grouping)
+        """The groups as reductions of a tensor."""
+        return Grouping(self.grouping, self.layout, self.conv_groups)
+
+    def for_layout(self, layout: WeightLayout, shape: Sequence[int]) -> "GroupLasso":
+        """The same groups of inputs or outputs in a weight of ``layout``.
+
+        Raises ValueError where this regularizer already names another layout, or where ``shape`` does not fit.
+        """
+        if self.groups.weight_layout not in (WeightLayout(), layout):
+            raise ValueError(
+                f"layout={self.layout!r}, conv_groups={self.conv_groups} of the regularizer are not those of the "
+                f"layer, layout={layout.order!r}, conv_groups={layout.conv_groups}"
+            )
+        layout.check_shape(shape)
+        return replace(self, layout=layout.order, conv_groups=layout.conv_groups)
 
     def group_weight(self, w: Tensor) -> float:
         """``reg_weight * sqrt(|g|)``: what psi charges per unit of a group's norm. Every method below uses this."""
         return self.reg_weight * self.groups.size_weight(w.shape)
 
     def check_shape(self, shape: Sequence[int]) -> None:
+        """Raise ValueError unless ``shape`` has 2 to 5 dimensions, at least one entry, and ``conv_groups`` blocks."""
         self.groups.check_shape(shape)
 
     def value(self, w: Tensor) -> Tensor:
-        return self.group_weight(w) * self.groups.norm(w).sum()
+        """psi(w), a 0-d tensor."""
+        return self.group_weight(w) * self.groups.flat(self.groups.norm(w)).sum()
 
     def prox(self, w: Tensor, step: Any) -> Tensor:
         """``step`` may also be a tensor with one entry per group, of the shape that ``blockwise_max`` returns."""
@@ -55,13 +94,17 @@ class GroupLasso:
         return torch.where(kept > 0, w * kept, torch.zeros_like(w)).to(w.dtype)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> MetricProx:
+        """``argmin_z 1/2<z, D*z> - <B, z> + lam*psi(z)``, one scalar equation a group, see ``norm_equation``."""
         return solve_norm_equation(B, D, lam * self.group_weight(B), self.groups)
 
     def group_norms(self, w: Tensor) -> GroupNorms | None:
+        """The groups in the memory of ``w``; None where it has gaps or the groups are pairs that lie apart."""
         found = self.groups.in_memory(w)
-        return None if found is None else GroupNorms(self.group_weight(w), *found)
+        # GroupNorms has one axis of groups; pairs (block, index) that do not lie side by side have two.
+        return None if found is None or found.blocks > 1 else GroupNorms(self.group_weight(w), *found[1:])
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
+        """The member of ``gradient + lam*dpsi(point)`` of least norm, of the shape of ``point``."""
         threshold = lam * self.group_weight(point)
         norm = self.groups.norm(point)
         # At a nonzero group dpsi is one vector; at zero it is a ball and the distance is that of -gradient to it.
@@ -71,14 +114,16 @@ class GroupLasso:
         return torch.where(norm > 0, gradient + threshold * direction, gradient * outside)
 
     def blockwise_max(self, D: Tensor) -> Tensor:
+        """The largest entry of D in each group; broadcasts against D."""
         return self.groups.max(D)
 
     def zero_mask(self, B: Tensor, lam: Any) -> Tensor:
+        """True where the group is zero in the solution, whatever D; broadcasts against B."""
         # Theorem 1 of Deleu and Bengio (arXiv 2102.03869), with the weight of the group.
         return self.groups.norm(B) <= lam * self.group_weight(B)
 
     def structure(self, w: Tensor) -> Tensor:
-        """Boolean mask of the nonzero groups."""
+        """Boolean mask of the nonzero groups, in the order of the inputs or outputs."""
         return self.groups.flat(self.groups.max((w != 0).to(torch.uint8))).bool()
 
     def sparsity(self, w: Tensor) -> tuple[int, int]:

@@ -1,58 +1,93 @@
 """Groups of a weight tensor: the only place that knows their axes and the only place that weighs their size."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from solvers import validate
 from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.layout import WeightLayout
 
-#: Axis that a grouping leaves standing: a group is one index of it, all other axes are reduced over.
-#: Linear and recurrent weights are (out, in), convolution weights (out, in, *kernel).
-GROUP_AXIS = {"input": 1, "channel": 1, "output": 0, "filter": 0}
+#: The side of the linear map that numbers the groups: a group is all weights that read one input (channel), or all
+#: that make one output (channel).
+GROUP_SIDE = {"input": "in", "output": "out", "channel": "in", "filter": "out"}
+
+
+class GroupsInMemory(NamedTuple):
+    """In the order of memory a tensor is an array (blocks, outer, groups, inner); a group is one index of the first
+    and the third axis.
+    """
+
+    blocks: int
+    outer: int
+    groups: int
+    inner: int
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Groups of a tensor of 2 to 5 dimensions, one per index of the axis that ``name`` stands for.
+    """Groups of a tensor of 2 to 5 dimensions, one per input or one per output of the linear map that it stands for.
 
-    ``input`` (a column) and ``channel`` (all weights that read one input channel) leave axis 1 standing; ``output``
-    (a row) and ``filter`` (all weights of one output) leave axis 0. No tensor is reshaped or copied: reductions run
-    over the other axes and keep them, so that every result broadcasts against the tensor.
+    In a weight (out, in, *kernel) ``input`` and ``channel`` are the indices of axis 1, ``output`` and ``filter`` those
+    of axis 0; ``layout`` "in_out" swaps the two. In a convolution with groups the second axis is split: there a group
+    is one pair (block of the first axis, index of the second axis), see ``WeightLayout``.
+
+    Reductions run over a view of the tensor and come back in a shape that broadcasts against it: 1 along every axis
+    that is reduced over, and the length of the first axis where the groups are pairs.
+
+    Arguments:
+        name: "input", "channel", "output" or "filter".
+        layout: "out_in" or "in_out", the order of the first two axes.
+        conv_groups: the number of blocks of a convolution with groups.
+
+    Raises:
+        ValueError or TypeError: an argument is none of these.
     """
 
     name: str
+    layout: str = "out_in"
+    conv_groups: int = 1
 
     def __post_init__(self) -> None:
-        validate.one_of("grouping", self.name, tuple(GROUP_AXIS))
+        validate.one_of("grouping", self.name, tuple(GROUP_SIDE))
+        WeightLayout(self.layout, self.conv_groups)
+
+    @property
+    def weight_layout(self) -> WeightLayout:
+        return WeightLayout(self.layout, self.conv_groups)
 
     @property
     def axis(self) -> int:
-        return GROUP_AXIS[self.name]
+        """The axis whose indices are the groups, within a block."""
+        return 0 if self.layout.startswith(GROUP_SIDE[self.name]) else 1
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the first axis, each with groups of its own; 1 where the first axis itself numbers the groups."""
+        return self.conv_groups if self.axis == 1 else 1
 
     def check_shape(self, shape: Sequence[int]) -> None:
-        """Raise ValueError unless ``shape`` has 2 to 5 dimensions and at least one entry."""
+        """Raise ValueError unless ``shape`` has 2 to 5 dimensions, at least one entry, and ``conv_groups`` blocks."""
         if not 2 <= len(shape) <= 5 or 0 in shape:
             raise ValueError(
                 f"grouping {self.name!r} needs a nonempty tensor of 2 to 5 dimensions, got shape {tuple(shape)}"
             )
-
-    def reduced_axes(self, w: Tensor) -> tuple[int, ...]:
-        return tuple(axis for axis in range(w.ndim) if axis != self.axis)
+        self.weight_layout.check_shape(shape)
 
     def sum(self, w: Tensor) -> Tensor:
-        """Sum over each group in float64, so that long groups lose nothing; shape 1 along every reduced axis."""
-        return w.sum(dim=self.reduced_axes(w), keepdim=True, dtype=torch.float64)
+        """Sum over each group in float64, so that long groups lose nothing; broadcasts against ``w``."""
+        return self._reduced(w, lambda view, axes: view.sum(dim=axes, keepdim=True, dtype=torch.float64))
 
     def max(self, w: Tensor) -> Tensor:
-        """Largest entry of each group; shape 1 along every reduced axis."""
-        return w.amax(dim=self.reduced_axes(w), keepdim=True)
+        """Largest entry of each group; broadcasts against ``w``."""
+        return self._reduced(w, lambda view, axes: view.amax(dim=axes, keepdim=True))
 
     def norm(self, w: Tensor) -> Tensor:
-        """Euclidean norm of each group, summed in float64, as float32 at least; shape 1 along every reduced axis.
+        """Euclidean norm of each group, summed in float64, as float32 at least; broadcasts against ``w``.
 
         Scaled by the largest entry first, so that no square vanishes or overflows: the norm is zero only at zero.
         """
@@ -61,31 +96,67 @@ class Grouping:
         safe = torch.where(scale > 0, scale, torch.ones_like(scale))
         return scale * self.sum((w / safe).square()).sqrt().to(w.dtype)
 
-    def in_memory(self, w: Tensor) -> tuple[int, int, int] | None:
-        """(outer, groups, inner): what lies around the standing axis in the order of memory; None for a tensor with
-        gaps or overlaps.
-        """
-        order = memory_order(w)
-        if order is None:
-            return None
-        place = order.index(self.axis)
-        return (
-            math.prod(w.shape[axis] for axis in order[:place]),
-            w.shape[self.axis],
-            math.prod(w.shape[axis] for axis in order[place + 1 :]),
-        )
-
     def count(self, shape: Sequence[int]) -> int:
         """Number of groups."""
-        return shape[self.axis]
+        return self.blocks * shape[self.axis]
 
     def size_weight(self, shape: Sequence[int]) -> float:
         """sqrt(|g|), the weight of a group's norm (the groups of one tensor are all of one size)."""
-        return math.sqrt(math.prod(shape) // shape[self.axis])
+        return math.sqrt(math.prod(shape) // self.count(shape))
 
     def flat(self, per_group: Tensor) -> Tensor:
-        """A keepdim result as a vector with one entry per group."""
-        return per_group.reshape(-1)
+        """A reduction as a vector with one entry per group, in the order of the inputs or outputs."""
+        if self.blocks == 1:
+            return per_group.reshape(-1)
+        return self.weight_layout.blocks(per_group)[:, 0].reshape(-1)
+
+    def in_memory(self, w: Tensor) -> GroupsInMemory | None:
+        """Where the groups lie in memory; None for a tensor with gaps or overlaps, or where they form no such array."""
+        order = memory_order(w)
+        if order is None:
+            return None
+        if self.blocks == 1:
+            place = order.index(self.axis)
+            before, after = order[:place], order[place + 1 :]
+            return GroupsInMemory(
+                1, math.prod(w.shape[a] for a in before), w.shape[self.axis], math.prod(w.shape[a] for a in after)
+            )
+        return _merged([part for axis in order for part in self._parts(w, axis)])
+
+    def _parts(self, w: Tensor, axis: int) -> list[tuple[int, bool]]:
+        """(length, whether it numbers groups) of the axes that ``axis`` is in the view by blocks."""
+        if axis == 0:
+            return [(self.blocks, True), (w.shape[0] // self.blocks, False)]
+        return [(w.shape[axis], axis == 1)]
+
+    def _reduced(self, w: Tensor, reduce: Callable[[Tensor, tuple[int, ...]], Tensor]) -> Tensor:
+        if self.blocks == 1:
+            return reduce(w, tuple(axis for axis in range(w.ndim) if axis != self.axis))
+        view = self.weight_layout.blocks(w)
+        found = reduce(view, (1, *range(3, view.ndim)))
+        return found.expand(-1, view.shape[1], *found.shape[2:]).flatten(0, 1)
+
+
+def _merged(parts: list[tuple[int, bool]]) -> GroupsInMemory | None:
+    """Neighbouring axes that both number groups, or both do not, are one; at most (blocks, outer, groups, inner)
+    remain.
+    """
+    runs: list[tuple[int, bool]] = []
+    for length, numbers in parts:
+        if length == 1:
+            continue
+        if runs and runs[-1][1] == numbers:
+            runs[-1] = (runs[-1][0] * length, numbers)
+        else:
+            runs.append((length, numbers))
+    lengths, kinds = [length for length, _ in runs], [numbers for _, numbers in runs]
+    if kinds.count(True) == 2 and kinds[0]:
+        return GroupsInMemory(*lengths, *([] if len(lengths) == 4 else [1]))
+    if kinds.count(True) == 2:
+        return None
+    place = kinds.index(True) if True in kinds else len(kinds)
+    groups = math.prod(lengths[place : place + 1])
+    return GroupsInMemory(1, math.prod(lengths[:place]), groups, math.prod(lengths[place + 1 :]))
 
 
 def memory_order(w: Tensor) -> list[int] | None:

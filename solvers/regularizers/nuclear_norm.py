@@ -9,6 +9,7 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.regularizers.base import accumulation_dtype, check_prox_arguments
+from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.singular_values import shrink_singular_values, singular_spaces
 
 
@@ -32,6 +33,12 @@ class NuclearNorm:
         """Raise ValueError unless ``shape`` has at least 2 dimensions and one entry."""
         if len(shape) < 2 or 0 in shape:
             raise ValueError(f"NuclearNorm needs a nonempty tensor of 2 or more dimensions, got shape {tuple(shape)}")
+
+    def for_layout(self, layout: WeightLayout, shape: Sequence[int]) -> "NuclearNorm | None":
+        """Itself: a matrix and its transpose have the same singular values. None for (in, out, *kernel), which would
+        have to be seen as (out, everything else).
+        """
+        return self if layout.order == "out_in" or len(shape) == 2 else None
 
     def value(self, w: Tensor) -> Tensor:
         return self.reg_weight * torch.linalg.svdvals(_matrix(w)).sum()

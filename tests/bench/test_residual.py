@@ -10,7 +10,7 @@ from ramda_verify.bench.cases.quality import iteration_row, judged_residuals, re
 from ramda_verify.bench.plan import Plan
 from ramda_verify.bench.residual import nuclear_residual, relative_residual, step_residuals, structured_by_step
 from ramda_verify.bench.shapes import Entry, ParameterList, mlp
-from ramda_verify.bench.workload import make_workload, warmed_up, zero_group_share
+from ramda_verify.bench.workload import group_axis, make_workload, warmed_up, zero_group_share
 from ramda_verify.oracles.certificate import stationarity
 from solvers import GroupLasso, NuclearNorm, Subproblem, solve
 
@@ -32,10 +32,14 @@ def optimizer():
     return warmed_up(make_workload(MIXED, CPU))
 
 
-@pytest.mark.parametrize(("grouping", "axis"), [("input", 1), ("output", 0)])
+@pytest.mark.parametrize(
+    ("grouping", "layout", "axis"),
+    [("input", "out_in", 1), ("output", "out_in", 0), ("input", "in_out", 0), ("filter", "in_out", 1)],
+)
 @pytest.mark.parametrize("wrong", [0.0, 1e-3, 1.0])
-def test_group_residual_is_that_of_the_oracle(grouping, axis, wrong):
-    psi = GroupLasso(0.7, grouping)
+def test_group_residual_is_that_of_the_oracle(grouping, layout, axis, wrong):
+    psi = GroupLasso(0.7, grouping, layout)
+    assert group_axis(psi) == axis
     B, D = 3 * torch.randn(20, 12, dtype=torch.float64), 0.1 + torch.rand(20, 12, dtype=torch.float64)
     B.select(axis, 0).mul_(1e-2)
     Z = solve(Subproblem(B, D, 0.9, psi), tolerance=0.0).point + wrong * torch.randn(20, 12, dtype=torch.float64)
@@ -43,6 +47,11 @@ def test_group_residual_is_that_of_the_oracle(grouping, axis, wrong):
     price = 0.9 * 0.7 * math.sqrt(B.numel() / B.shape[axis])
     expected = stationarity(Z.numpy(), B.numpy(), D.numpy(), 0.9, psi) / np.linalg.norm(B.numpy())
     assert relative_residual(Z, B, D, price, axis) == pytest.approx(expected, rel=1e-9, abs=1e-14)
+
+
+def test_pairs_of_block_and_index_are_no_axis():
+    with pytest.raises(ValueError, match="conv_groups must be 1"):
+        group_axis(GroupLasso(0.7, "channel", conv_groups=2))
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1e-2])

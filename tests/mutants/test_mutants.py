@@ -14,6 +14,7 @@ from tests.mutants import (
     identification,
     impostors,
     kernels,
+    layouts,
     metric_proxes,
     nan_optimizers,
     nan_regularizers,
@@ -36,6 +37,7 @@ FAMILIES = (
     batch_slips,
     optimizers,
     kernels,
+    layouts,
     identification,
     singular_values,
 )

@@ -1,30 +1,51 @@
 """Groups against enumeration of every index."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from solvers.regularizers import Grouping
+from solvers import GroupLasso
+from solvers.regularizers import Grouping, WeightLayout
 
-PLACE = {"input": 1, "channel": 1, "output": 0, "filter": 0}
-SHAPES = [(1, 1), (3, 4), (4, 1), (1, 5), (2, 3, 4), (3, 2, 1), (2, 3, 2, 2), (2, 3, 1, 2, 2)]
+NAMES = ("input", "channel", "output", "filter")
+SHAPES = [
+    (1, 1),
+    (3, 4),
+    (4, 1),
+    (1, 5),
+    (2, 3, 4),
+    (3, 2, 1),
+    (2, 3, 2, 2),
+    (2, 3, 1, 2, 2),
+    (6, 2),
+    (4, 3, 2),
+    (6, 1, 3),
+]
+CASES = [(shape, blocks) for shape in SHAPES for blocks in (1, 2, 3, 6) if shape[0] % blocks == 0]
 
 
-def enumerated(shape: tuple[int, ...], name: str) -> list[list[tuple[int, ...]]]:
+def enumerated(shape: tuple[int, ...], name: str, layout: str, blocks: int) -> list[list[tuple[int, ...]]]:
+    """The indices of every group, by the numbers of the channels that an entry of the weight links."""
     groups: dict[int, list[tuple[int, ...]]] = {}
+    per_block = shape[0] // blocks
     for index in np.ndindex(*shape):
-        groups.setdefault(index[PLACE[name]], []).append(index)
+        first, second = index[0], index[0] // per_block * shape[1] + index[1]
+        out, source = (first, second) if layout == "out_in" else (second, first)
+        groups.setdefault(source if name in ("input", "channel") else out, []).append(index)
     return [groups[key] for key in sorted(groups)]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", PLACE)
-def test_reductions_are_those_of_enumerated_groups(name, shape, random):
+@pytest.mark.parametrize(("shape", "blocks"), CASES)
+@pytest.mark.parametrize("layout", ["out_in", "in_out"])
+@pytest.mark.parametrize("name", NAMES)
+def test_reductions_are_those_of_enumerated_groups(name, layout, shape, blocks, random):
     w = random.standard_normal(shape)
-    members = [[w[index] for index in group] for group in enumerated(shape, name)]
-    grouping, tensor = Grouping(name), torch.tensor(w)
+    members = [[w[index] for index in group] for group in enumerated(shape, name, layout, blocks)]
+    grouping, tensor = Grouping(name, layout, blocks), torch.tensor(w)
+    grouping.check_shape(shape)
     assert grouping.count(shape) == len(members)
     assert grouping.size_weight(shape) == pytest.approx(math.sqrt(len(members[0])), rel=1e-15)
     for method, reduced in (("sum", math.fsum), ("max", max), ("norm", lambda entries: math.hypot(*entries))):
@@ -33,12 +54,63 @@ def test_reductions_are_those_of_enumerated_groups(name, shape, random):
         np.testing.assert_allclose(grouping.flat(found).numpy(), [reduced(m) for m in members], rtol=1e-13, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", PLACE)
-def test_result_stands_at_its_group(name, random):
-    w = torch.tensor(random.standard_normal((3, 4, 2)))
-    norm = Grouping(name).norm(w).expand_as(w)
-    for group in enumerated((3, 4, 2), name):
-        assert len({float(norm[index]) for index in group}) == 1
+@pytest.mark.parametrize(("shape", "blocks"), [((3, 4, 2), 1), ((4, 3, 2), 2), ((6, 2, 1), 3)])
+@pytest.mark.parametrize("layout", ["out_in", "in_out"])
+@pytest.mark.parametrize("name", NAMES)
+def test_result_stands_at_its_group(name, layout, shape, blocks, random):
+    w = torch.tensor(random.standard_normal(shape))
+    norm = Grouping(name, layout, blocks).norm(w).expand_as(w)
+    for group in enumerated(shape, name, layout, blocks):
+        expected = math.hypot(*(w[index].item() for index in group))
+        assert all(norm[index].item() == pytest.approx(expected, rel=1e-13) for index in group)
+
+
+def in_order(shape: tuple[int, ...], axes: tuple[int, ...]) -> torch.Tensor:
+    """A tensor of ``shape`` whose axes lie in memory in the order ``axes``, numbered from 1 as memory lies."""
+    back = tuple(axes.index(axis) for axis in range(len(shape)))
+    sizes = [shape[axis] for axis in axes]
+    return torch.arange(1.0, math.prod(shape) + 1, dtype=torch.float64).reshape(sizes).permute(back)
+
+
+@pytest.mark.parametrize(("shape", "blocks"), CASES)
+@pytest.mark.parametrize("layout", ["out_in", "in_out"])
+@pytest.mark.parametrize("name", NAMES)
+def test_groups_in_memory(name, layout, shape, blocks):
+    """Read as memory lies, the array (blocks, outer, groups, inner) has the enumerated groups, or there is none."""
+    expected = {frozenset(group) for group in enumerated(shape, name, layout, blocks)}
+    orders = itertools.permutations(range(len(shape)))
+    for axes in orders if len(shape) < 5 else [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (0, 2, 3, 4, 1)]:
+        w = in_order(shape, axes)
+        found = Grouping(name, layout, blocks).in_memory(w)
+        if found is None:
+            assert blocks > 1
+            assert axes != tuple(range(len(shape)))
+            continue
+        array = torch.arange(1.0, w.numel() + 1, dtype=torch.float64).reshape(found)
+        place = {w[index].item(): index for index in np.ndindex(*shape)}
+        pairs = itertools.product(range(found.blocks), range(found.groups))
+        read = {frozenset(place[entry] for entry in array[q, :, j].flatten().tolist()) for q, j in pairs}
+        assert read == expected
+
+
+def test_blocks_that_are_one_axis_in_memory_have_group_norms():
+    """Depthwise convolutions and those with one output a block are arrays (outer, groups, inner); others are pairs."""
+    depthwise, one_output, pairs = torch.randn(8, 1, 3, 3), torch.randn(2, 5, 3), torch.randn(4, 5, 3)
+    assert GroupLasso(1.0, "channel", conv_groups=8).group_norms(depthwise)[1:] == (1, 8, 9)
+    assert GroupLasso(1.0, "channel", conv_groups=4).group_norms(depthwise)[1:] == (1, 4, 18)
+    assert GroupLasso(1.0, "channel", conv_groups=2).group_norms(one_output)[1:] == (1, 10, 3)
+    assert GroupLasso(1.0, "filter", conv_groups=2).group_norms(pairs)[1:] == (1, 4, 15)
+    assert GroupLasso(1.0, "channel", conv_groups=2).group_norms(pairs) is None
+    assert Grouping("channel", conv_groups=2).in_memory(pairs) == (2, 2, 5, 3)
+    assert Grouping("channel", conv_groups=2).in_memory(pairs[::2]) is None
+
+
+def test_reduction_and_point_of_a_view_that_is_not_contiguous(random):
+    w = torch.tensor(random.standard_normal((3, 8, 4))).permute(1, 0, 2)[::2]
+    psi = GroupLasso(0.3, "channel", conv_groups=2)
+    assert psi.group_norms(w) is None
+    torch.testing.assert_close(psi.prox(w, 0.7), psi.prox(w.contiguous(), 0.7), rtol=0, atol=0)
+    assert psi.value(w) == pytest.approx(psi.value(w.contiguous()).item(), rel=1e-15)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
@@ -63,3 +135,38 @@ def test_unknown_grouping(name):
 def test_shapes_without_groups(shape):
     with pytest.raises(ValueError, match="nonempty tensor of 2 to 5 dimensions, got shape"):
         Grouping("input").check_shape(shape)
+
+
+@pytest.mark.parametrize("layout", ["in", "out_out", None, 0])
+def test_unknown_layout(layout):
+    with pytest.raises(ValueError, match="layout must be one of 'out_in', 'in_out'"):
+        GroupLasso(1.0, "input", layout)
+
+
+@pytest.mark.parametrize(("blocks", "error"), [(0, ValueError), (-2, ValueError), (2.0, TypeError), (True, TypeError)])
+def test_bad_number_of_blocks(blocks, error):
+    with pytest.raises(error, match="conv_groups must be an integer >= 1"):
+        GroupLasso(1.0, "channel", conv_groups=blocks)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (5, 4, 3), (1, 2)])
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_that_do_not_fit(name, shape):
+    with pytest.raises(ValueError, match="conv_groups must divide"):
+        GroupLasso(1.0, name, conv_groups=2).check_shape(shape)
+
+
+def test_printed_form_makes_the_same_regularizer():
+    for psi in (GroupLasso(0.5), GroupLasso(0.5, "filter", "in_out"), GroupLasso(0.5, "channel", conv_groups=4)):
+        assert eval(repr(psi)) == psi
+    assert repr(GroupLasso(0.5, "output")) == "GroupLasso(reg_weight=0.5, grouping='output')"
+
+
+def test_a_layer_gives_its_layout():
+    psi, swapped = GroupLasso(0.5, "filter"), WeightLayout("in_out", 2)
+    assert psi.for_layout(swapped, (4, 3, 2)) == GroupLasso(0.5, "filter", "in_out", 2)
+    assert psi.for_layout(swapped, (4, 3, 2)).for_layout(swapped, (4, 3, 2)) == GroupLasso(0.5, "filter", "in_out", 2)
+    with pytest.raises(ValueError, match="layout='in_out', conv_groups=1 of the regularizer"):
+        GroupLasso(0.5, "filter", "in_out").for_layout(WeightLayout(), (4, 3))
+    with pytest.raises(ValueError, match="conv_groups must divide"):
+        psi.for_layout(swapped, (3, 3, 2))

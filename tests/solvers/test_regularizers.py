@@ -106,7 +106,8 @@ def test_offers_reads_flags_and_members():
     assert not offers(Flags(), "convex")
     assert offers(Flags(), "separable")
     assert not offers(Flags(), "zero_mask")
-    assert all(offers(L1(1.0), member) for member in OPTIONAL_MEMBERS if member not in ("shapes", "as_cvxpy"))
+    absent = ("shapes", "as_cvxpy", "for_layout")
+    assert all(offers(L1(1.0), member) for member in OPTIONAL_MEMBERS if member not in absent)
     with pytest.raises(KeyError):
         offers(Flags(), "no such member")
 

@@ -39,7 +39,7 @@ def test_subproblems_are_valid(cases):
         assert np.isfinite(B).all()
         assert (D > 0).all()
         assert np.isfinite(D).all()
-        assert 0 < case["lam"] < 1e13
+        assert 0 < case["lam"] < 1e14  # at most 100 times a critical weight below 1e12
         assert case["regularizer"].reg_weight >= 0
         case["regularizer"].check_shape(B.shape)
 
@@ -77,6 +77,13 @@ def test_every_grouping_and_dimension_is_drawn():
     found = drawn(strategies.prox_cases(known_target("group_lasso").instances))
     assert {case["regularizer"].grouping for case in found} == {"input", "output", "channel", "filter"}
     assert {case["w"].ndim for case in found} == {2, 3, 4, 5}
+    assert {(case["regularizer"].layout, case["regularizer"].conv_groups) for case in found} == {
+        (layout, blocks) for layout in ("out_in", "in_out") for blocks in (1, 2, 3)
+    }
+    # Groups that are pairs of a block with several outputs and an index.
+    assert any(
+        case["regularizer"].groups.blocks > 1 and case["w"].shape[0] > case["regularizer"].conv_groups for case in found
+    )
 
 
 def test_condition_can_be_bounded():
@@ -91,6 +98,8 @@ def test_condition_can_be_bounded():
         (L1(2.0), [1.5, 0.0, 2.0, 0.0]),
         (GroupLasso(2.0, "input"), [5 / np.sqrt(2) / 2, 0.0]),
         (GroupLasso(2.0, "output"), [3 / np.sqrt(2) / 2, 4 / np.sqrt(2) / 2]),
+        (GroupLasso(2.0, "input", "in_out"), [3 / np.sqrt(2) / 2, 4 / np.sqrt(2) / 2]),
+        (GroupLasso(2.0, "channel", conv_groups=2), [1.5, 0.0, 2.0, 0.0]),
         (NuclearNorm(2.0), [2.5, 0.0]),
         (L1(0.0), []),
         (object(), []),

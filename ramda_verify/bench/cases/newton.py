@@ -12,7 +12,7 @@ from ramda_verify.bench.race import race
 from ramda_verify.bench.residual import relative_residual
 from ramda_verify.bench.rows import Row, Skipped
 from ramda_verify.bench.timing import Contestant
-from ramda_verify.bench.workload import GROUP_AXIS
+from ramda_verify.bench.workload import group_axis
 from solvers import RAMDA, GroupLasso
 
 
@@ -26,7 +26,7 @@ class Problem(NamedTuple):
 
     @property
     def axis(self) -> int:
-        return GROUP_AXIS[self.psi.grouping]
+        return group_axis(self.psi)
 
     def residual(self, Z: Tensor) -> float:
         price = self.lam * self.psi.reg_weight * (self.B.numel() / self.B.shape[self.axis]) ** 0.5
