@@ -7,6 +7,14 @@ OVER_FUSED = Measure("RAMDA step / AdamW fused", "smaller")
 OVER_FUSED_GRAPH = Measure("RAMDA step / AdamW fused, CUDA graph", "smaller")
 PLAIN_OVER_FOREACH = Measure("RAMDA step, plain backend / AdamW foreach", "smaller")
 PLAIN_OVER_FUSED = Measure("RAMDA step, plain backend / AdamW fused", "smaller")
+PROXGEN_OVER_FOREACH = Measure("ProxGen step / AdamW foreach", "smaller")
+RUN_MEDIAN = {
+    method: Measure(f"{method} step / AdamW foreach, median over a run", "smaller") for method in ("RAMDA", "ProxGen")
+}
+RUN_P95 = {
+    method: Measure(f"{method} step / AdamW foreach, 95th percentile over a run", "smaller")
+    for method in ("RAMDA", "ProxGen")
+}
 REFERENCE_OVER_OURS = Measure("reference RAMDA step / ours", "larger")
 NEWTON_OVER_OURS = Measure("ProxSSI Newton / ours", "larger")
 NUCLEAR_OVER_OURS = Measure("reference nuclear norm PG / ours", "larger")
@@ -27,6 +35,9 @@ MEASURES = {
         OVER_FUSED_GRAPH,
         PLAIN_OVER_FOREACH,
         PLAIN_OVER_FUSED,
+        *RUN_MEDIAN.values(),
+        *RUN_P95.values(),
+        PROXGEN_OVER_FOREACH,
         REFERENCE_OVER_OURS,
         NEWTON_OVER_OURS,
         NUCLEAR_OVER_OURS,
@@ -41,10 +52,24 @@ MEASURES = {
     )
 }
 
+#: What a step may cost in AdamW's (foreach) over a whole training run: below a million parameters, and from there on.
+SMALL_RUN, LARGE_RUN = 2.0, 1.5
+RUNS = {
+    **dict.fromkeys(("training-mnist", "training-digits", "training-embedding", "training-transformer"), SMALL_RUN),
+    "training-resnet18": LARGE_RUN,
+}
+
 #: (case, measure, device): bound. An entry without a case (None) holds for all, one without a device on all.
 BOUNDS: dict[tuple[str | None, Measure, str | None], float] = {
     ("four-layers", OVER_FOREACH, "cpu"): 1.5,
     ("resnet50", OVER_FOREACH, "cpu"): 1.5,
+    **{
+        (case, measure, "cpu"): bound
+        for case, bound in RUNS.items()
+        for measure in (*RUN_MEDIAN.values(), *RUN_P95.values())
+    },
+    ("training-ends", OVER_FOREACH, "cpu"): SMALL_RUN,
+    ("training-ends", PROXGEN_OVER_FOREACH, "cpu"): SMALL_RUN,
     ("four-layers", REFERENCE_OVER_OURS, "cpu"): 30.0,
     ("resnet50", REFERENCE_OVER_OURS, "cpu"): 30.0,
     (None, RESIDUAL, None): 1e-5,

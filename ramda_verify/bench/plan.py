@@ -34,6 +34,11 @@ class Plan:
         return Effort(0.6, fewest=3, most=20, warm_up=1) if self.quick else Effort(8.0, fewest=9, most=200)
 
     @property
+    def point_effort(self) -> Effort:
+        """For one of the many points of a training run."""
+        return Effort(0.03, fewest=3, most=15, warm_up=1) if self.quick else Effort(0.4, fewest=9, most=60)
+
+    @property
     def brief_effort(self) -> Effort:
         """For what takes tens of milliseconds on small cases and tens of seconds on large ones."""
         return Effort(0.3, fewest=2, most=9, warm_up=0) if self.quick else Effort(5.0, fewest=2, most=30, warm_up=0)
@@ -51,12 +56,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Case:
-    """A benchmark case: ``run`` yields rows as they are measured."""
+    """A benchmark case: ``run`` yields rows as they are measured. ``family`` is a name for several cases together."""
 
     name: str
     title: str
     run: Callable[[Plan], Iterator[Row | Skipped]]
     quick: bool = False
+    family: str = ""
 
 
 def default_threads() -> tuple[int, ...]:

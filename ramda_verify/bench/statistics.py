@@ -44,6 +44,45 @@ def ratio_of_medians(
     return Estimate(float(factor * value), float(factor * low), float(factor * high))
 
 
+def quantile_of_ratios(
+    numerators: Sequence[Sequence[float]],
+    denominators: Sequence[Sequence[float]],
+    weights: Sequence[float],
+    share: float,
+    *,
+    seed: int = 0,
+) -> Estimate:
+    """The quantile ``share``, over steps, of the ratio of medians of a step; with a percentile bootstrap interval.
+
+    ``numerators[i]`` and ``denominators[i]`` are samples of step i, paired round by round; the step counts
+    ``weights[i]`` times. Rounds are what is drawn again, within each step. Raises ValueError unless there is one list
+    of each, and a weight > 0, for one step or more.
+    """
+    if not len(numerators) == len(denominators) == len(weights) or not len(weights):
+        counts = f"{len(numerators)}, {len(denominators)} and {len(weights)}"
+        raise ValueError(f"numerators, denominators and weights must be of one length >= 1, got {counts}")
+    counted, random = _samples("weights", weights), np.random.default_rng(seed)
+    values, resampled = [], []
+    for index, pair in enumerate(zip(numerators, denominators, strict=True)):
+        above, below = (_samples(f"samples of step {index}", samples) for samples in pair)
+        if len(above) != len(below):
+            raise ValueError(f"samples of step {index} must be pairs, got {len(above)} and {len(below)}")
+        drawn = random.integers(len(above), size=(RESAMPLES, len(above)))
+        values.append(np.median(above) / np.median(below))
+        resampled.append(np.median(above[drawn], axis=1) / np.median(below[drawn], axis=1))
+    found = [weighted_quantile(ratios, counted, share) for ratios in np.stack(resampled, axis=1)]
+    low, high = np.quantile(found, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
+    return Estimate(weighted_quantile(values, counted, share), float(low), float(high))
+
+
+def weighted_quantile(values: Sequence[float] | Array, weights: Sequence[float] | Array, share: float) -> float:
+    """The smallest value such that values up to it have at least ``share`` of all weight."""
+    found, weight = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    order = np.argsort(found)
+    reached = np.cumsum(weight[order]) / weight.sum()
+    return float(found[order][np.searchsorted(reached, share - 1e-12)])
+
+
 def growth_exponent(sizes: Sequence[float], samples: Sequence[Sequence[float]], *, seed: int = 0) -> Estimate:
     """Slope of log(median of samples[i]) over log(sizes[i]): 1 where time grows linearly. With a bootstrap interval.
 

@@ -4,7 +4,13 @@ import math
 
 import pytest
 
-from ramda_verify.bench.statistics import exactly, growth_exponent, ratio_of_medians
+from ramda_verify.bench.statistics import (
+    exactly,
+    growth_exponent,
+    quantile_of_ratios,
+    ratio_of_medians,
+    weighted_quantile,
+)
 
 
 def test_ratio_of_medians():
@@ -58,3 +64,28 @@ def test_samples_that_make_no_ratio(numerators, denominators, word):
 def test_one_size_does_not_grow():
     with pytest.raises(ValueError, match="two or more"):
         growth_exponent([10.0], [[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 1.0), (0.1, 1.0), (0.11, 2.0), (0.5, 2.0), (0.6, 2.0), (0.61, 3.0), (1.0, 3.0)]
+)
+def test_weighted_quantile(share, expected):
+    assert weighted_quantile([3.0, 1.0, 2.0], [4, 1, 5], share) == expected
+
+
+def test_quantile_of_ratios():
+    ours = [[2.0, 2.0], [3.0, 3.0, 3.0], [30.0, 30.0]]
+    theirs = [[1.0, 1.0], [1.0, 1.0, 1.0], [3.0, 3.0]]
+    assert quantile_of_ratios(ours, theirs, [5, 4, 1], 0.5) == (2.0, 2.0, 2.0)
+    assert quantile_of_ratios(ours, theirs, [5, 4, 1], 0.95) == (10.0, 10.0, 10.0)
+    noisy = quantile_of_ratios([[1.0, 2.0, 3.0]], [[1.0, 1.0, 1.0]], [1], 0.5)
+    assert noisy.low < noisy.value < noisy.high
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "weights"),
+    [([], [], []), ([[1.0]], [[1.0]], [0]), ([[1.0]], [[1.0], [2.0]], [1]), ([[1.0, 2.0]], [[1.0]], [1])],
+)
+def test_quantile_of_ratios_refuses(ours, theirs, weights):
+    with pytest.raises(ValueError, match=r"weights|numerators|samples"):
+        quantile_of_ratios(ours, theirs, weights, 0.5)

@@ -7,10 +7,12 @@ from ramda_verify.bench.cases.conic import conic_case
 from ramda_verify.bench.cases.nuclear import nuclear_case
 from ramda_verify.bench.cases.scale import scale_case
 from ramda_verify.bench.cases.steps import step_case
+from ramda_verify.bench.cases.training import ends_case, training_case
 from ramda_verify.bench.plan import Case, Plan
 from ramda_verify.bench.rows import Row, Skipped
 from ramda_verify.bench.shapes import PAPER_WIDTHS, ParameterList, four_layers, grouped, mlp, resnet50, square
 from ramda_verify.bench.shapes import transformer as transformer_layers
+from ramda_verify.bench.training.workloads import WORKLOADS, Workload
 
 GROUP_SIZES = (3, 64, 2_000, 100_000)
 #: Entries of the matrix of the group size cases; ten groups of the largest size.
@@ -30,6 +32,11 @@ def _nuclear(name: str, widths: tuple[int, ...], *, quick: bool = False) -> Case
     return Case(name, "nuclear norm, " + mlp(widths).title, lambda plan: nuclear_case(name, widths, plan), quick)
 
 
+def _training(workload: Workload) -> Case:
+    name, title = f"training-{workload.name}", f"whole runs, {workload.training.title}"
+    return Case(name, title, lambda plan: training_case(name, workload, plan), workload.quick, "training")
+
+
 CASES: tuple[Case, ...] = (
     _steps("four-layers", four_layers(), quick=True, against_reference=True, newton=True),
     Case("conic", "512 groups of 64, CVXPY", lambda plan: conic_case("conic", plan), quick=True),
@@ -45,19 +52,27 @@ CASES: tuple[Case, ...] = (
     _steps("transformer", transformer_layers()),
     _steps("matrix-8192", square(8192)),
     _nuclear("nuclear", PAPER_WIDTHS),
+    *map(_training, WORKLOADS),
+    Case(
+        "training-ends", "states at the ends of a run", lambda plan: ends_case("training-ends", plan), True, "training"
+    ),
 )
 
 
 def chosen_cases(patterns: Sequence[str], *, quick: bool) -> list[Case]:
-    """Cases whose name matches a pattern ("groups-*"), all without patterns; of a quick run only those that are quick,
-    unless they are asked for by name.
+    """Cases whose name or family matches a pattern ("groups-*", "training"), all without patterns; of a quick run only
+    those that are quick, unless they are asked for by name.
 
     Raises ValueError, naming the known cases, where a pattern matches none.
     """
+
+    def matches(case: Case, pattern: str) -> bool:
+        return fnmatchcase(case.name, pattern) or case.family == pattern
+
     for pattern in patterns:
-        if not any(fnmatchcase(case.name, pattern) for case in CASES):
+        if not any(matches(case, pattern) for case in CASES):
             known = ", ".join(case.name for case in CASES)
             raise ValueError(f"--only must name a case, got {pattern!r}; the known ones are {known}")
     if patterns:
-        return [case for case in CASES if any(fnmatchcase(case.name, pattern) for pattern in patterns)]
+        return [case for case in CASES if any(matches(case, pattern) for pattern in patterns)]
     return [case for case in CASES if case.quick or not quick]
