@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from solvers.networks.batch_norm import batch_norm_advice, recompute_batch_norm
-from solvers.networks.forward import Forward, run_forward
+from solvers.evaluation.batch_norm import batch_norm_advice, recompute_batch_norm
+from solvers.evaluation.forward import Forward, run_forward
 from solvers.networks.structure import StructureLevels, structure_levels
 from solvers.optimizers.wrapped import unwrapped
 

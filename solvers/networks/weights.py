@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from solvers.networks.forward import preserved
+from solvers.evaluation.forward import preserved
 from solvers.networks.layers import KINDS
 from solvers.networks.parameter_groups import ParameterGroups, parameter_groups
 from solvers.optimizers.wrapped import unwrapped

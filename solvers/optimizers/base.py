@@ -1,8 +1,10 @@
 """The torch optimizer that all methods share: groups, checks, closures, saving, the structured iterate."""
 
 import contextlib
+import warnings
+import weakref
 from abc import ABC
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.evaluation import batch_norm_advice, batch_norm_recomputed
 from solvers.optimizers.acceptance_log import AcceptanceLog
 from solvers.optimizers.diagnostics import StepReport
 from solvers.optimizers.method import Method
@@ -98,8 +101,10 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         options = Options(schedule, method, max_inner_iterations, solve_every, check_finite, backend, capturable)
         self._check_options(options)
         self._build(options, AcceptanceLog(type(self).__name__))
-        #: A weak reference to the network whose parameters these are, where ``parameter_groups`` made the groups.
-        self._module: Callable[[], Any] = getattr(params, "module", lambda: None)
+        # The network whose parameters these are, where ``parameter_groups`` made the groups; it may go before us.
+        network = getattr(params, "module", None)
+        self._module: Callable[[], Any] = (lambda: None) if network is None else weakref.ref(network)
+        self._advised = False
         check_collection(params)
         common = {"maximize": maximize, "weight_decay": weight_decay, "reg_warmup": reg_warmup}
         super().__init__(params, {**defaults, **common})
@@ -194,14 +199,36 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
 
     @contextmanager
     @torch.no_grad()
-    def structured_iterate_swapped_in(self) -> Iterator[None]:
-        """Within the context every parameter holds Ŵ^t; afterwards its W^t, bit for bit. Do not step inside."""
+    def structured_iterate_swapped_in(
+        self, recompute_batch_norm: Iterable[Any] | None = None, *, model: torch.nn.Module | None = None
+    ) -> Iterator[None]:
+        """Within the context every parameter holds Ŵ^t; afterwards its W^t, bit for bit. Do not step inside.
+
+        Arguments:
+            recompute_batch_norm: batches of training data, such as a DataLoader. The running statistics of BatchNorm
+                layers belong to W; within the context they are recomputed at Ŵ over these batches, and restored
+                afterwards. A network with such layers evaluates badly at Ŵ without them.
+            model: the network, for ``recompute_batch_norm``; not needed where ``parameter_groups`` made the groups.
+
+        Raises ValueError where batches are given and the network is not known.
+        """
+        network = model if model is not None else self._module()
+        if recompute_batch_norm is not None and network is None:
+            raise ValueError("recompute_batch_norm needs the network: pass model=, or build groups by parameter_groups")
+        if recompute_batch_norm is None and network is not None and not self._advised:
+            self._advised = True
+            if (advice := batch_norm_advice(network)) is not None:
+                warnings.warn(f"structured_iterate_swapped_in: {advice} (recompute_batch_norm=)", stacklevel=3)
         kept = []
         for param, structured in self.structured_iterate().items():
             kept.append((param, param.detach().clone()))
             param.copy_(structured)
         try:
-            yield
+            if recompute_batch_norm is None or network is None:
+                yield
+            else:
+                with batch_norm_recomputed(network, recompute_batch_norm):
+                    yield
         finally:
             with torch.no_grad():
                 for param, value in kept:
@@ -232,7 +259,7 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         super().__setstate__(state)
         if copied:
             self._build(options, log)
-            self._module = lambda: None
+            self._module, self._advised = lambda: None, False
         self.param_groups = [ParameterGroup({**COMMON_DEFAULTS, **group}) for group in self.param_groups]
         for group, regularizer in zip(self.param_groups, live, strict=copied is False):
             group["regularizer"] = regularizer

@@ -249,8 +249,7 @@ def accuracy(model, images, labels):
     return found
 
 
-@pytest.fixture(scope="module")
-def mid_training():
+def trained():
     """A network with BatchNorm in the middle of training, where W is an average that lags behind Ŵ."""
     torch.manual_seed(0)
     model, (images, labels) = network(), training_set()
@@ -262,6 +261,15 @@ def mid_training():
             nn.functional.cross_entropy(model(images[batch]), labels[batch]).backward()
             optimizer.step()
     return model, optimizer, images, labels
+
+
+@pytest.fixture(scope="module")
+def mid_training():
+    """The same, once it has given its advice."""
+    found = trained()
+    with pytest.warns(UserWarning, match="recompute_batch_norm"), found[1].structured_iterate_swapped_in():
+        pass
+    return found
 
 
 def test_w_hat_is_good_with_statistics_of_its_own(mid_training):
@@ -325,5 +333,30 @@ def test_materialize_into_another_network():
         materialize(other, ProxSGD(model.parameters(), lr=0.1))
     with pytest.raises(TypeError, match="model must be"):
         materialize(ProxSGD(model.parameters(), lr=0.1), model)
-    with pytest.raises(TypeError, match="optimizer must be an optimizer of this library"):
+    with pytest.raises(TypeError, match="optimizer must be a StructuredOptimizer"):
         materialize(model, torch.optim.SGD(model.parameters(), lr=0.1))
+
+
+def test_swapping_in_recomputes_and_restores():
+    """The network is that of the parameter groups, or the one that is named."""
+    model, optimizer, images, labels = trained()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.warns(UserWarning, match="recompute_batch_norm"), optimizer.structured_iterate_swapped_in():
+        plain = accuracy(model, images, labels)
+    loader = images.split(128)
+    for options in ({}, {"model": model}):
+        with optimizer.structured_iterate_swapped_in(recompute_batch_norm=loader, **options):
+            assert accuracy(model, images, labels) > plain + 0.1
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with pytest.raises(RuntimeError, match="in the middle"), optimizer.structured_iterate_swapped_in(loader):
+        raise RuntimeError("in the middle")
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_swapping_in_needs_to_know_the_network():
+    optimizer = RAMDA(network().parameters())
+    with (
+        pytest.raises(ValueError, match="recompute_batch_norm needs the network: pass model="),
+        optimizer.structured_iterate_swapped_in(recompute_batch_norm=[torch.ones(4, 3)]),
+    ):
+        pass

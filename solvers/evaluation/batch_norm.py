@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 
-from solvers.networks.forward import Forward, preserved, run_forward
+from solvers.evaluation.forward import Forward, preserved, run_forward
 
 
 class _Statistics(NamedTuple):
