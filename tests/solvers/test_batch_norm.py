@@ -19,7 +19,7 @@ from solvers import (
     structure_levels,
 )
 from solvers.networks import batch_norm_advice
-from tests.solvers.test_parameter_groups import Wrapper
+from tests.solvers.test_structure_levels import Wrapper
 
 
 def network(momentum=0.1, dropout=0.0):

@@ -8,7 +8,7 @@ from torch import nn
 
 from solvers import L1, RAMDA, GroupLasso, NuclearNorm, ProxSGD, Zero, parameter_groups, reg_weight_max
 from tests.solvers.test_batch_norm import assert_unchanged, everything
-from tests.solvers.test_parameter_groups import Wrapper
+from tests.solvers.test_structure_levels import Wrapper
 
 DATA = [(torch.randn(8, 6), torch.randint(0, 3, (8,))) for _ in range(3)]
 
