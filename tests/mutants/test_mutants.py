@@ -15,8 +15,9 @@ from tests.mutants import (
     impostors,
     kernels,
     metric_proxes,
+    nan_members,
     nan_optimizers,
-    nan_regularizers,
+    nan_proxes,
     nan_solvers,
     optimizers,
     singular_values,
@@ -41,7 +42,7 @@ FAMILIES = (
     singular_values,
 )
 #: NaN in the place of what is judged.
-NAN_FAMILIES = (nan_regularizers, nan_solvers, nan_optimizers)
+NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_optimizers)
 MUTANTS = [mutant for family in (*FAMILIES, *NAN_FAMILIES) for mutant in family.MUTANTS]
 CASES = [pytest.param(mutant, check, id=f"{mutant.name}-{check}") for mutant in MUTANTS for check in mutant.checks]
 
