@@ -1,5 +1,6 @@
 """The command line: ``ramda-verify run``, ``check``, ``bench``, and the commands that other packages register."""
 
+import secrets
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,6 +18,14 @@ from ramda_verify.targets import TargetError
 
 COMMAND_GROUP = "ramda_verify.commands"
 
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        help="Seed of all random choices, to repeat a run. Without it a fresh one is drawn and printed.",
+        show_default=False,
+    ),
+]
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -33,12 +42,15 @@ def _about() -> None:
 def run(
     quick: Annotated[bool, typer.Option("--quick", help="A fifth of the cases.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Ten times the cases.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    seed: Seed = None,
     jobs: Annotated[int, typer.Option(min=0, help="Worker processes; 0 means one per processor.")] = 0,
     only: Annotated[list[str] | None, typer.Option(help="A check or target to run; may be repeated.")] = None,
     report: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")] = Path("report"),
 ) -> None:
-    """Run the verification suite over every known regularizer, solver and optimizer."""
+    """Run the verification suite over every known regularizer, solver and optimizer.
+
+    Every run tries new cases, unless --seed repeats an earlier one.
+    """
     if quick and full:
         raise UsageError("--quick and --full exclude each other")
     size = "quick" if quick else "full" if full else "default"
@@ -47,10 +59,11 @@ def run(
     except TargetError as error:
         raise UsageError(str(error)) from error
     _writable(report)
+    seed = _announced(seed)
     results = _run(todo, seed=seed, examples=EXAMPLES[size], workers=jobs or default_workers())
     written = write_report(report, results, seed=seed)
     console = Console()
-    show_results(console, results)
+    show_results(console, results, seed=seed)
     console.print(f"Written: {', '.join(map(str, written))}")
     raise typer.Exit(0 if all(result.status.holds for result in results) else 1)
 
@@ -59,10 +72,13 @@ def run(
 def check(
     target: Annotated[str, typer.Argument(help="package.module:Name or path/file.py:Name, a class or an instance.")],
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
-    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    seed: Seed = None,
     jobs: Annotated[int, typer.Option(min=0, help="Worker processes; 0 means one per processor.")] = 0,
 ) -> None:
-    """Check a regularizer of your own: is its prox right, and are its optional claims true?"""
+    """Check a regularizer of your own: is its prox right, and are its optional claims true?
+
+    Every run tries new cases, unless --seed repeats an earlier one.
+    """
     if format not in ("text", "json"):
         raise UsageError(f"--format must be text or json, got {format!r}")
     sys.path.insert(0, "")
@@ -70,13 +86,20 @@ def check(
         todo = check_jobs(target)
     except TargetError as error:
         raise UsageError(str(error)) from error
-    workers = jobs or default_workers()
+    workers, seed = jobs or default_workers(), _announced(seed)
     results = _run(todo, seed=seed, examples=EXAMPLES["default"], workers=workers)
     if format == "json":
         typer.echo(machine_and_versions(results, seed=seed).to_json())
     else:
-        show_results(Console(), results)
+        show_results(Console(), results, seed=seed)
     raise typer.Exit(0 if all(result.status.holds for result in results) else 1)
+
+
+def _announced(seed: int | None) -> int:
+    """The seed, or a fresh one; printed as the first line on standard error, where a run that breaks leaves it."""
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    typer.echo(f"seed {seed} (--seed {seed} repeats this run)", err=True)
+    return seed
 
 
 def _run(todo: list[Job], *, seed: int, examples: int, workers: int) -> list[CheckResult]:

@@ -1,4 +1,4 @@
-"""What every test shares: one thread, so that parallel workers do not fight, and a fixed seed."""
+"""What every test shares: one thread, so that parallel workers do not fight, and one seed (tests/seed.py)."""
 
 import os
 
@@ -9,23 +9,34 @@ from hypothesis import settings
 
 from ramda_verify.checks.kernels import device_of
 from ramda_verify.property import draw_by_seed_alone
+from tests.seed import TEST_SEED
 
 # How triton runs here, before a test imports it: on the GPU, or else in its interpreter.
 device_of("triton")
 draw_by_seed_alone()
 torch.set_num_threads(1)
-settings.register_profile("tests", deadline=None, database=None, derandomize=True)
+settings.register_profile("tests", deadline=None, database=None, derandomize=TEST_SEED == 0)
 settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hypothesis draws by the same seed; its plugin reads this option after us."""
+    if TEST_SEED and config.getoption("--hypothesis-seed", None) is None:
+        config.option.hypothesis_seed = TEST_SEED
+
+
+def pytest_report_header() -> str:
+    return f"RAMDA_TEST_SEED={TEST_SEED}"
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
-    torch.manual_seed(0)
+    torch.manual_seed(TEST_SEED)
 
 
 @pytest.fixture
 def random() -> np.random.Generator:
-    return np.random.default_rng(0)
+    return np.random.default_rng(TEST_SEED)
 
 
 @pytest.fixture(scope="session")

@@ -36,8 +36,8 @@ def watch(results: Iterable[CheckResult], *, total: int, console: Console) -> It
             yield result
 
 
-def show_results(console: Console, results: Sequence[CheckResult]) -> None:
-    """The verdict table, the counterexamples, and the count of each verdict."""
+def show_results(console: Console, results: Sequence[CheckResult], *, seed: int) -> None:
+    """The verdict table, the counterexamples, the count of each verdict and the seed that repeats them."""
     table = Table(title="Verdicts", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     for heading in ("check", "target"):
         table.add_column(heading, overflow="fold")
@@ -68,4 +68,4 @@ def show_results(console: Console, results: Sequence[CheckResult]) -> None:
     count = Counter(result.status for result in results)
     words = ", ".join(f"[{STYLES[verdict]}]{count[verdict]} {verdict}[/]" for verdict in Verdict if count[verdict])
     cases, problems = (sum(getattr(result, name) for result in results) for name in ("cases", "problems"))
-    console.print(f"{cases:,} cases of {problems:,} problems: {words}")
+    console.print(f"{cases:,} cases of {problems:,} problems, seed {seed}: {words}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -52,6 +53,40 @@ def test_run_writes_a_report(call, folder):
     assert "prox-minimises" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "report.json" in result.output
+
+
+def _seeds(result, document):
+    """The seed as the first line on standard error, the verdict and the report have it."""
+    first = re.fullmatch(r"seed (\d+) \(--seed \1 repeats this run\)", result.stderr.splitlines()[0])
+    assert first is not None, result.stderr
+    assert f"seed {first[1]}:" in " ".join(result.stdout.split()) or result.stdout.startswith("{")
+    assert document["seed"] == int(first[1])
+    return document["seed"]
+
+
+def test_run_without_a_seed_draws_one_that_repeats_it(call, folder):
+    def run(*seed):
+        result = call("run", "--only", "prox-firmly-nonexpansive", "--quick", "--jobs", "1", *seed)
+        document = json.loads((folder / "report" / "report.json").read_text())
+        found = [(row["check"], row["cases"], row["worst"]) for row in document["results"]]
+        assert f"Seed {document['seed']}," in (folder / "report" / "report.html").read_text()
+        return _seeds(result, document), found
+
+    fresh, other = run(), run()
+    assert fresh[0] != other[0]
+    assert fresh[1] != other[1]
+    assert run("--seed", str(fresh[0])) == fresh
+    assert run("--seed", "0")[0] == 0
+
+
+def test_check_without_a_seed_draws_one(call, first_checks_only):
+    seeds = set()
+    for _ in range(2):
+        result = call("check", "good.py:Ridge", "--jobs", "1", "--format", "json")
+        seeds.add(_seeds(result, json.loads(result.stdout)))
+    assert len(seeds) == 2
+    result = call("check", "good.py:Ridge", "--jobs", "1", "--seed", "11")
+    assert "seed 11:" in " ".join(result.stdout.split())
 
 
 def test_run_into_a_folder_of_choice(call, folder):
@@ -152,8 +187,8 @@ def test_folder_without_permission(call, folder):
     ("command", "words"),
     [
         ([], ("run", "check")),
-        (["run"], ("--quick", "--only", "--report", "--seed")),
-        (["check"], ("--format", "target")),
+        (["run"], ("--quick", "--only", "--report", "--seed", "a fresh one is drawn")),
+        (["check"], ("--format", "target", "--seed", "a fresh one is drawn")),
     ],
     ids=["all", "run", "check"],
 )
@@ -161,7 +196,7 @@ def test_help_names_the_options(call, command, words):
     result = call(*command, "--help")
     assert result.exit_code == 0
     for word in words:
-        assert word in result.output
+        assert word in " ".join(result.output.replace("│", " ").split())
 
 
 def test_module_is_the_command():
