@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from math import sqrt
 
-import torch
 from torch import Tensor
 
 from solvers.subproblem.criterion import proximal_gradient_member
 from solvers.subproblem.iterate import Iterate
 from solvers.subproblem.model import Subproblem
+from solvers.subproblem.scale_free import is_finite, product
 
 
 def accelerated_proximal_gradient(
@@ -25,11 +25,13 @@ def accelerated_proximal_gradient(
     while True:
         Z_next = subproblem.prox(Y - theta * subproblem.gradient(Y), theta)
         yield Iterate(Z_next, proximal_gradient_member(subproblem, Y, Z_next, theta))
-        # Momentum that points uphill is dropped; 1/theta weighs the blocks as the step does.
-        if bool(torch.sum((Y - Z_next) * (Z_next - Z) / theta) > 0):
+        move, t_next = Z_next - Z, (1 + sqrt(1 + 4 * t * t)) / 2
+        # Momentum that points uphill is dropped (1/theta weighs the blocks as the step does), and one that would leave
+        # the range of the dtype.
+        uphill = bool(product((Y - Z_next) / theta, move) > 0)
+        Y = Z_next + (t - 1) / t_next * move
+        if uphill or not is_finite(Y):
             t, Y = 1.0, Z_next
         else:
-            t_next = (1 + sqrt(1 + 4 * t * t)) / 2
-            Y = Z_next + (t - 1) / t_next * (Z_next - Z)
             t = t_next
         Z = Z_next

@@ -1,32 +1,22 @@
 """Solve thousands of small subproblems at once: ``solve`` problem by problem, in lock-step."""
 
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from solvers import validate
 from solvers.regularizers.base import offers
+from solvers.regularizers.zero import Zero
 from solvers.subproblem import batch_steps as steps
 from solvers.subproblem.batch_problem import SubproblemBatch
+from solvers.subproblem.batch_relay import in_turn
 from solvers.subproblem.batch_result import BatchSolution
+from solvers.subproblem.batch_run import CODE, STATUSES, Endings
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Status
-from solvers.subproblem.solve import DIRECT, available_methods, direct_point
-
-#: A status is its place in here while it is in a tensor; RUNNING is none of them.
-STATUSES = tuple(Status)
-CODE = {status: code for code, status in enumerate(STATUSES)}
-RUNNING = -1
-
-
-class Endings(NamedTuple):
-    """``iterate.Ending`` for every problem; ``status`` holds codes."""
-
-    point: Tensor
-    status: Tensor
-    iterations: Tensor
-    residual: Tensor
+from solvers.subproblem.solve import DIRECT, MANY_ENTRIES, SMALL_SPREAD, SPLITTING, available_methods, direct_point
 
 
 def solve_batch(
@@ -45,18 +35,26 @@ def solve_batch(
 ) -> BatchSolution:
     """Minimise ``1/2<Z_i, D_i*Z_i> - <B_i, Z_i> + lam_i*psi(Z_i)`` for every i, each to its own tolerance.
 
-    ``B``, ``D`` and ``reference`` have shape (batch, *shape); ``lam`` and ``tolerance`` are numbers or tensors of shape
-    (batch,). All else is as in ``solve``, of which this is the meaning: same methods, certificates, floors, restarts
-    (each problem its own) and the same fall-back where (7b) fails. A problem that is done is taken out of the
-    computation. The batch may be empty.
+    This is ``solve`` problem by problem: the same methods, certificates, floors, restarts, take-overs and budgets (each
+    problem its own), the same fall-back where (7b) fails, and lam_i = 0 gives B_i/D_i. A problem that is done is taken
+    out of the computation. Two things may differ. A direct method that iterates inside (the norm equation of the group
+    LASSO) reports the iterations of the slowest problem, since all are stepped together. And the splitting, whose
+    extrapolation magnifies the rounding of sums taken in another order, may end a few iterations earlier or later.
 
-    ``method`` is "auto" or one of ``available_methods``: the first of these is what "auto" means here. (For one large
-    matrix under a nuclear norm ``solve`` means "splitting" by it, which a batch does not have.)
-    ``iterations`` of a direct method that iterates inside (the norm equation of the group LASSO) may be those of the
-    slowest problem, since all are stepped together.
+    Arguments:
+        B, D: of shape (batch, *shape); the batch may be empty.
+        lam: weight >= 0 of psi, a number or a floating-point tensor of shape (batch,).
+        regularizer: psi, for all problems.
+        reference: W^{t-1} of every problem, of the kind of B; default: none.
+        tolerance: eps_t >= 0, a number or a floating-point tensor of shape (batch,).
+        max_iterations, method, step_rule, check_values: as in ``solve``; there are no other starts, and no kernels.
+        scale: by how much every problem was divided, as in ``Subproblem``.
 
-    Returns a BatchSolution; non-convergence is a status. Raises ValueError or TypeError on bad arguments, before
-    anything is computed.
+    Returns:
+        A BatchSolution; non-convergence is a status.
+
+    Raises:
+        ValueError or TypeError on bad arguments, before anything is computed; and whatever the regularizer raises.
     """
     for name, tensor in (("B", B), ("D", D), ("reference", reference)):
         if tensor is not None:
@@ -67,36 +65,70 @@ def solve_batch(
     batch = SubproblemBatch(B, D, weights, regularizer, scale)
     problem = batch.prototype()
     methods = available_methods(problem)
+    methods = (*methods, SPLITTING) if problem.convex else methods
     validate.positive_integer("max_iterations", max_iterations)
     validate.one_of("method", method, ("auto", *methods))
     validate.one_of("step_rule", step_rule, ("block", "global"))
     if check_values:
         batch.check_values()
+        if reference is not None:
+            validate.finite("reference", reference)
 
-    chosen = method if method != "auto" else methods[0]
-    if len(batch) == 0:
-        found = _nothing(batch)
-    elif chosen in DIRECT:
-        found = _certify(batch, chosen, goals)
-    else:
-        start = torch.zeros_like(B) if reference is None else reference
-        if problem.convex:
-            start = batch.each(steps.screened, start)[0]
-        found = _run(batch, start, chosen, step_rule, goals, max_iterations)
+    first = _first_methods(batch, method, methods)
+    ends, legs = _nothing(batch), [()] * len(batch)
+    plain = weights == 0
+    for name in sorted(set(first)):
+        chosen = torch.tensor([own == name for own in first], device=B.device)
+        # No regularizer is left at lam = 0, whatever the method.
+        divided, rows = (chosen & plain).nonzero().squeeze(1), (chosen & ~plain).nonzero().squeeze(1)
+        if divided.numel() > 0:
+            quotients = replace(batch.rows(divided), regularizer=Zero())
+            _put(ends, divided, _certify(quotients, None, goals[divided]))
+        if rows.numel() == 0:
+            continue
+        if name in DIRECT:
+            _put(ends, rows, _certify(batch.rows(rows), name, goals[rows]))
+        else:
+            order = (name,) if method != "auto" or not problem.convex else (name, _other(name))
+            start = torch.zeros_like(B[rows]) if reference is None else reference[rows]
+            found, taken = in_turn(batch.rows(rows), start, order, step_rule, goals[rows], max_iterations)
+            _put(ends, rows, found)
+            for row, own in zip(rows.tolist(), taken, strict=True):
+                legs[row] = own
     descent = None
     if reference is not None:
-        found, descent = _enforce_descent(batch, found, reference)
+        ends, descent = _enforce_descent(batch, ends, reference)
     return BatchSolution(
-        point=found.point,
-        status=tuple(STATUSES[code] for code in found.status.tolist()),
-        iterations=found.iterations,
-        residual=found.residual,
-        objective=batch.each(steps.objective, found.point)[0] if len(batch) else found.residual.clone(),
+        point=ends.point,
+        status=tuple(STATUSES[code] for code in ends.status.tolist()),
+        iterations=ends.iterations,
+        residual=ends.residual,
+        objective=batch.each(steps.objective, ends.point)[0] if len(batch) else ends.residual.clone(),
         tolerance=goals,
-        method=chosen,
+        methods=tuple(own[-1].method if own else name for own, name in zip(legs, first, strict=True)),
         descent=descent,
         looped=tuple(f"{name}: {reason}" for name, reason in batch.looped.items()),
+        legs=tuple(legs),
     )
+
+
+def _first_methods(batch: SubproblemBatch, method: str, methods: tuple[str, ...]) -> list[str]:
+    """The method that every problem begins with, as ``solve.allowed_methods`` has it first."""
+    if method != "auto" or methods[0] in DIRECT or SPLITTING not in methods or len(batch) == 0:
+        return [methods[0] if method == "auto" else method] * len(batch)
+    low, high = batch.D.reshape(len(batch), -1).aminmax(dim=1)
+    many = batch.B[0].numel() >= MANY_ENTRIES
+    return [SPLITTING if many or uneven else methods[0] for uneven in (high > SMALL_SPREAD * low).tolist()]
+
+
+def _other(method: str) -> str:
+    return "accelerated" if method == SPLITTING else SPLITTING
+
+
+def _put(ends: Endings, rows: Tensor, found: Endings) -> None:
+    """Write the endings of some problems among those of all."""
+    for whole, part in zip(ends, found, strict=True):
+        whole[rows] = part
 
 
 def _check_batch(name: str, value: object) -> None:
@@ -130,82 +162,43 @@ def _first(mask: Tensor) -> int:
 
 
 def _nothing(batch: SubproblemBatch) -> Endings:
-    whole = torch.zeros(0, dtype=torch.int64, device=batch.B.device)
-    return Endings(torch.empty_like(batch.B), whole, whole.clone(), whole.double())
+    """Endings to be written over."""
+    whole = torch.zeros(len(batch), dtype=torch.int64, device=batch.B.device)
+    return Endings(torch.zeros_like(batch.B), whole, whole.clone(), whole.double())
 
 
-def _certify(batch: SubproblemBatch, method: str, tolerance: Tensor) -> Endings:
-    """``solve.certify``: direct solutions, with the residual of the exact subgradient or of one PG step."""
+def _certify(batch: SubproblemBatch, method: str | None, tolerance: Tensor) -> Endings:
+    """``solve.certify``: direct solutions (B/D without a method), with the residual of the exact subgradient or of one
+    PG step.
+    """
 
     def direct(problem: Subproblem) -> tuple[Tensor, ...]:
-        found = direct_point(problem, method)
+        found = direct_point(problem, method or "auto")
         assert found is not None
         return found[0].to(problem.B.dtype), torch.as_tensor(found[1], device=problem.B.device)
 
-    point, iterations = batch.each(direct)
+    if method is None:
+        point, iterations = batch.B / batch.D, torch.zeros(len(batch), dtype=torch.int64, device=batch.B.device)
+    else:
+        point, iterations = batch.each(direct)
     usable = steps.finite(batch, point)
     point = torch.where(_along(usable, point), point, 0.0)
     if offers(batch.regularizer, "subgradient_residual"):
-        residual = steps.exact_norms(batch, point)
+        residual, magnification = steps.exact_norms(batch, point), batch.D
     else:
         stepped, member = next(steps.iterates(batch, point))
+        held = steps.finite(batch, stepped)
+        stepped = torch.where(_along(held, point), stepped, point)
+        residual, magnification = steps.best_norms(batch, stepped, member), steps.magnifications(batch)
         point = torch.where(_along(usable, point), stepped, point)
-        residual = steps.best_norms(batch, point, member)
-    floor = steps.rounding_floors(batch)
+        usable = usable & held
+    usable = usable & ~residual.isnan()
+    floor = steps.rounding_floors(batch, point, magnification)
     status = torch.full_like(iterations, CODE[Status.NOT_STATIONARY])
-    status[residual <= floor] = CODE[Status.PRECISION_LIMIT]
+    status[(residual <= floor) & residual.isfinite()] = CODE[Status.PRECISION_LIMIT]
     status[residual <= tolerance] = CODE[Status.CONVERGED]
     status[~usable] = CODE[Status.NON_FINITE]
     return Endings(point, status, iterations, torch.where(usable, residual, torch.inf))
-
-
-def _run(
-    batch: SubproblemBatch, start: Tensor, method: str, step_rule: str, tolerance: Tensor, max_iterations: int
-) -> Endings:
-    """``iterate.run`` for every problem; one that has ended is written down and leaves the computation."""
-    ends = Endings(
-        point=start.clone(),
-        status=torch.full((len(batch),), CODE[Status.ITERATION_LIMIT], device=start.device),
-        iterations=torch.full((len(batch),), max_iterations, device=start.device),
-        residual=steps.exact_norms(batch, start),
-    )
-    good = ends.residual <= tolerance
-    ends.status[good] = CODE[Status.CONVERGED]
-    ends.iterations[good] = 0
-
-    left = (~good).nonzero().squeeze(1)
-    if left.numel() == 0:
-        return ends
-    batch = batch.rows(left)
-    theta, L = steps.step_sizes(batch, method, step_rule), steps.magnifications(batch)
-    Z, residual, goal = start[left], ends.residual[left], tolerance[left]
-    Y, t = Z, torch.ones(len(batch), dtype=torch.float64, device=Z.device)
-    sweep = steps.sweep(method)
-    for count in range(1, max_iterations + 1):
-        Z, member, exact, Y, t, usable = batch.each(sweep, theta, Z, Y, t)
-        best = steps.smaller(steps.norms(batch, member), steps.norms(batch, exact))
-        residual = torch.where(usable, best, residual)
-        floor = steps.rounding_floors(batch, Z, L)
-        ended = torch.full_like(left, RUNNING)
-        ended[residual <= floor] = CODE[Status.PRECISION_LIMIT]
-        ended[residual <= goal] = CODE[Status.CONVERGED]
-        ended[~usable] = CODE[Status.NON_FINITE]
-        running = ended == RUNNING
-        if bool(running.all()):
-            continue
-        over = ~running
-        done = left[over]
-        ends.point[done], ends.residual[done] = Z[over], residual[over]
-        ends.status[done], ends.iterations[done] = ended[over], count
-        keep = running.nonzero().squeeze(1)
-        left = left[keep]
-        if left.numel() == 0:
-            return ends
-        batch = batch.rows(keep)
-        theta, L, goal = theta[keep], L[keep], goal[keep]
-        Z, Y, t, residual = Z[keep], Y[keep], t[keep], residual[keep]
-    ends.point[left], ends.residual[left] = Z, residual
-    return ends
 
 
 def _enforce_descent(batch: SubproblemBatch, ends: Endings, reference: Tensor) -> tuple[Endings, Tensor]:

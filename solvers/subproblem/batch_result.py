@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from solvers.subproblem.result import Solution, Status
+from solvers.subproblem.result import Leg, Solution, Status
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,8 @@ class BatchSolution:
     """The results of a batch of solves; every field means what it means in ``Solution``, problem by problem.
 
     ``point`` has shape (batch, *shape), ``residual``, ``objective`` and ``tolerance`` are float64, ``iterations`` int64
-    and ``descent`` boolean tensors of shape (batch,) (``descent`` is None without references). ``status`` is a tuple.
+    and ``descent`` boolean tensors of shape (batch,) (``descent`` is None without references). ``status``, ``methods``
+    and ``legs`` are tuples of what ``Solution`` calls ``status``, ``method`` and ``legs``.
     ``looped`` names what torch.vmap could not do, with its reason, so that it was done one problem at a time: the
     answers are the same, the time is not.
     """
@@ -23,9 +24,10 @@ class BatchSolution:
     residual: Tensor
     objective: Tensor
     tolerance: Tensor
-    method: str
+    methods: tuple[str, ...]
     descent: Tensor | None
     looped: tuple[str, ...]
+    legs: tuple[tuple[Leg, ...], ...]
 
     @property
     def accepted(self) -> Tensor:
@@ -44,6 +46,7 @@ class BatchSolution:
             residual=float(self.residual[index]),
             objective=float(self.objective[index]),
             tolerance=float(self.tolerance[index]),
-            method=self.method,
+            method=self.methods[index],
             descent=None if self.descent is None else bool(self.descent[index]),
+            legs=self.legs[index],
         )

@@ -4,6 +4,7 @@ The formulas are those of ``accelerated``, ``proximal_gradient``, ``criterion`` 
 an ``if``, here a ``where`` decides for each problem.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -14,6 +15,7 @@ from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
 from solvers.subproblem.criterion import exact_member, proximal_gradient_member
 from solvers.subproblem.iterate import Iterate
 from solvers.subproblem.model import Subproblem
+from solvers.subproblem.scale_free import product, row_norms, rows_times
 from solvers.subproblem.screening import screen
 
 
@@ -22,10 +24,10 @@ def accelerated(problem: Subproblem, theta: Tensor, Z: Tensor, Y: Tensor, t: Ten
     Z_next = problem.prox(Y - theta * problem.gradient(Y), theta).to(Z.dtype)
     member = proximal_gradient_member(problem, Y, Z_next, theta)
     move = Z_next - Z
-    uphill = torch.sum((Y - Z_next) * move / theta) > 0
     t_next = (1 + torch.sqrt(1 + 4 * t * t)) / 2
-    Y_next = torch.where(uphill, Z_next, Z_next + ((t - 1) / t_next).to(Z.dtype) * move)
-    return Z_next, member, Y_next, torch.where(uphill, torch.ones_like(t), t_next)
+    Y_next = Z_next + ((t - 1) / t_next).to(Z.dtype) * move
+    dropped = (product((Y - Z_next) / theta, move) > 0) | ~torch.isfinite(Y_next).all()
+    return Z_next, member, torch.where(dropped, Z_next, Y_next), torch.where(dropped, torch.ones_like(t), t_next)
 
 
 def proximal_gradient(problem: Subproblem, theta: Tensor, Z: Tensor, Y: Tensor, t: Tensor) -> tuple[Tensor, ...]:
@@ -79,15 +81,16 @@ def iterates(
 
 def norms(batch: SubproblemBatch, tensor: Tensor) -> Tensor:
     """``criterion.residual_norm`` of the part of ``tensor`` that belongs to each problem."""
-    return torch.linalg.vector_norm(tensor.reshape(len(batch), -1), dim=1, dtype=torch.float64) * batch.scale
+    return rows_times(row_norms(tensor), batch.scale)
 
 
-def rounding_floors(batch: SubproblemBatch, Z: Tensor | None = None, L: Tensor | None = None) -> Tensor:
-    """``criterion.rounding_floor`` of every problem; L is ``magnifications(batch)``, needed where Z is given."""
-    size = norms(batch, batch.B)
-    if Z is not None and L is not None:
-        size = size + norms(batch, L * Z)
-    return 16 * torch.finfo(batch.B.dtype).eps * size
+def rounding_floors(batch: SubproblemBatch, Z: Tensor, magnification: Tensor) -> Tensor:
+    """``criterion.rounding_floor`` of every problem, with a magnification in the shape of B."""
+    info, entries = torch.finfo(batch.B.dtype), batch.B[0].numel()
+    largest = magnification.reshape(len(batch), -1).amax(dim=1).double()
+    denormal = info.tiny * math.sqrt(entries) * (1 + largest)
+    size = row_norms(batch.B) + row_norms(magnification * Z) + denormal
+    return rows_times(16 * info.eps * size, batch.scale)
 
 
 def magnifications(batch: SubproblemBatch) -> Tensor:
@@ -114,7 +117,7 @@ def exact_norms(batch: SubproblemBatch, Z: Tensor) -> Tensor:
 
 def smaller(certificate: Tensor, exact: Tensor) -> Tensor:
     """The smaller of two residuals, problem by problem; see ``iterate.best_residual``."""
-    return torch.where(exact < certificate, exact, certificate)
+    return torch.where((certificate <= exact) | exact.isnan(), certificate, exact)
 
 
 def best_norms(batch: SubproblemBatch, Z: Tensor, member: Tensor) -> Tensor:
@@ -132,7 +135,7 @@ def objective(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:
 
 def descends(problem: Subproblem, Z: Tensor, reference: Tensor) -> tuple[Tensor, ...]:
     """(7b) up to the rounding of the comparison."""
-    change, rounding = problem.objective_change(Z, reference)
+    change, rounding, _ = problem.change_per_unit(Z, reference)
     return (change <= rounding,)
 
 

@@ -15,18 +15,29 @@ from torch import Tensor
 from solvers import validate
 from solvers.regularizers.base import offers
 from solvers.subproblem.model import Subproblem
+from solvers.subproblem.scale_free import is_batched, is_finite, norm, times
 
 
 def residual_norm(subproblem: Subproblem, member: Tensor) -> float:
-    """Norm of a member of the subdifferential, in the units of the undivided problem Q_t."""
-    return float(torch.linalg.vector_norm(member, dtype=torch.float64)) * subproblem.scale
+    """Norm of a member of the subdifferential, in the units of the undivided problem Q_t.
+
+    Infinite where it exceeds the largest float64, which no tolerance accepts; zero only where every entry is.
+    """
+    return times(norm(member), subproblem.scale)
 
 
 def exact_member(subproblem: Subproblem, Z: Tensor) -> Tensor | None:
-    """The minimum-norm member of dQ(Z), or None where the regularizer does not offer it."""
+    """The minimum-norm member of dQ(Z), or None where the regularizer does not offer it.
+
+    Infinite where D*Z - B is out of range: a regularizer is promised finite tensors.
+    """
     if not offers(subproblem.regularizer, "subgradient_residual"):
         return None
-    return subproblem.regularizer.subgradient_residual(Z, subproblem.gradient(Z), subproblem.lam)
+    slope, exact = subproblem.gradient(Z), subproblem.regularizer.subgradient_residual
+    if is_batched(slope):
+        usable = torch.isfinite(slope).all()
+        return torch.where(usable, exact(Z, torch.where(usable, slope, 0.0), subproblem.lam), torch.inf)
+    return exact(Z, slope, subproblem.lam) if is_finite(slope) else torch.full_like(slope, torch.inf)
 
 
 def proximal_gradient_member(subproblem: Subproblem, Z: Tensor, Z_next: Tensor, theta: Any) -> Tensor:
@@ -34,22 +45,36 @@ def proximal_gradient_member(subproblem: Subproblem, Z: Tensor, Z_next: Tensor, 
     return (subproblem.D - 1 / theta) * (Z_next - Z)
 
 
-def rounding_floor(subproblem: Subproblem, Z: Tensor | None = None) -> float:
-    """Residual that rounding alone can leave, in the units of the undivided problem.
+class RoundingFloor:
+    """Residual that rounding alone can leave at a point, in the units of the undivided problem.
 
-    16 eps ||B|| for a direct solution, whose entries are accurate one by one: D*Z - B is a difference of numbers of the
-    size of B. A proximal gradient step rounds Z relative to its largest entries, which L magnifies: 16 eps (||B|| +
-    ||L*Z||) at an iterate ``Z``.
+    ``16 eps (||B|| + ||M*Z||)`` with M = ``magnification``: D*Z - B is a difference of numbers of these two sizes. The
+    entries of a direct solution are accurate one by one: M = D. A proximal gradient step rounds all of Z relative to
+    its largest entries and divides by its step size: M = L, the default. Numbers below the smallest normal one are
+    rounded as if they were that large.
     """
-    size = residual_norm(subproblem, subproblem.B)
-    if Z is not None:
-        size += residual_norm(subproblem, subproblem.step_lipschitz() * Z)
-    return 16 * torch.finfo(subproblem.B.dtype).eps * size
+
+    def __init__(self, subproblem: Subproblem, magnification: Tensor | None = None) -> None:
+        M = subproblem.step_lipschitz() if magnification is None else magnification
+        info, largest = torch.finfo(subproblem.B.dtype), float(M.amax())
+        self._magnification = M if M.ndim > 0 else largest
+        self._size = norm(subproblem.B) + info.tiny * math.sqrt(subproblem.B.numel()) * (1 + largest)
+        self._share, self._scale = 16 * info.eps, subproblem.scale
+
+    def __call__(self, Z: Tensor) -> float:
+        M = self._magnification
+        magnified = norm(M * Z) if isinstance(M, Tensor) else M * norm(Z)
+        return times(self._share * (self._size + magnified), self._scale)
+
+
+def rounding_floor(subproblem: Subproblem, Z: Tensor, magnification: Tensor | None = None) -> float:
+    """``RoundingFloor`` at one point."""
+    return RoundingFloor(subproblem, magnification)(Z)
 
 
 def descends(subproblem: Subproblem, Z: Tensor, reference: Tensor) -> bool:
     """(7b): Q(Z) <= Q(reference), up to the rounding error of the comparison."""
-    change, rounding = subproblem.objective_change(Z, reference)
+    change, rounding, _ = subproblem.change_per_unit(Z, reference)
     return bool(change <= rounding)
 
 
@@ -58,12 +83,15 @@ def certainly_descends(subproblem: Subproblem, Z: Tensor, member: Tensor, refere
 
     ``Q(W) - Q(Z) >= <member, W - Z> + 1/2<W - Z, D*(W - Z)>``: psi lies above its tangent and the quadratic part is its
     own expansion. No psi is evaluated, which for the nuclear norm saves two decompositions. The rounding of the member
-    and of Z, ``rounding_floor``, is taken off.
+    and of Z, ``rounding_floor``, is taken off. Both sides are divided by ||W - Z||, which leaves the range of B.
     """
     move = reference.double() - Z.double()
-    gain = torch.sum(move * (member.double() + 0.5 * subproblem.D.double() * move)) * subproblem.scale
-    margin = rounding_floor(subproblem, Z) * torch.linalg.vector_norm(move)
-    return bool(gain >= margin)
+    length = norm(move)
+    if length == 0:
+        return True
+    slope = torch.addcmul(member.double(), subproblem.D.double(), move, value=0.5)
+    gain = float(torch.sum(slope * (move / length)))
+    return gain * subproblem.scale >= rounding_floor(subproblem, Z)
 
 
 class Schedule(Protocol):

@@ -1,14 +1,16 @@
 """The loop that all iterative inner solvers share: they say how to move, this says when to stop."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from solvers.subproblem.criterion import exact_member, residual_norm, rounding_floor
+from solvers.subproblem.criterion import RoundingFloor, exact_member, residual_norm
 from solvers.subproblem.model import Subproblem
+from solvers.subproblem.pace import REACH, Pace, Stagnation
 from solvers.subproblem.result import Status
+from solvers.subproblem.scale_free import is_finite
 
 
 class Iterate(NamedTuple):
@@ -23,7 +25,7 @@ Observer = Callable[[int, Tensor, float], None]
 
 
 class Ending(NamedTuple):
-    """Where a run ended; ``member`` is the member of dQ(point) that its residual measures, where it was kept."""
+    """Where a run ended; ``member`` is a member of dQ(point), where one was kept."""
 
     point: Tensor
     status: Status
@@ -40,7 +42,10 @@ def best_residual(subproblem: Subproblem, iterate: Iterate) -> float:
     """
     certificate = residual_norm(subproblem, iterate.member)
     exact = exact_member(subproblem, iterate.point)
-    return certificate if exact is None else min(certificate, residual_norm(subproblem, exact))
+    if exact is None:
+        return certificate
+    minimal = residual_norm(subproblem, exact)
+    return certificate if certificate <= minimal or math.isnan(minimal) else minimal
 
 
 def run(
@@ -51,58 +56,50 @@ def run(
     tolerance: float,
     max_iterations: int,
     observe: Observer | None = None,
+    exact_always: bool = True,
+    judge_start: bool = True,
+    pace: Pace | None = None,
 ) -> Ending:
     """Draw iterates until the residual is at most ``tolerance``; say so when that does not happen.
 
-    The start itself is accepted without a single iteration where the exact residual is available and small enough.
+    Arguments:
+        exact_always: every iterate is judged by the exact minimum-norm subgradient as well, where the regularizer
+            offers it. Without, for a regularizer whose exact subgradient costs more than an iteration, it is computed
+            once, where the certificates have not been small enough in the end.
+        judge_start: the start is accepted without an iteration where its exact residual is available and small enough.
+        pace: ends the run where the residual falls too slowly for the tolerance to be met within ``max_iterations``;
+            the status is ITERATION_LIMIT then, and fewer iterations were made.
+
+    The point returned is the one with the smallest residual. PRECISION_LIMIT takes two things: a residual at the level
+    of rounding, and either a tolerance out of reach below it or a residual that no longer falls.
     """
-    point, residual = start, float("inf")
-    exact = exact_member(subproblem, start)
-    if exact is not None:
-        residual = residual_norm(subproblem, exact)
-        if residual <= tolerance:
-            return Ending(start, Status.CONVERGED, 0, residual)
+    floor, stagnation = RoundingFloor(subproblem), Stagnation()
+    best = Ending(start, Status.ITERATION_LIMIT, max_iterations, math.inf)
+    member = exact_member(subproblem, start) if judge_start else None
+    if member is not None:
+        best = best._replace(residual=residual_norm(subproblem, member))
+        if best.residual <= tolerance:
+            return best._replace(status=Status.CONVERGED, iterations=0)
     for count in range(1, max_iterations + 1):
         iterate = next(iterates)
-        if not bool(torch.isfinite(iterate.point).all()):
-            return Ending(point, Status.NON_FINITE, count, residual)
-        point, residual = iterate.point, best_residual(subproblem, iterate)
+        residual = math.nan
+        if is_finite(iterate.point):
+            residual = best_residual(subproblem, iterate) if exact_always else residual_norm(subproblem, iterate.member)
+        if math.isnan(residual):
+            return best._replace(status=Status.NON_FINITE, iterations=count)
         if observe is not None:
-            observe(count, point, residual)
+            observe(count, iterate.point, residual)
+        if residual < best.residual or math.isinf(best.residual):
+            best = Ending(iterate.point, Status.ITERATION_LIMIT, max_iterations, residual, iterate.member)
         if residual <= tolerance:
-            return Ending(point, Status.CONVERGED, count, residual)
-        if residual <= rounding_floor(subproblem, point):
-            return Ending(point, Status.PRECISION_LIMIT, count, residual)
-    return Ending(point, Status.ITERATION_LIMIT, max_iterations, residual)
-
-
-def run_by_certificates(
-    subproblem: Subproblem,
-    iterates: Iterator[Iterate],
-    start: Tensor,
-    *,
-    tolerance: float,
-    max_iterations: int,
-    observe: Observer | None = None,
-) -> Ending:
-    """``run`` for a regularizer whose exact subgradient costs more than an iteration: the certificates decide.
-
-    The exact one is asked for once, and only where the certificate of the last point is not small enough. The start is
-    not judged: its first iteration does that.
-    """
-    point, residual = start, float("inf")
-    for count in range(1, max_iterations + 1):
-        iterate = next(iterates)
-        if not bool(torch.isfinite(iterate.point).all()):
-            return Ending(point, Status.NON_FINITE, count, residual)
-        point, residual = iterate.point, residual_norm(subproblem, iterate.member)
-        rounding = residual <= rounding_floor(subproblem, point)
-        if residual > tolerance and (rounding or count == max_iterations):
-            residual = best_residual(subproblem, iterate)
-        if observe is not None:
-            observe(count, point, residual)
-        if residual <= tolerance:
-            return Ending(point, Status.CONVERGED, count, residual, iterate.member)
-        if rounding:
-            return Ending(point, Status.PRECISION_LIMIT, count, residual)
-    return Ending(point, Status.ITERATION_LIMIT, max_iterations, residual)
+            return best._replace(status=Status.CONVERGED, iterations=count)
+        level = floor(iterate.point)
+        if residual <= level and (stagnation.seen(residual) or tolerance <= level / REACH):
+            best = best._replace(status=Status.PRECISION_LIMIT, iterations=count)
+            break
+        if pace is not None and pace.hopeless(count, best.residual, max(tolerance, level / REACH)):
+            best = best._replace(iterations=count)
+            break
+    if not exact_always and best.member is not None:
+        best = best._replace(residual=best_residual(subproblem, Iterate(best.point, best.member)))
+    return best._replace(status=Status.CONVERGED) if best.residual <= tolerance else best

@@ -1,5 +1,6 @@
 """The subproblem, the one object that the library stands on."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.regularizers.base import offers, require_regularizer
+from solvers.subproblem.scale_free import is_batched, is_finite, unit
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,33 @@ class Subproblem:
         return torch.addcmul(-self.B, self.D, Z)
 
     def prox(self, w: Tensor, theta: Any) -> Tensor:
-        """``prox of theta*lam*psi``. (The paper's Algorithm 2 writes prox_psi and means this.)"""
+        """``prox of theta*lam*psi``. (The paper's Algorithm 2 writes prox_psi and means this.)
+
+        A regularizer is promised a finite ``w`` and a finite positive step. Where the step is zero, or underflows, the
+        prox is the identity; where ``w`` or the step has left the range of its dtype the result is NaN, which ends a
+        solve as NON_FINITE: the prox of an infinity may well be a finite number, and that number means nothing.
+        """
         step = theta * self.lam
-        # A regularizer is promised a positive step; at zero the prox is the identity.
-        if not isinstance(step, Tensor) and step == 0:
+        if is_batched(w, step):
+            return self._prox_of_many(w, step)
+        if isinstance(step, Tensor):
+            low, high = (float(bound) for bound in step.aminmax())
+        else:
+            low = high = float(step)
+        if not (is_finite(w) and math.isfinite(high)):
+            return torch.full_like(w, torch.nan)
+        if high == 0:
             return w
-        return self.regularizer.prox(w, step)
+        if low > 0:
+            return self.regularizer.prox(w, step)
+        return torch.where(step > 0, self.regularizer.prox(w, torch.where(step > 0, step, 1.0)), w)
+
+    def _prox_of_many(self, w: Tensor, step: Tensor) -> Tensor:
+        """``prox`` under ``torch.vmap``, where no number may be read."""
+        usable = torch.isfinite(w).all() & torch.isfinite(step).all()
+        positive = (step > 0) & torch.isfinite(step)
+        found = self.regularizer.prox(torch.where(usable, w, 0.0), torch.where(positive, step, 1.0))
+        return torch.where(usable, torch.where(positive, found, w), torch.nan)
 
     def step_lipschitz(self, step_rule: str = "block") -> Tensor:
         """L, the largest entry of D: one number ("global"), or one per block of a regularizer that separates
@@ -84,19 +107,32 @@ class Subproblem:
     def objective(self, Z: Tensor) -> Tensor:
         """Q(Z) as a 0-d float64 tensor, in the units of the undivided problem."""
         z = Z.double()
-        smooth = torch.sum(z * (0.5 * self.D.double() * z - self.B.double()))
-        return (smooth + self.lam * self.regularizer.value(z)) * self.scale
+        size = unit(z)
+        smooth = torch.sum((z / size) * (0.5 * self.D.double() * z - self.B.double()))
+        return (smooth + self._price(self.regularizer.value(z), size)) * self.scale * size
 
     def objective_change(self, Z: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """``Q(Z) - Q(reference)`` in float64 and a bound on its rounding error, in the units of the undivided problem.
+        """``Q(Z) - Q(reference)`` in float64 and a bound on its rounding error, in the units of the undivided problem."""
+        change, rounding, size = self.change_per_unit(Z, reference)
+        return change * self.scale * size, rounding * self.scale * size
+
+    def change_per_unit(self, Z: Tensor, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``objective_change`` divided by the third number, the largest magnitude in both points: it has the range of
+        B, where Q itself, of the size of B*B/D, may be too small or too large for float64.
 
         The quadratic part is taken as ``<Z - W, D*(Z + W)/2 - B>``, which does not cancel where Z is close to W.
         """
         z, w = Z.double(), reference.double()
-        terms = (z - w) * (0.5 * self.D.double() * (z + w) - self.B.double())
-        psi = self.lam * torch.stack([self.regularizer.value(z), self.regularizer.value(w)])
+        size = unit(z, w)
+        terms = ((z - w) / size) * (0.5 * self.D.double() * (z + w) - self.B.double())
+        psi = torch.stack([self._price(self.regularizer.value(point), size) for point in (z, w)])
         change = terms.sum() + psi[0] - psi[1]
         # An infinite psi (a constraint that is violated) is not subject to rounding.
         sizes = terms.abs().sum() + psi.abs().nan_to_num(posinf=0.0).sum()
-        rounding = 32 * torch.finfo(torch.float64).eps * sizes
-        return change * self.scale, rounding * self.scale
+        return change, 32 * torch.finfo(torch.float64).eps * sizes, size
+
+    def _price(self, value: Tensor, size: Tensor) -> Tensor:
+        """``lam * psi / size``; zero at lam = 0, also where psi is infinite."""
+        if not isinstance(self.lam, Tensor):
+            return value / size * self.lam if self.lam > 0 else torch.zeros_like(size)
+        return torch.where(self.lam > 0, value / size * self.lam, 0.0)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -14,11 +15,18 @@ class Status(Enum):
     PRECISION_LIMIT = "the residual is above the tolerance but at the rounding level of the dtype"
     FELL_BACK = "the result had a higher objective than the reference point and was replaced by a point that has not"
     NOT_STATIONARY = "a direct solution has a residual above the tolerance"
-    NON_FINITE = "a NaN or an infinity appeared; the point returned is the last finite one, or zero"
+    NON_FINITE = "a NaN or an infinity appeared; the point returned is the best finite one, or zero"
 
     @property
     def converged(self) -> bool:
         return self is Status.CONVERGED
+
+
+class Leg(NamedTuple):
+    """The part of a solve that one iterative method did."""
+
+    method: str
+    iterations: int
 
 
 @dataclass(frozen=True)
@@ -26,8 +34,13 @@ class Solution:
     """The result of a solve.
 
     ``residual`` is the norm of a member of dQ(point), the smallest one known, and ``objective`` is Q(point), both in
-    the units of the undivided problem. ``descent`` says whether the solver's own point had Q <= Q(reference), criterion
-    (7b), None where no reference was given; where it had not, the point was replaced by one that has (FELL_BACK).
+    the units of the undivided problem. A residual above the largest float64 is infinite and never accepted; one below
+    the smallest is the smallest, never 0. Q, of the size of B*B/D, leaves float64 before its problem does: it is 0 or
+    infinite then. ``descent`` says whether the solver's own point had Q <= Q(reference), criterion (7b), None where no
+    reference was given; where it had not, the point was replaced by one that has (FELL_BACK).
+
+    ``method`` is the one that finished, ``iterations`` counts those of all methods and ``legs`` lists the iterative
+    ones in order: more than one where a method was too slow and the next took over.
     """
 
     point: Tensor
@@ -38,6 +51,7 @@ class Solution:
     tolerance: float
     method: str
     descent: bool | None = None
+    legs: tuple[Leg, ...] = ()
 
     @property
     def accepted(self) -> bool:

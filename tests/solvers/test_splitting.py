@@ -25,7 +25,9 @@ def problem(rows=24, columns=40, dtype=torch.float64, decades=3.0, seed=0):
 
 def test_what_auto_means():
     assert allowed_methods(problem()) == ("splitting", "accelerated", "proximal_gradient")
-    assert allowed_methods(problem(4, 3)) == ("accelerated", "proximal_gradient", "splitting")
+    assert allowed_methods(problem(4, 3)) == ("splitting", "accelerated", "proximal_gradient")
+    assert allowed_methods(problem(4, 3, decades=0.5)) == ("accelerated", "proximal_gradient", "splitting")
+    assert allowed_methods(problem(decades=0.5)) == ("splitting", "accelerated", "proximal_gradient")
     ones = torch.ones(20, 20)
     assert allowed_methods(Subproblem(ones, ones, 1.0, GroupLasso(1.0)))[0] == "metric_prox"
     assert allowed_methods(Subproblem(ones, ones, 1.0, CountNonzero(1.0))) == ("proximal_gradient",)
