@@ -8,11 +8,12 @@ from ramda_verify.checks import ALL_CHECKS, BY_ID
 from ramda_verify.property import run_check
 from ramda_verify.record import CheckResult
 from ramda_verify.targets import Target, TargetError, known_regularizers, known_target, plain_target, regularizer_target
+from solvers.optimizers import METHODS
 
 #: Cases per check and target; a check's ``share`` scales it.
 EXAMPLES = {"quick": 20, "default": 100, "full": 1000}
 
-OPTIMIZERS = ("ramda", "rmda", "proxsgd", "proxgen")
+OPTIMIZERS = tuple(METHODS)
 
 
 @dataclass(frozen=True)

@@ -10,25 +10,21 @@ from hypothesis import strategies as st
 from ramda_verify.checks.helpers import Array, tensor
 from ramda_verify.record import Case
 from ramda_verify.targets import Target
-from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, PowerSchedule, ProxGen, ProxSGD, Stages, Zero
-from solvers.optimizers import StructuredOptimizer
+from solvers import L1, GroupLasso, NuclearNorm, PowerSchedule, Stages, Zero
+from solvers.optimizers import METHODS, StructuredOptimizer
 
 STEPS = 50
-CLASSES: dict[str, Callable[..., StructuredOptimizer]] = {
-    "ramda": RAMDA,
-    "rmda": RMDA,
-    "proxsgd": ProxSGD,
-    "proxgen": ProxGen,
-}
+#: The methods by the names of their records; tests put wrong ones in their place.
+CLASSES: dict[str, Callable[..., StructuredOptimizer]] = dict(METHODS)
 #: Solve iterative subproblems to rounding, so that a step can be compared with an exact one.
 EXACT = PowerSchedule(tolerance=1e-14)
 
 
 def settings_of(optimizer: str, lr: float, momentum: float, decay: float, amsgrad: bool) -> dict[str, Any]:
     """The hyperparameters that the optimizer has, from those of a case. eps is large enough to keep mu away from 0."""
-    if optimizer == "proxgen":
-        return {"lr": lr, "betas": (1 - momentum, 0.99), "eps": 1e-3, "weight_decay": decay, "amsgrad": amsgrad}
-    return {"lr": lr, "momentum": momentum, **({"eps": 1e-3} if optimizer == "ramda" else {})}
+    all_of_them = {"lr": lr, "momentum": momentum, "betas": (1 - momentum, 0.99), "eps": 1e-3, "amsgrad": amsgrad}
+    own = METHODS[optimizer].record.hyperparameters
+    return {"weight_decay": decay, **{name: value for name, value in all_of_them.items() if name in own}}
 
 
 def gradients(shape: tuple[int, ...], seed: int) -> Callable[[int, Array], Array]:

@@ -1,6 +1,7 @@
 """Do the optimizers take the steps of their papers? Against literal transcriptions and against their parents."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,17 +28,10 @@ from solvers import Stages
 
 
 def transcription_of(optimizer: str, start: Array, settings: dict[str, Any], regularizer: Any) -> Any:
-    classes = {
-        "ramda": transcriptions.RamdaTranscription,
-        "rmda": transcriptions.RmdaTranscription,
-        "proxsgd": transcriptions.ProxSgdTranscription,
-        "proxgen": transcriptions.ProxGenTranscription,
-    }
-
     def subproblem(B: Array, D: Array, lam: float) -> Array:
         return float_subproblem.solve(B, D, lam, regularizer)
 
-    return classes[optimizer](start, **settings, solve=subproblem)
+    return transcriptions.TRANSCRIPTIONS[optimizer](start, **settings, solve=subproblem)
 
 
 def measure_transcription(
@@ -65,43 +59,66 @@ def measure_transcription(
     return Measurement(share, f"largest deviation {deviation.max():.3g} at step {step}")
 
 
+class Parent(NamedTuple):
+    """What a method is without a regularizer: ``make(start, settings)`` returns a function from gradient to next point.
+
+    ``decays``: the parent has the decoupled weight decay that the method has.
+    """
+
+    make: Callable[[Array, dict[str, Any]], Callable[[Array], Array]]
+    decays: bool = False
+
+
+def _by_torch(made: Callable[..., torch.optim.Optimizer], start: Array) -> Callable[[Array], Array]:
+    param = torch.nn.Parameter(tensor(start))
+    optimizer = made([param])
+
+    def step(gradient: Array) -> Array:
+        param.grad = tensor(gradient)
+        optimizer.step()
+        return param.detach().numpy().copy()
+
+    return step
+
+
+def _sgd(start: Array, settings: dict[str, Any]) -> Callable[[Array], Array]:
+    """torch starts its buffer at the first gradient undampened, ProxSGD at zero."""
+    kept = 1 - settings["momentum"]
+
+    def made(params: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        optimizer = torch.optim.SGD(params, lr=settings["lr"], momentum=kept, dampening=kept)
+        optimizer.state[params[0]]["momentum_buffer"] = torch.zeros_like(params[0])
+        return optimizer
+
+    return _by_torch(made, start)
+
+
+PARENTS = {
+    "ramda": Parent(lambda start, s: parents.Madgrad.for_ramda(start, s["lr"], s["momentum"], s["eps"]).step),
+    "rmda": Parent(lambda start, s: parents.Mda(start, s["lr"], s["momentum"]).step),
+    "proxsgd": Parent(_sgd),
+    "proxgen": Parent(lambda start, s: _by_torch(lambda params: torch.optim.AdamW(params, **s), start), decays=True),
+}
+
+
 def measure_parent(
     optimizer: str, shape: tuple[int, ...], seed: int, lr: float, momentum: float, decay: float, amsgrad: bool
 ) -> Measurement:
     """Without a regularizer the method is its parent: MADGRAD, MDA, torch's SGD with dampening, torch's AdamW."""
-    settings = settings_of(optimizer, lr, momentum, decay, amsgrad)
+    parent = PARENTS[optimizer]
+    settings = settings_of(optimizer, lr, momentum, decay if parent.decays else 0.0, amsgrad)
     start = np.random.default_rng(seed + 1).standard_normal(shape)
     gradient = gradients(shape, seed)
     param = torch.nn.Parameter(tensor(start))
     W, _ = trajectory(CLASSES[optimizer]([param], **settings), param, gradient, None)
-
-    if optimizer in ("ramda", "rmda"):
-        parent: Any = (
-            parents.Madgrad.for_ramda(start, lr, momentum, settings["eps"])
-            if optimizer == "ramda"
-            else parents.Mda(start, lr, momentum)
-        )
-        point, expected = start, []
-        for t in range(STEPS):
-            point = parent.step(gradient(t, point))
-            expected.append(point.copy())
-    else:
-        other = torch.nn.Parameter(tensor(start))
-        if optimizer == "proxgen":
-            torch_parent: torch.optim.Optimizer = torch.optim.AdamW([other], **settings)
-        else:
-            torch_parent = torch.optim.SGD([other], lr=lr, momentum=1 - momentum, dampening=1 - momentum)
-            # torch starts its buffer at the first gradient undampened, ProxSGD at zero.
-            torch_parent.state[other]["momentum_buffer"] = torch.zeros_like(other)
-        expected = []
-        for t in range(STEPS):
-            other.grad = tensor(gradient(t, other.detach().numpy()))
-            torch_parent.step()
-            expected.append(other.detach().numpy().copy())
+    step, point, expected = parent.make(start, settings), start, []
+    for t in range(STEPS):
+        point = step(gradient(t, point))
+        expected.append(point.copy())
     deviation = np.abs(W - np.array(expected))
-    step = int(deviation.reshape(STEPS, -1).max(axis=1).argmax()) + 1
+    worst = int(deviation.reshape(STEPS, -1).max(axis=1).argmax()) + 1
     share = relative(float(deviation.max()), size(W))
-    return Measurement(share, f"largest deviation {deviation.max():.3g} at step {step}")
+    return Measurement(share, f"largest deviation {deviation.max():.3g} at step {worst}")
 
 
 CHECKS = (

@@ -26,6 +26,7 @@ class Method(Protocol):
     W: Array
     structured: Array
     c: float
+    averages: bool
 
     def step(self, gradient: Array) -> Array: ...
 
@@ -36,13 +37,23 @@ class RamdaTranscription:
     """Algorithm 1 of Huang and Lee (NeurIPS 2024, arXiv 2403.14398).
 
     s_t = lr*sqrt(t); alpha_t = sum s; V_t = sum s*G; U_t = sum s*G*G; P_t = cbrt(U_t) + eps;
-    What_t = argmin <V_t, W> + 1/2 <W - W0, P_t*(W - W0)> + alpha_t*psi(W); W_t = (1 - c)*W_{t-1} + c*What_t.
+    Ŵ_t = argmin <V_t, W> + 1/2 <W - W0, P_t*(W - W0)> + alpha_t*psi(W); W_t = (1 - c)*W_{t-1} + c*Ŵ_t.
     """
 
-    def __init__(self, initial: Array, lr: float, momentum: float, eps: float, solve: Solve = no_regularizer) -> None:
+    averages = True
+
+    def __init__(
+        self,
+        initial: Array,
+        lr: float,
+        momentum: float,
+        eps: float,
+        weight_decay: float = 0.0,
+        solve: Solve = no_regularizer,
+    ) -> None:
         self.W = np.array(initial, dtype=np.float64)
         self.structured = self.W.copy()
-        self.lr, self.c, self.eps, self.solve = lr, momentum, eps, solve
+        self.lr, self.c, self.eps, self.weight_decay, self.solve = lr, momentum, eps, weight_decay, solve
         self._begin_stage()
 
     def _begin_stage(self) -> None:
@@ -58,7 +69,9 @@ class RamdaTranscription:
         self.U = self.U + s * gradient * gradient
         P = np.cbrt(self.U) + self.eps
         # <V,W> + 1/2<W-W0, P(W-W0)> = 1/2<W,PW> - <P*W0 - V, W> + constant
-        self.structured = self.solve(P * self.W0 - self.V, P, self.alpha)
+        # The decay of the regularized objective is alpha_t * weight_decay/2 ||W||^2; the paper has none.
+        D = P + self.alpha * self.weight_decay
+        self.structured = self.solve(P * self.W0 - self.V, D, self.alpha)
         self.W = (1 - self.c) * self.W + self.c * self.structured
         return self.W
 
@@ -71,13 +84,17 @@ class RamdaTranscription:
 class RmdaTranscription:
     """RMDA (Huang and Lee, ICLR 2022, arXiv 2112.02612, Algorithm 1): RAMDA with the number beta_t = sqrt(t) for P_t.
 
-    What_t = argmin <V_t, W> + beta_t/2 ||W - W0||^2 + alpha_t*psi(W).
+    Ŵ_t = argmin <V_t, W> + beta_t/2 ||W - W0||^2 + alpha_t*psi(W).
     """
 
-    def __init__(self, initial: Array, lr: float, momentum: float, solve: Solve = no_regularizer) -> None:
+    averages = True
+
+    def __init__(
+        self, initial: Array, lr: float, momentum: float, weight_decay: float = 0.0, solve: Solve = no_regularizer
+    ) -> None:
         self.W = np.array(initial, dtype=np.float64)
         self.structured = self.W.copy()
-        self.lr, self.c, self.solve = lr, momentum, solve
+        self.lr, self.c, self.weight_decay, self.solve = lr, momentum, weight_decay, solve
         self._begin_stage()
 
     def _begin_stage(self) -> None:
@@ -90,7 +107,8 @@ class RmdaTranscription:
         self.alpha = self.alpha + s
         self.V = self.V + s * gradient
         beta = np.full_like(self.W, np.sqrt(self.t))
-        self.structured = self.solve(beta * self.W0 - self.V, beta, self.alpha)
+        D = beta + self.alpha * self.weight_decay
+        self.structured = self.solve(beta * self.W0 - self.V, D, self.alpha)
         self.W = (1 - self.c) * self.W + self.c * self.structured
         return self.W
 
@@ -101,17 +119,23 @@ class RmdaTranscription:
 
 class ProxSgdTranscription:
     """ProxSGD with a unit step (Yang et al., ICLR 2020): m = (1 - c)*m + c*G from m = 0, then
-    W = argmin <m, Z> + 1/(2 lr) ||Z - W||^2 + psi(Z). Stages change lr only. Needs lr > 0.
+    W = argmin <m, Z> + 1/(2 lr) ||Z - W||^2 + psi(Z), W shrunk by 1 - lr*weight_decay before. Stages change lr only.
+    Needs lr > 0.
     """
 
-    def __init__(self, initial: Array, lr: float, momentum: float, solve: Solve = no_regularizer) -> None:
+    averages = False
+
+    def __init__(
+        self, initial: Array, lr: float, momentum: float, weight_decay: float = 0.0, solve: Solve = no_regularizer
+    ) -> None:
         self.W = np.array(initial, dtype=np.float64)
         self.structured = self.W.copy()
-        self.lr, self.c, self.solve = lr, momentum, solve
+        self.lr, self.c, self.weight_decay, self.solve = lr, momentum, weight_decay, solve
         self.m = np.zeros_like(self.W)
 
     def step(self, gradient: Array) -> Array:
         self.m = (1 - self.c) * self.m + self.c * gradient
+        self.W = self.W - self.lr * self.weight_decay * self.W
         D = np.full_like(self.W, 1 / self.lr)
         self.W = self.structured = self.solve(D * self.W - self.m, D, 1.0)
         return self.W
@@ -128,7 +152,8 @@ class ProxGenTranscription:
     takes the place of v before the correction. Stages change lr only.
     """
 
-    c = 1.0  # nothing is averaged
+    averages = False
+    c = 1.0
 
     def __init__(
         self,
@@ -163,6 +188,15 @@ class ProxGenTranscription:
         self.lr = gamma * self.lr
 
 
+#: The transcription of each method, by the name of its record.
+TRANSCRIPTIONS: dict[str, Callable[..., Method]] = {
+    "ramda": RamdaTranscription,
+    "rmda": RmdaTranscription,
+    "proxsgd": ProxSgdTranscription,
+    "proxgen": ProxGenTranscription,
+}
+
+
 class Trajectory(NamedTuple):
     """Both sequences, entry 0 the starting point; arrays of shape (steps + 1, *shape)."""
 
@@ -185,9 +219,8 @@ def run(
     """
     c, first_of_stage = method.c, 1
     iterates, structured = [method.W.copy()], [method.structured.copy()]
-    averages = isinstance(method, RamdaTranscription | RmdaTranscription)
     for k in range(1, steps + 1):
-        if ramp and averages and all(milestone < k for milestone in milestones):
+        if ramp and method.averages and all(milestone < k for milestone in milestones):
             method.c = min(c * np.sqrt(k - first_of_stage + 1), 1.0)
         method.step(gradient(method.W))
         iterates.append(method.W.copy())
