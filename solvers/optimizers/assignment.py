@@ -148,7 +148,7 @@ def take_step(
     optimizer.advance([item.state for item in batch.items], batch.items[0].group)
     gradients = [item.param.grad for item in batch.items]
     structured = [_like_sums(task.point) if keep_structured else None for task in batch.tasks]
-    return batch.prepared.run(_scalars(optimizer, batch.items), gradients, structured), structured
+    return batch.prepared.run(_scalars(optimizer, batch.items), gradients, structured).kept, structured
 
 
 def find_structured(optimizer: "StructuredOptimizer", batch: Batch) -> list[Tensor]:
