@@ -1,12 +1,17 @@
-"""What a fused kernel is asked to do, and what it must be able to say."""
+"""What a fused kernel has to do, and what it reports."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from solvers.regularizers.base import GroupNorms
+
+#: Classes whose tensors are what their memory holds. (torch.nn.Buffer makes tensors of the first.)
+_PLAIN_TYPES = (Tensor, torch.nn.Parameter)
 
 
 class Recurrence(NamedTuple):
@@ -40,7 +45,7 @@ class StepTask:
     False. The state has the dtype of the sums: float32 for 16-bit points, else theirs.
 
     Where B, D or the solution is not finite or the norm equation was not solved, the entries of the group (an entry
-    alone, where groups have one) get Ŵ = ``point``.
+    alone, where groups have one or psi is zero) get Ŵ = ``point`` and keep their values bit for bit.
     """
 
     recurrence: Recurrence
@@ -55,15 +60,25 @@ class StepTask:
 OptionalTensors = Sequence[Tensor | None]
 
 
+class Counts(NamedTuple):
+    """What became of the groups of each task: two int64 tensors of shape (tasks,) on their device.
+
+    ``kept`` are the groups (entries, where groups have one or psi is zero) that got Ŵ = ``point``, ``zero`` those whose
+    Ŵ psi has made exactly zero; 0 where lam*weight is zero, since psi then makes none.
+    """
+
+    kept: Tensor
+    zero: Tensor
+
+
 class Prepared(Protocol):
     """Tasks of one recurrence, to be done as often as their tensors stay where they are."""
 
-    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Tensor:
+    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Counts:
         """Do all tasks. ``scalars`` has a row (lam, mix, k0, k1, ...) of float64 for each, on the CPU or their device.
 
         A gradient None leaves the state as it is. A ``structured`` tensor becomes Ŵ; it has the dtype of the state.
-        Both lie in memory as the point does. Returns how many groups of each task got Ŵ = point, int64 on their
-        device.
+        Both lie in memory as the point does.
         """
         ...
 
@@ -88,9 +103,30 @@ class Backend(Protocol):
         ...
 
 
+def plain_memory(tensor: Tensor) -> str | None:
+    """Why the memory of ``tensor`` is not its value, or None where it is: a strided block of numbers at ``data_ptr``.
+
+    A kernel reads memory. Of a tensor with torch's negative bit, of one that is known to be zero without having memory,
+    of a wrapper (torch.func's, functionalization's) and of a subclass (DTensor, fake tensors, ...), whose operations
+    may mean anything, memory holds something else, or there is none.
+    """
+    if type(tensor) not in _PLAIN_TYPES:
+        return f"a tensor of the class {type(tensor).__name__}"
+    if tensor.layout != torch.strided:
+        return f"a tensor of layout {tensor.layout}"
+    if tensor.is_neg() or tensor.is_conj() or tensor._is_zerotensor():
+        return "a tensor whose values are not those in its memory (negative, conjugate or zero bit)"
+    if is_functorch_wrapped_tensor(tensor) or torch._is_functional_tensor(tensor):
+        return "a tensor that wraps another one"
+    return None
+
+
 def unlike(point: Tensor, others: Iterable[Tensor]) -> str | None:
     """What keeps ``others`` from being walked through together with ``point``, or None."""
     for tensor in others:
+        reason = plain_memory(tensor)
+        if reason is not None:
+            return reason
         if tensor.shape != point.shape or tensor.stride() != point.stride():
             return f"strides {tensor.stride()} beside {point.stride()}"
         if tensor.device != point.device:

@@ -4,7 +4,7 @@ import logging
 
 from torch import Tensor
 
-from solvers.kernels.contract import Backend, StepTask, unlike
+from solvers.kernels.contract import Backend, StepTask, plain_memory, unlike
 from solvers.kernels.gpu import Triton
 from solvers.kernels.native import Native
 
@@ -24,7 +24,12 @@ def choose(task: StepTask, gradient: Tensor | None, wanted: str) -> Backend | No
     for backend in BACKENDS.values():
         if wanted not in (backend.name, "auto") or (wanted == "auto" and backend.device != task.point.device.type):
             continue
-        reason = backend.unavailable_reason() or backend.refusal_reason(task) or _unfit(gradient, task.point)
+        reason = (
+            backend.unavailable_reason()
+            or plain_memory(task.point)
+            or backend.refusal_reason(task)
+            or _unfit(gradient, task.point)
+        )
         if reason is None:
             return backend
         warn_once(f"the {backend.name} kernel is not used: {reason}; plain torch takes the step")

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from solvers.kernels.contract import Recurrence, StepTask
+from solvers.kernels.contract import Recurrence, StepTask, plain_memory
 from solvers.kernels.dispatch import choose
 from solvers.regularizers.base import GroupNorms, offers
 
@@ -34,7 +34,7 @@ def subproblem_by_kernel(B: Tensor, D: Tensor, lam: Any, regularizer: Any, wante
     On the CPU, in float32 and float64, for tensors without gaps that lie in memory alike. ``wanted`` as for ``choose``.
     """
     known = B.device.type == "cpu" and B.dtype in (torch.float32, torch.float64)
-    if not known or torch._C._functorch.is_batchedtensor(B):
+    if not known or plain_memory(B) is not None or plain_memory(D) is not None:
         return None
     norms = group_norms(regularizer, B)
     if norms is None or B.stride() != D.stride():
@@ -46,5 +46,5 @@ def subproblem_by_kernel(B: Tensor, D: Tensor, lam: Any, regularizer: Any, wante
     if backend is None:
         return None
     scalars = torch.tensor([[float(lam), 1.0]], dtype=torch.float64)
-    kept = backend.prepare([task]).run(scalars, [None], [found])
-    return None if any(kept.tolist()) else found
+    counts = backend.prepare([task]).run(scalars, [None], [found])
+    return None if counts.kept.any() else found

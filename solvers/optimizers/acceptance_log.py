@@ -63,18 +63,19 @@ class AcceptanceLog:
         if bool(torch.count_nonzero(slot.param)):
             self._alive.add(slot.param)
 
-    def record_dead(self, slots: Sequence[ParameterSlot], dead: Tensor, step: int) -> None:
+    def record_zeros(self, slots: Sequence[ParameterSlot], zeros: Tensor, totals: Sequence[int], step: int) -> None:
         """Warn of parameters whose structured iterate has become zero as a whole, once each.
 
         Arguments:
-            dead: whether Ŵ of each parameter is zero everywhere, a boolean tensor of shape (slots,). On a GPU it is
-                read every LOOK_EVERY steps.
+            zeros: how many groups (or entries) of Ŵ are zero, int64 of shape (slots,). On a GPU it is read every
+                LOOK_EVERY steps.
+            totals: how many there are.
             step: the number of the step.
         """
-        if dead.device.type != "cpu" and step % LOOK_EVERY:
+        if zeros.device.type != "cpu" and step % LOOK_EVERY:
             return
-        for slot, zero in zip(slots, dead.tolist(), strict=True):
-            if not zero:
+        for slot, count, total in zip(slots, zeros.tolist(), totals, strict=True):
+            if count < total:
                 self._alive.add(slot.param)
             elif slot.param not in self._dead and (slot.param in self._alive or bool(torch.count_nonzero(slot.param))):
                 self._dead.add(slot.param)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from solvers.kernels import Backend, Prepared, Recurrence, StepTask, choose, group_norms, warn_once
+from solvers.kernels import Backend, Prepared, Recurrence, StepTask, choose, group_norms, plain_memory, warn_once
 from solvers.optimizers.method import Counters, Group, Method, warmed_up
 from solvers.optimizers.slot import ParameterSlot
 from solvers.regularizers.base import accumulation_dtype, is_constant, offers
@@ -58,7 +58,10 @@ class Assignment:
             and all(map(is_, mine, self.task.state))
             and [param.data_ptr(), *[tensor.data_ptr() for tensor in self.task.state]] == self._addresses
             and (param.dtype, param.shape, param.stride()) == self._layout
-            and (gradient is None or ((gradient.dtype, gradient.stride()) == self._gradient and not gradient.is_neg()))
+            and (
+                gradient is None
+                or ((gradient.dtype, gradient.stride()) == self._gradient and not plain_memory(gradient))
+            )
         )
 
 

@@ -162,8 +162,11 @@ class Stepper:
             numbers = scalars(self.method, slots, self._count(slots))
         keep = watched or bool(self.observers)
         found = [like_sums(task.point) if keep else None for task in run.tasks]
-        kept = run.prepared.run(numbers, _ascent_turned(slots), found)
-        self.log.record_unsolved(slots, kept)
+        counts = run.prepared.run(numbers, _ascent_turned(slots), found)
+        self.log.record_unsolved(slots, counts.kept)
+        if not self.options.capturable:
+            groups = [task.norms.groups for task in run.tasks]
+            self.log.record_zeros(slots, counts.zero, groups, int(self._counters.read(slots[0])["step"]))
         reports = []
         for index, (slot, structured) in enumerate(zip(slots, found, strict=True)):
             if structured is None:
@@ -189,7 +192,7 @@ class Stepper:
             solution = certified(subproblem, structured, tolerance) if solution is None else solution
             reports.append(block_report(slot, subproblem, point, structured, solution, "plain"))
         if not isinstance(settings["regularizer"], Zero):
-            self.log.record_dead([slot], (structured == 0).all().reshape(1), int(slot.state["step"]))
+            self.log.record_zeros([slot], (structured == 0).sum().reshape(1), [param.numel()], int(slot.state["step"]))
         self._show(slot, structured)
         # hardshrink at the smallest normal number: an entry of W whose Ŵ is zero decays by (1 - c) a step into
         # denormals and never reaches zero, and denormals make a CPU 10 to 25 times slower. The paper has no such rule.

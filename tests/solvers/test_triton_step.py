@@ -184,7 +184,7 @@ import torch, triton, triton.language as tl
 from dataclasses import replace
 from triton.backends.compiler import GPUTarget
 from solvers.kernels.gpu import plan
-from solvers.kernels.gpu.spec import RECURRENCES, How
+from solvers.kernels.gpu.spec import RECURRENCES, KernelSpec
 
 class Absent:
     get_current_target = lambda self: GPUTarget("cuda", 80, 32)
@@ -204,11 +204,12 @@ for name, kernel, tile, dtype, index in (
 ):
     states, numbers = RECURRENCES[name]
     sums = tl.float64 if dtype == tl.float64 else tl.float32
-    how = How(name, states, 2 + numbers, dtype, sums, index, True, True, True, not (tile.segmented or tile.broken))
-    launch = plan.Launch(kernel, how, tile, torch.zeros(3, 3, dtype=torch.int32))
+    aligned = not (tile.segmented or tile.broken)
+    spec = KernelSpec(name, states, 2 + numbers, dtype, sums, index, True, True, True, aligned)
+    launch = plan.Launch(kernel, spec, tile, torch.zeros(3, 3, dtype=torch.int32))
     whole, real = torch.zeros(9, dtype=torch.int64), torch.zeros(9, dtype=torch.float64)
     tables = (launch.units, whole, whole, whole, real, real, whole, real, 1, 2)
-    assert len(kernel.warmup(*tables, how, tile, grid=(1,), **launch.options).asm["ptx"]) > 1000
+    assert len(kernel.warmup(*tables, spec, tile, grid=(1,), **launch.options).asm["ptx"]) > 1000
 """
 
 

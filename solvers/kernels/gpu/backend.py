@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from solvers.kernels.contract import OptionalTensors, StepTask, unlike
+from solvers.kernels.contract import Counts, OptionalTensors, StepTask, unlike
 from solvers.kernels.gpu.spec import RECURRENCES
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ Key = tuple[object, ...]
 #: The first that reads attributes of what a kernel is compiled for (comes with torch 2.8), and what it compiles for.
 LEAST_TRITON = (3, 4)
 LEAST_CAPABILITY = (8, 0)
+#: Numbers a lane that a program posts: two boards of ``groups.QUANTITIES``.
+BOARD = 2 * 5
 #: Plans that are kept: more than a training run alternates between.
 PLANS = 64
 #: Programs that may wait for each other, where the GPU has as many processors. Two or three fit on a processor, so some
@@ -120,7 +122,7 @@ class TritonSteps:
         self._key = tuple(_key(task) for task in tasks)
         self._last: tuple[tuple[int, ...], Plan] | None = None
 
-    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Tensor:
+    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Counts:
         if self._device.type == "cpu":
             return self._run(scalars, gradients, structured, capturing=False)
         with torch.cuda.device(self._device):
@@ -129,7 +131,7 @@ class TritonSteps:
 
     def _run(
         self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors, *, capturing: bool
-    ) -> Tensor:
+    ) -> Counts:
         device = self._device
         if scalars.device != device:
             if capturing:
@@ -148,15 +150,16 @@ class TritonSteps:
             self._last = addresses, plan
         plan = self._last[1]
         moving = _moving(plan, addresses, device, capturing=capturing)
-        # Groups kept of every task, a ticket counter of every launch, arrivals at each of its programs.
+        # Groups kept and groups that are zero of every task, a ticket counter of every launch, arrivals at each of its
+        # programs.
         split = [launch for launch in plan.launches if launch.tile.split]
-        tickets = len(self._tasks)
+        tickets = 2 * len(self._tasks)
         arrivals = tickets + len(split)
         counters = torch.zeros(arrivals + sum(launch.programs for launch in split), dtype=torch.int64, device=device)
         for launch in plan.launches:
             board = counters
             if launch.tile.split:
-                board = torch.empty(launch.programs * 8 * launch.tile.lanes, dtype=torch.float64, device=device)
+                board = torch.empty(launch.programs * BOARD * launch.tile.lanes, dtype=torch.float64, device=device)
             launch.kernel[(launch.programs,)](
                 launch.units,
                 plan.fixed,
@@ -175,7 +178,7 @@ class TritonSteps:
             if launch.tile.split:
                 tickets += 1
                 arrivals += launch.programs
-        return counters[: len(self._tasks)]
+        return Counts(*counters[: 2 * len(self._tasks)].view(-1, 2).unbind(1))
 
 
 @cache

@@ -4,7 +4,7 @@
 import triton
 import triton.language as tl
 
-from solvers.kernels.gpu.memory import pointers, write
+from solvers.kernels.gpu.memory import count_kept, count_zero, pointers, write
 from solvers.kernels.gpu.recurrences import form
 
 
@@ -44,6 +44,7 @@ def step_entries(
     infinity = float("inf")
     good = (tl.abs(z) < infinity) & (d < infinity) & (tl.abs(b) < infinity)
     kept = tl.sum((inside & (good == 0)).to(tl.int32), 0)
+    zero = tl.sum((inside & good & (z == 0)).to(tl.int32), 0) * (threshold > 0).to(tl.int32)
     write(point, structured, at, inside, z, good, kept == 0, mix, flush, SPEC)
-    if kept > 0:
-        tl.atomic_add(counters + task, kept.to(tl.int64))
+    count_kept(counters, task, kept)
+    count_zero(counters, task, zero)

@@ -10,13 +10,15 @@ import triton.language as tl
 
 from solvers.kernels.gpu.arithmetic import power_of_two
 from solvers.kernels.gpu.cross_program import draw_ticket, meet, post, posted_max, posted_sum
-from solvers.kernels.gpu.memory import pointers, write
+from solvers.kernels.gpu.memory import count_kept, count_zero, pointers, write
 from solvers.kernels.gpu.norm_equation import move, start
 from solvers.kernels.gpu.recurrences import form
-from solvers.kernels.gpu.tiles import equation, group_max, group_sum, moments, place
+from solvers.kernels.gpu.tiles import equation, group_max, group_sum, larger, moments, place
+from solvers.regularizers import norm_equation
 
-#: As for the CPU: measured need is 5 at max D/min D = 1e2, 8 at 1e8, 14 at 1e24.
-MAX_ITERATIONS: tl.constexpr = tl.constexpr(20)
+MAX_ITERATIONS: tl.constexpr = tl.constexpr(norm_equation.MAX_ITERATIONS)
+#: Sums that programs post at most at a time.
+QUANTITIES: tl.constexpr = tl.constexpr(5)
 
 
 @triton.jit(do_not_specialize=["ticket_at", "arrived_at"])
@@ -27,8 +29,8 @@ def step_groups(
     shapes,  # int64 [tasks, 5]: outer, groups, inner, parts, tiles a part
     weights,  # float64 [tasks, 2]: weight, flush
     scalars,  # float64 [tasks, numbers]: lam, mix, k0, k1, ...
-    counters,  # int64: groups kept of every task, then tickets, then arrivals
-    partials,  # float64 [programs, 2, 4, lanes]: two boards in turn
+    counters,  # int64: groups kept and groups that are zero of every task, then tickets, then arrivals
+    partials,  # float64 [programs, 2, QUANTITIES, lanes]: two boards in turn
     ticket_at,
     arrived_at,
     SPEC: tl.constexpr,
@@ -58,7 +60,7 @@ def step_groups(
     flush = tl.load(weights + task * 2 + 1).to(SPEC.sums)
     point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, SPEC)
     lanes: tl.constexpr = TILE.lanes
-    board = partials + (ticket - part).to(tl.int64) * (8 * lanes)
+    board = partials + (ticket - part).to(tl.int64) * (2 * QUANTITIES * lanes)
     arrived = counters + arrived_at + ticket - part
     meetings = tl.full([], 0, tl.int32)
 
@@ -66,29 +68,34 @@ def step_groups(
     first_chunk = part * chunks
     at, inside = place(panel, first_chunk, outer, groups, inner, SPEC, TILE)
     b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
-    longest, steepest, square, weighted = moments(b, d, TILE)
+    longest, steepest, square, weighted, twice = moments(b, d, TILE)
     if TILE.looped:
         for chunk in range(first_chunk + 1, first_chunk + chunks):
             at, inside = place(panel, chunk, outer, groups, inner, SPEC, TILE)
             b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
-            more_longest, more_steepest, more_square, more_weighted = moments(b, d, TILE)
-            longest, steepest = tl.maximum(longest, more_longest), tl.maximum(steepest, more_steepest)
-            square, weighted = square + more_square, weighted + more_weighted
+            more_longest, more_steepest, more_square, more_weighted, more_twice = moments(b, d, TILE)
+            longest, steepest = larger(longest, more_longest), larger(steepest, more_steepest)
+            square, weighted, twice = square + more_square, weighted + more_weighted, twice + more_twice
     if TILE.split:  # noqa: SIM102 - decided by the compiler, which leaves all within out; `parts` is known when it runs
         if parts > 1:
             post(board, 0, longest, part, parts, lanes)
             post(board, 1, steepest, part, parts, lanes)
             post(board, 2, square, part, parts, lanes)
             post(board, 3, weighted, part, parts, lanes)
+            post(board, 4, twice, part, parts, lanes)
             meetings += 1
             meet(arrived, parts * meetings)
             longest = posted_max(board, 0, parts, SPEC.sums, lanes)
             steepest = posted_max(board, 1, parts, SPEC.sums, lanes)
             square = posted_sum(board, 2, parts, tl.float64, lanes)
             weighted = posted_sum(board, 3, parts, tl.float64, lanes)
+            twice = posted_sum(board, 4, parts, tl.float64, lanes)
     longest, steepest = group_max(longest, inner, TILE), group_max(steepest, inner, TILE)
     square, weighted = group_sum(square, inner, TILE), group_sum(weighted, inner, TILE)
-    b_exponent, d_exponent, r, t, sought, lost = start(longest, steepest, square, weighted, threshold, SPEC.sums)
+    twice = group_sum(twice, inner, TILE)
+    b_exponent, d_exponent, r, t, low, sought, lost = start(
+        longest, steepest, square, weighted, twice, threshold, SPEC.sums
+    )
     b_unit = tl.expand_dims(power_of_two(-b_exponent, SPEC.sums), TILE.axis)
     d_unit = tl.expand_dims(power_of_two(-d_exponent, SPEC.sums), TILE.axis)
     if TILE.looped:
@@ -98,8 +105,9 @@ def step_groups(
         b, d = b * b_unit, d * d_unit
 
     # The roots: all programs that share a group do the same with the same sums.
-    low, high = r, tl.full(r.shape, float("inf"), SPEC.sums)
+    high = tl.full(r.shape, float("inf"), SPEC.sums)
     going = sought.to(tl.int32)
+    near = going * 0
     iteration = 0
     while (iteration < MAX_ITERATIONS) & (tl.max(going, 0) > 0):
         if TILE.looped:
@@ -116,7 +124,7 @@ def step_groups(
         if TILE.split:  # noqa: SIM102 - as above
             if parts > 1:
                 # The other board: some may still read the last one.
-                other = board + (meetings % 2) * parts * (4 * lanes)
+                other = board + (meetings % 2) * parts * (QUANTITIES * lanes)
                 post(other, 0, phi, part, parts, lanes)
                 post(other, 1, psi, part, parts, lanes)
                 post(other, 2, chi, part, parts, lanes)
@@ -126,34 +134,41 @@ def step_groups(
                 psi = posted_sum(other, 1, parts, SPEC.sums, lanes).to(SPEC.sums)
                 chi = posted_sum(other, 2, parts, SPEC.sums, lanes).to(SPEC.sums)
         phi, psi, chi = group_sum(phi, inner, TILE), group_sum(psi, inner, TILE), group_sum(chi, inner, TILE)
-        next_r, next_low, next_high, done, senseless = move(r, low, high, phi, psi, chi, SPEC.sums)
-        active = going != 0
+        last = going * 0 + iteration == MAX_ITERATIONS - 1
+        next_r, next_low, next_high, small, done, senseless = move(r, low, high, phi, psi, chi, near, last, SPEC.sums)
+        # What is judged is the r at which the sums were taken: a group that is solved keeps it.
+        active = (going != 0) & (done == 0)
         r, low, high = tl.where(active, next_r, r), tl.where(active, next_low, low), tl.where(active, next_high, high)
+        near = small
         lost = lost | (active & senseless)
-        going = (active & (done == 0) & (senseless == 0)).to(tl.int32)
+        going = (active & (senseless == 0)).to(tl.int32)
         iteration += 1
 
-    # z = r*b / (r*d + t), scaled back in two steps, between which nothing overflows or vanishes that need not.
+    # z = b / (d + t/r), scaled back in two steps, between which nothing overflows or vanishes that need not.
     scale = b_exponent - d_exponent
     half = scale >> 1
     unit_1, unit_2 = power_of_two(half, SPEC.sums), power_of_two(scale - half, SPEC.sums)
-    lost = lost | (going != 0) | (sought & ((r * unit_1 * unit_2 < float("inf")) == 0))
-    r, t = tl.expand_dims(tl.where(lost, 0.0, r), TILE.axis), tl.expand_dims(t, TILE.axis)
+    norm = r * unit_1 * unit_2
+    lost = lost | (going != 0) | (sought & ((norm < float("inf")) == 0))
+    stand = stand_for_groups(panel, part, groups, inner, TILE)
+    kept = tl.sum((lost & stand).to(tl.int32), 0)
+    zero = tl.sum(((lost == 0) & (norm == 0) & stand).to(tl.int32), 0)
+    count_zero(counters, task, zero * (threshold > 0).to(tl.int32))
+    # Where z = 0 the shift is infinite.
+    shift = tl.expand_dims(tl.where(lost, float("inf"), t / r), TILE.axis)
     unit_1, unit_2 = tl.expand_dims(unit_1, TILE.axis), tl.expand_dims(unit_2, TILE.axis)
-    kept = tl.sum((lost & stand_for_groups(panel, part, groups, inner, TILE)).to(tl.int32), 0)
     any_lost = tl.max(lost.to(tl.int32), 0)
     lost = tl.expand_dims(lost, TILE.axis)
     if TILE.looped:
         for chunk in range(first_chunk, first_chunk + chunks):
             at, inside = place(panel, chunk, outer, groups, inner, SPEC, TILE)
             b, d = form(point, gradient, x0, x1, x2, at, inside, k, False, SPEC)
-            z = solution(b * b_unit, d * d_unit, r, t, unit_1, unit_2)
+            z = solution(b * b_unit, d * d_unit, shift, unit_1, unit_2)
             kept += finish(point, structured, at, inside, z, lost, any_lost, mix, flush, SPEC)
     else:
-        z = solution(b, d, r, t, unit_1, unit_2)
+        z = solution(b, d, shift, unit_1, unit_2)
         kept += finish(point, structured, at, inside, z, lost, any_lost, mix, flush, SPEC)
-    if kept > 0:
-        tl.atomic_add(counters + task, kept.to(tl.int64))
+    count_kept(counters, task, kept)
 
 
 @triton.jit
@@ -169,9 +184,9 @@ def stand_for_groups(panel, part, groups, inner, TILE: tl.constexpr):
 
 
 @triton.jit
-def solution(b, d, r, t, unit_1, unit_2):
-    """z = r*b / (r*d + t), scaled back; zero where r is."""
-    return tl.where(r > 0, (r * b / (r * d + t)) * unit_1 * unit_2, 0.0)
+def solution(b, d, shift, unit_1, unit_2):
+    """z = b / (d + shift), shift = t/r, scaled back; zero where r is."""
+    return tl.where(shift < float("inf"), b / (d + shift) * unit_1 * unit_2, 0.0)
 
 
 @triton.jit

@@ -35,15 +35,28 @@ def pointers(fixed, moving, task, SPEC: tl.constexpr):
 
 @triton.jit
 def write(point, structured, at, inside, z, good, all_good, mix, flush, SPEC: tl.constexpr):
-    """Write Ŵ = z and its average; entries that are not good keep the point. All tensors are of one shape."""
+    """Write Ŵ = z and its average; entries that are not good keep the point, bit for bit. All are of one shape."""
     # One answer for the whole tile, or the load would fall apart into single entries.
     needed = (mix != 1).to(tl.int32) | (all_good == 0).to(tl.int32)
     w = tl.load(point + at, mask=inside & (tl.broadcast_to(needed, at.shape) != 0), other=0.0).to(SPEC.sums)
-    z = tl.where(good, z, w)
     if SPEC.structured:
-        tl.store(structured + at, z, mask=inside)
+        tl.store(structured + at, tl.where(good, z, w), mask=inside)
     if SPEC.averages:
         z = tl.where(mix == 1, z, (1 - mix) * w + mix * z)
         # In this order a NaN stays.
         z = tl.where(tl.abs(z) <= flush, 0.0, z)
-        tl.store(point + at, z.to(SPEC.point), mask=inside)
+        tl.store(point + at, tl.where(good, z, w).to(SPEC.point), mask=inside)
+
+
+@triton.jit
+def count_kept(counters, task, kept):
+    """Add to the number of groups of ``task`` that got Ŵ = point."""
+    if kept > 0:
+        tl.atomic_add(counters + task * 2, kept.to(tl.int64))
+
+
+@triton.jit
+def count_zero(counters, task, zero):
+    """Add to the number of groups of ``task`` whose Ŵ is zero."""
+    if zero > 0:
+        tl.atomic_add(counters + task * 2 + 1, zero.to(tl.int64))

@@ -1,6 +1,6 @@
 # mypy: allow-untyped-defs
-"""One scalar equation per group, as in solvers/regularizers/norm_equation.py: with r = ||z||, z = r*b / (r*d + t) and
-phi(r) = sum b^2 / (r*d + t)^2 = 1.
+"""One scalar equation per group, as in solvers/regularizers/norm_equation.py, which has the reasons: with r = ||z||,
+z = r*b / (r*d + t) and phi(r) = sum b^2 / (r*d + t)^2 = 1.
 
 B and D are scaled by powers of two to max|b|, max d in [1, 2), which is exact. All arguments are vectors with an entry
 per group (or several that are the same).
@@ -10,70 +10,82 @@ import triton
 import triton.language as tl
 
 from solvers.kernels.gpu.arithmetic import exponent, power_of_two
+from solvers.regularizers import norm_equation
+
+TIGHT: tl.constexpr = tl.constexpr(norm_equation.TIGHT)
+LOOSE: tl.constexpr = tl.constexpr(norm_equation.LOOSE)
+MARGIN: tl.constexpr = tl.constexpr(norm_equation.MARGIN)
+LEAST_PRICE: tl.constexpr = tl.constexpr(norm_equation.LEAST_PRICE)
+EPS_32: tl.constexpr = tl.constexpr(2.0**-23)
+EPS_64: tl.constexpr = tl.constexpr(2.0**-52)
 
 
 @triton.jit
-def start(longest, steepest, square, weighted, threshold, DTYPE: tl.constexpr):
-    """Where the iteration starts, from max|b|, max d, sum b^2 and sum b^2*d (the sums float64).
+def start(longest, steepest, square, weighted, twice, threshold, DTYPE: tl.constexpr):
+    """Where the iteration starts, from max|b|, max d, sum b^2, sum b^2*d and sum b^2*d^2 (the sums float64).
 
-    Returns the exponents of max|b| and max d, then, of the scaled group, r, t and whether the root has to be found;
-    last whether the group is lost, because its numbers are not finite. r = 0, t = 1 give z = 0; t = 0 gives z = b/d.
+    Returns the exponents of max|b| and max d, then, of the scaled group, r, t, a lower bound of the root and whether
+    the root has to be found; last whether the group is lost, because its numbers are not finite. r = 0, t = 1 give
+    z = 0; t = 0 gives z = b/d.
     """
     infinity = float("inf")
+    eps: tl.constexpr = EPS_64 if tl.float64 == DTYPE else EPS_32
     b_exponent, d_exponent = exponent(longest, DTYPE), exponent(steepest, DTYPE)
     b_unit = power_of_two(-b_exponent, DTYPE).to(tl.float64)
     d_unit = power_of_two(-d_exponent, DTYPE).to(tl.float64)
-    # Squares that vanish, although b does not, are out of float64's range.
+    # Squares that vanish, although b does not, are out of float64's range. (NaN is in the sums, if not in the maxima.)
     sound = (longest < infinity) & (steepest < infinity) & (square < infinity) & (weighted < infinity)
     sound = sound & ((square > 0) | (longest == 0))
     square = square * b_unit * b_unit
     weighted = weighted * b_unit * b_unit * d_unit
-    t = threshold * b_unit
+    twice = twice * b_unit * b_unit * d_unit * d_unit
     size = tl.sqrt(square)
-    zero = sound & (size <= t)
-    # Jensen's lower bound with the mean of d under the weights b^2, and the crude one, which guards it against
-    # rounding.
-    above = size - t
-    crude = above / (steepest.to(tl.float64) * d_unit)
-    jensen = above * square / weighted
-    low = tl.where(jensen > crude, jensen, crude).to(DTYPE)
-    t = t.to(DTYPE)
-    # So small a t changes nothing, and its inverse might overflow.
-    if tl.float64 == DTYPE:
-        least = 2.0**-900
-    else:
-        least = 2.0**-100
-    unregularized = sound & (zero == 0) & (t < least)
-    sought = sound & (zero == 0) & (t >= least) & (low > 0) & (low < infinity)
+    scaled = threshold * b_unit
+    zero = sound & (size <= scaled)
+    unregularized = sound & (zero == 0) & (scaled == 0)
+    # A price so small that it changes nothing is made larger.
+    t = tl.where(scaled > LEAST_PRICE * size, scaled, LEAST_PRICE * size)
+    # Jensen's lower bound with the mean of d under the weights b^2, its rounding taken off; and with their variance a
+    # value to second order, no bound, but most often closer.
+    mean = weighted / square
+    low = ((1 - LOOSE * eps) * size - t) / mean * (1 - MARGIN * eps)
+    low = tl.where(low > 0, low, 0.0)
+    part = 1 - t / size
+    spread = twice / (square * mean * mean) - 1
+    better = (size * tl.sqrt(1 + 3 * part * part * tl.where(spread > 0, spread, 0.0)) - t) / mean
+    first = tl.where((better > low) & (better < infinity), better, low).to(DTYPE)
+    low, t = low.to(DTYPE), t.to(DTYPE)
+    sought = sound & (zero == 0) & (scaled > 0) & (first > 0) & (first < infinity)
     lost = (zero | unregularized | sought) == 0
-    r = tl.where(sought, low, tl.where(unregularized, 1.0, 0.0))
+    r = tl.where(sought, first, tl.where(unregularized, 1.0, 0.0))
     t = tl.where(sought, t, tl.where(unregularized, 0.0, 1.0))
-    return b_exponent, d_exponent, r, t, sought, lost
+    return b_exponent, d_exponent, r, t, low, sought, lost
 
 
 @triton.jit
-def move(r, low, high, phi, psi, chi, DTYPE: tl.constexpr):
+def move(r, low, high, phi, psi, chi, near, last, DTYPE: tl.constexpr):
     """One step of Cauchy's third-order method on h(r) = phi^(-1/2), between the best bounds known. The sums are
     dimensionless: psi = sum b^2 u^2 (rdu), chi = sum b^2 u^2 (rdu)^2 with u = 1/(rd + t).
 
-    Returns r, the bounds, whether r is the root now, and whether the numbers make no sense.
+    Returns the next r, the bounds, whether r was the root as far as rounding lets see, whether it is taken for the root
+    (``near``: it was so the last time; ``last``: there is no next time), and whether the numbers make no sense.
     """
-    if tl.float64 == DTYPE:
-        close, exact = 2e-6, 1e-15
-    else:
-        close, exact = 2e-3, 5e-7
+    eps: tl.constexpr = EPS_64 if tl.float64 == DTYPE else EPS_32
     gap = 1 - tl.sqrt(phi)
     slope = psi / phi
     bend = 3 * (slope * slope - chi / phi)
     sound = (slope > 0) & (tl.abs(gap) < float("inf"))
-    newton = r * (1 - gap / slope)
-    low = tl.where(newton > low, newton, low)
+    small = tl.abs(gap) <= LOOSE * eps
+    done = sound & ((tl.abs(gap) <= TIGHT * eps) | (small & ((near != 0) | last)))
+    # From below Newton's step stays below, and nothing cancels in it.
+    newton = r * (1 + (-gap * (1 - MARGIN * eps) - LOOSE * eps) / slope)
+    low = tl.where((gap < 0) & (newton > low), newton, low)
     high = tl.where((gap > 0) & (r < high), r, high)
     radicand = slope * slope - 2 * gap * bend
     root = tl.sqrt(tl.where(radicand > 0, radicand, 0.0))
     next_r = r * (1 - 2 * gap / (slope + root))
     next_r = tl.where(next_r < low, low, next_r)
     next_r = tl.where(next_r > high, high, next_r)
-    # The error that is left is of the order of the cube of this step.
-    done = (tl.abs(next_r - r) <= close * r) | (tl.abs(gap) <= exact)
-    return next_r, low, high, done & sound, sound == 0
+    # The bounds may leave room down to zero.
+    next_r = tl.where(next_r > 0, next_r, r / 8)
+    return next_r, low, high, small.to(tl.int32), done, sound == 0

@@ -65,13 +65,25 @@ def group_max(lanes, inner, TILE: tl.constexpr):
 
 
 @triton.jit
+def larger(a, b):
+    """The larger of two numbers; NaN where one is."""
+    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
 def moments(b, d, TILE: tl.constexpr):
-    """max|b|, max d and, in float64, which no square leaves, sum b^2 and sum b^2*d of every lane."""
-    wide = b.to(tl.float64)
+    """max|b|, max|d| and, in float64, which no square leaves, sum b^2, sum b^2*d and sum b^2*d^2 of every lane."""
+    wide, slope = b.to(tl.float64), d.to(tl.float64)
     square = wide * wide
-    weighted = square * d.to(tl.float64)
+    weighted = square * slope
     axis: tl.constexpr = TILE.axis
-    return tl.max(tl.abs(b), axis), tl.max(d, axis), tl.sum(square, axis), tl.sum(weighted, axis)
+    return (
+        tl.max(tl.abs(b), axis),
+        tl.max(tl.abs(d), axis),
+        tl.sum(square, axis),
+        tl.sum(weighted, axis),
+        tl.sum(weighted * slope, axis),
+    )
 
 
 @triton.jit

@@ -9,14 +9,13 @@ import ctypes
 from array import array
 from collections.abc import Sequence
 from functools import cached_property
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from solvers.kernels.contract import OptionalTensors, StepTask, unlike
+from solvers.kernels.contract import Counts, OptionalTensors, StepTask, unlike
+from solvers.kernels.native.library import Settings, Task, Team, load, machine_builds, torch_team
+from solvers.regularizers import norm_equation
 
 RECURRENCES = {"ramda": 0, "rmda": 1, "proxsgd": 2, "proxgen": 3, "proxgen_amsgrad": 4, "subproblem": 5}
 #: dtype of the point, and its number in the library; the state is in the second.
@@ -25,53 +24,42 @@ DTYPES = {
     torch.float64: (1, torch.float64),
     torch.bfloat16: (2, torch.float32),
 }
-#: What torch calls the machine's instruction set, and the builds that run there, best first.
-BUILDS = {"AVX512": ("avx512", "avx2", "baseline"), "AVX2": ("avx2", "baseline")}
-#: Where the fields of the library's ``Task`` begin, and its length, in words of 64 bits, see cpp/tensors.h.
-POINT, STRUCTURED, GRADIENT, STATE, SHAPE = 0, 1, 2, 3, 6
-KEPT, WEIGHT, FLUSH, SCALARS, AVERAGES = 9, 10, 11, 12, 21
-WORDS = 22
+
+
+def _word(name: str) -> int:
+    """Where a field of ``Task`` begins, in words of 64 bits, of which all fields are made."""
+    return getattr(Task, name).offset // 8
+
+
+POINT, STRUCTURED, GRADIENT, STATE, SHAPE = map(_word, ("point", "structured", "gradient", "state", "outer"))
+KEPT, ZERO, WEIGHT, FLUSH, SCALARS, AVERAGES = map(_word, ("kept", "zero", "weight", "flush", "scalars", "averages"))
+WORDS = ctypes.sizeof(Task) // 8
 
 
 class Native:
-    """Steps on the CPU by compiled loops."""
+    """Steps on the CPU by compiled loops.
+
+    ``builds``: the names of the builds to choose from, best first; None means those that run here.
+    ``scratch_entries``: how many entries of B and of D a thread may hold at a time; 0 means as the tensors suggest.
+    """
 
     name = "native"
     device = "cpu"
 
-    def __init__(self, builds: tuple[str, ...] | None = None) -> None:
-        """``builds``: the names of the builds to choose from, best first; None means those that run here."""
-        self.builds = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("baseline",)) if builds is None else builds
+    def __init__(self, builds: tuple[str, ...] | None = None, scratch_entries: int = 0) -> None:
+        self.builds = machine_builds() if builds is None else builds
+        self.scratch_entries = scratch_entries
 
     @cached_property
-    def _library(self) -> ctypes.CDLL | None:
-        for build in self.builds:
-            for suffix in EXTENSION_SUFFIXES:
-                path = Path(__file__).parent / f"_step_{build}{suffix}"
-                if path.is_file():
-                    library = ctypes.CDLL(str(path))
-                    library.ramda_verify_task_size.restype = ctypes.c_int64
-                    pointer, number = ctypes.c_void_p, ctypes.c_int
-                    library.ramda_verify_step.argtypes = (
-                        *(pointer, ctypes.c_int64, number, number, number),
-                        *(pointer, pointer),
-                    )
-                    if library.ramda_verify_task_size() == 8 * WORDS:
-                        return library
-        return None
+    def library(self) -> ctypes.CDLL | None:
+        return load(self.builds)
 
     @cached_property
-    def _team(self) -> tuple[ctypes.c_void_p | None, ctypes.c_void_p | None]:
-        """The functions of the OpenMP runtime that torch has loaded by which torch's threads are given work."""
-        try:
-            loaded = ctypes.CDLL(None)
-            found = (loaded.GOMP_parallel, loaded.omp_get_thread_num)
-        except (AttributeError, OSError, TypeError):  # another runtime, or a system without a global name space
-            return None, None
-        return ctypes.cast(found[0], ctypes.c_void_p), ctypes.cast(found[1], ctypes.c_void_p)
+    def team(self) -> Team:
+        return torch_team()
 
     def unavailable_reason(self) -> str | None:
-        if self._library is None:
+        if self.library is None:
             return "it was not built when the package was installed (is there a C++ compiler?)"
         return None
 
@@ -90,15 +78,23 @@ class Native:
         return unlike(point, task.state)
 
     def prepare(self, tasks: Sequence[StepTask]) -> "NativeSteps":
-        assert self._library is not None
-        return NativeSteps(self._library, self._team, tasks)
+        assert self.library is not None
+        settings = Settings(
+            norm_equation.MAX_ITERATIONS,
+            norm_equation.TIGHT,
+            norm_equation.LOOSE,
+            norm_equation.MARGIN,
+            norm_equation.LEAST_PRICE,
+            self.scratch_entries,
+        )
+        return NativeSteps(self.library, self.team, settings, tasks)
 
 
 class NativeSteps:
     """Tables of tasks for the library, one for each dtype of the points."""
 
-    def __init__(self, library: ctypes.CDLL, team: tuple[Any, Any], tasks: Sequence[StepTask]) -> None:
-        self._library, self._team = library, team
+    def __init__(self, library: ctypes.CDLL, team: Team, settings: Settings, tasks: Sequence[StepTask]) -> None:
+        self._library, self._team, self._settings = library, team, settings
         self._recurrence = RECURRENCES[tasks[0].recurrence.name]
         self._tasks = tasks  # which keep alive what the addresses in the tables point to
         places: dict[torch.dtype, list[int]] = {}
@@ -106,17 +102,18 @@ class NativeSteps:
             places.setdefault(task.point.dtype, []).append(place)
         self._tables = [_Table([tasks[i] for i in mine], mine, DTYPES[dtype][0]) for dtype, mine in places.items()]
 
-    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Tensor:
-        rows, kept = scalars.tolist(), [0] * len(self._tasks)
+    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Counts:
+        rows, kept, zero = scalars.tolist(), [0] * len(self._tasks), [0] * len(self._tasks)
+        settings, threads = ctypes.addressof(self._settings), torch.get_num_threads()
         for table in self._tables:
             table.set(rows, gradients, structured)
             failed = self._library.ramda_verify_step(
-                table.address, len(table.places), self._recurrence, table.dtype, torch.get_num_threads(), *self._team
+                table.address, len(table.places), self._recurrence, table.dtype, settings, threads, *self._team
             )
             assert failed == 0
-            for place, count in zip(table.places, table.words[KEPT::WORDS], strict=True):
-                kept[place] = count
-        return torch.tensor(kept, dtype=torch.int64)
+            for place, first in zip(table.places, range(0, len(table.words), WORDS), strict=True):
+                kept[place], zero[place] = table.words[first + KEPT], table.words[first + ZERO]
+        return Counts(torch.tensor(kept, dtype=torch.int64), torch.tensor(zero, dtype=torch.int64))
 
 
 class _Table:
@@ -141,7 +138,6 @@ class _Table:
         """Enter what changes from step to step."""
         self.words[GRADIENT::WORDS] = self._addresses(gradients)
         self.words[STRUCTURED::WORDS] = self._addresses(structured)
-        self.words[KEPT::WORDS] = array("q", bytes(8 * len(self.places)))
         for i, column in enumerate(zip(*(rows[place] for place in self.places), strict=True), start=SCALARS):
             self.numbers[i::WORDS] = array("d", column)
 

@@ -3,13 +3,19 @@
 
 #include "tensors.h"
 
-template <class P, class R, class Recurrence>
-int64_t solve_entries(const Walk<P, R, Recurrence>& walk, int64_t begin, int64_t end) {
+struct Counts {
+    int64_t kept, zero;
+};
+
+template <class P, class R, class Recurrence> Counts solve_entries(const Task& task, int64_t begin, int64_t end) {
     using V = Vec<R>;
     using M = Mask<R>;
     constexpr int lanes = Simd<R>::lanes;
-    const R t = walk.task.lam * walk.task.weight;
-    M kept = {};
+    const Walk<P, R, Recurrence> walk(task);
+    const R t = task.lam * task.weight;
+    // Counted down: a true lane is -1.
+    M kept = {}, zero = {}, order = {};
+    for (int lane = 0; lane < lanes; ++lane) order[lane] = lane;
     for (int64_t at = begin; at < end; at += lanes) {
         const int count = end - at < lanes ? int(end - at) : lanes;
         V b, d;
@@ -19,12 +25,13 @@ int64_t solve_entries(const Walk<P, R, Recurrence>& walk, int64_t begin, int64_t
         // A NaN in b or d must not pass for a zero.
         z = shrunk <= 0 ? V{} : z;
         M good = (magnitude<R>(z) <= Simd<R>::largest) & (d <= Simd<R>::largest) & (magnitude<R>(b) <= Simd<R>::largest);
-        M within = {};
-        for (int lane = 0; lane < lanes; ++lane) within[lane] = lane < count ? -1 : 0;
+        const M within = order < count;
         kept += ~good & within;
+        zero += (z == 0) & good & within;
         walk.write(at, count, z, good, false);
     }
-    int64_t total = 0;
-    for (int lane = 0; lane < lanes; ++lane) total -= kept[lane];
-    return total;
+    Counts counts = {};
+    for (int lane = 0; lane < lanes; ++lane) counts.kept -= kept[lane], counts.zero -= zero[lane];
+    if (task.lam * task.weight == 0) counts.zero = 0;
+    return counts;
 }

@@ -2,195 +2,197 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdlib>
 #include <vector>
 
+#include "careful.h"
+#include "entries.h"
+#include "group_sums.h"
+#include "lanes.h"
 #include "norm_equation.h"
-#include "slow_groups.h"
-#include "tile.h"
-#include "tensors.h"
+#include "passes.h"
 
-template <class P, class R, template <class> class Recurrence> class GroupSolver {
+template <class R> class GroupSolver {
     using V = Vec<R>;
     static constexpr int lanes = Simd<R>::lanes;
-    static constexpr int block = 64;     // rows that are summed in R before they enter a double
-    static constexpr int rows_ahead = 8; // that are prefetched: the hardware does not follow strides over pages
-    static constexpr double least = sizeof(R) == 4 ? 1e-12 : 1e-90, most = sizeof(R) == 4 ? 1e12 : 1e90;
-    static constexpr double close = sizeof(R) == 4 ? 2e-3 : 2e-6, exact = sizeof(R) == 4 ? 5e-7 : 1e-15;
 
-    const Task& task;
-    const Walk<P, R, Recurrence<R>> walk;
-    const int64_t capacity; // entries of the scratch
-    V *const scratch_b, *const scratch_d;
-    std::vector<double> sums[5], group_sums[5]; // of every lane, of every group
-    std::vector<R> lane_r, lane_t;
-    Roots roots;
+    Settings settings{};
+    int64_t capacity = 0; // entries of the scratch
+    std::vector<V> scratch_b, scratch_d;
+    std::vector<double> sums[5];                                   // of every lane
+    std::vector<R> lane_r, lane_t, unit_b, unit_d, unit_1, unit_2; // of every lane
+    std::vector<Mask<R>> good;                                     // of every vector
+    std::vector<uint8_t> live, scaled;                             // of every vector
+    std::vector<uint8_t> alone;                                    // of every group
+    std::vector<double> shift, factor_1, factor_2;                 // of every group
+    std::vector<double> wide_b, wide_d;                            // of the entries of one group
+    Roots<R> roots{settings};
+    Lanes<R> map;
+
+    // What is being solved.
+    const Task* task = nullptr;
+    const Passes<R>* passes = nullptr;
     Tile tile{};
-    int vectors = 0;
     int64_t chunk = 0; // rows that fit into the scratch
+    bool any_scaled = false;
 
   public:
-    GroupSolver(const Task& task, V* scratch, int64_t scratch_entries)
-        : task(task), walk(task), capacity(scratch_entries), scratch_b(scratch),
-          scratch_d(scratch + scratch_entries / lanes) {}
+    // Before the tiles of a call, and after them; memory for so many entries is kept for the next one.
+    void begin(const Settings& of_the_call, int64_t scratch_entries) {
+        settings = of_the_call, capacity = scratch_entries;
+    }
+    void end(int64_t kept_entries) {
+        if (int64_t(scratch_b.size()) * lanes > kept_entries) scratch_b = {}, scratch_d = {};
+    }
 
-    // Solve the groups of a tile; returns how many got Ŵ = point.
-    int64_t solve(const Tile& which) {
-        tile = which;
-        vectors = (tile.width + lanes - 1) / lanes;
-        chunk = std::min<int64_t>(tile.rows, capacity / (int64_t(vectors) * lanes));
-        // Whole vectors of doubles, of which there are at least as many as groups.
-        for (auto& sum : sums) sum.assign(vectors * lanes, 0.0);
-        for (auto& sum : group_sums) sum.resize(vectors * lanes);
-        lane_r.resize(vectors * lanes), lane_t.resize(vectors * lanes);
-        roots.reset(tile.groups);
-
-        in_chunks(true, [&](int64_t, int64_t rows) { moments(rows); });
-        const double *square = by_group(0), *weighted = by_group(1), *twice = by_group(2), *steepest = by_group<true>(3);
-        roots.start(task.lam * task.weight, square, weighted, twice, steepest, by_group<true>(4), least, most);
-        for (int iteration = 0; iteration < max_iterations && !roots.all_done(); ++iteration) {
-            spread();
+    Counts solve(const Task& its_task, const Passes<R>& its_passes, const Tile& its_tile) {
+        task = &its_task, passes = &its_passes, tile = its_tile;
+        prepare();
+        in_chunks(true, [&](int64_t, int64_t rows) { moments(rows, false); });
+        const double price = task->lam * task->weight;
+        any_scaled = roots.screen(tile.groups, task->outer * task->inner, price, by_group<true>(3), by_group<true>(4));
+        if (any_scaled) rescale();
+        const double *square = by_group(0), *weighted = by_group(1), *twice = by_group(2);
+        roots.start(square, weighted, twice);
+        // The sums of blocks enter doubles, whose rounding adds up.
+        const double noise = double(tile.rows / block + lanes) * Simd<double>::eps;
+        for (int64_t iteration = 1; iteration <= settings.max_iterations && !roots.all_done(); ++iteration) {
+            map.spread(roots.all_r(), lane_r.data(), 0), map.spread(roots.all_t(), lane_t.data(), INFINITY);
+            map.mark(roots.all_open(), live.data());
             for (int i = 0; i < 3; ++i) std::fill(sums[i].begin(), sums[i].end(), 0.0);
             in_chunks(false, [&](int64_t, int64_t rows) { equation(rows); });
-            const double *phi = by_group(0), *psi = by_group(1);
-            roots.move(phi, psi, by_group(2), close, exact);
+            const double *phi = by_group(0), *psi = by_group(1), *chi = by_group(2);
+            roots.move(phi, psi, chi, noise, iteration == settings.max_iterations);
         }
         roots.close();
-        if (roots.any_lost()) return SlowGroups<P, R, Recurrence>(task, walk, tile, roots).solve();
-        spread();
-        in_chunks(false, [&](int64_t from, int64_t rows) { write(from, rows); });
-        return 0;
+        return finish(price);
     }
 
   private:
-    // Do `work(first row, rows)` with B and D of those rows in the scratch. Where all rows fit they are formed once.
-    template <class Work> INLINE_MEMBER void in_chunks(bool first, Work work) {
+    void prepare() {
+        map.reset(tile);
+        // Whole blocks of sums, so that their order is the same however many rows fit.
+        chunk = std::min(tile.rows, std::max(capacity / lanes / tile.vectors / block * block, block));
+        if (scratch_b.size() < size_t(chunk * tile.vectors)) {
+            scratch_b.resize(chunk * tile.vectors), scratch_d.resize(chunk * tile.vectors);
+        }
+        for (auto& sum : sums) sum.assign(map.size(), 0.0);
+        lane_r.resize(map.size()), lane_t.resize(map.size());
+        unit_b.assign(map.size(), 1), unit_d.assign(map.size(), 1);
+        unit_1.resize(map.size()), unit_2.resize(map.size());
+        live.resize(tile.vectors), scaled.assign(tile.vectors, 0);
+        shift.resize(tile.groups), factor_1.resize(tile.groups), factor_2.resize(tile.groups);
+    }
+
+    // Do `work(first row, rows)` with B and D, in their units, of every chunk of rows in the scratch. Where all rows fit
+    // they are formed once.
+    template <class Work> void in_chunks(bool first, Work work) {
         for (int64_t from = 0; from < tile.rows; from += chunk) {
             const int64_t rows = std::min(chunk, tile.rows - from);
-            if (first || chunk < tile.rows) form(from, rows, first);
+            if (first || chunk < tile.rows) {
+                passes->form(*task, tile, from, rows, chunk, first, scratch_b.data(), scratch_d.data());
+                scale(rows);
+            }
             work(from, rows);
         }
     }
 
-    // Calls work(place in the scratch, vector of the row, place in memory, entries, how far ahead to prefetch) for every
-    // vector of some rows. Copies of the members, which no store can change, stay in registers.
-    template <class Work> INLINE_MEMBER void each_vector(int64_t from, int64_t rows, Work work) const {
-        const auto tile = this->tile;
-        const int64_t chunk = this->chunk;
-        const int vectors = this->vectors;
-        const int64_t ahead = tile.pieces || tile.packs > 1 ? 0 : rows_ahead * task.groups * task.inner;
-        Rows place(task, tile, from);
-        for (int64_t row = 0; row < rows; ++row, place.next()) {
-            const int64_t at = place.at;
-            const int count = place.count;
-            for (int v = 0; v < vectors; ++v)
-                // The last packed row may end before its last vector.
-                work(v * chunk + row, v, at + v * lanes, std::clamp(count - v * lanes, 0, lanes), ahead);
+    void scale(int64_t rows) {
+        for (int v = 0; v < tile.vectors; ++v) {
+            if (!scaled[v]) continue;
+            const V of_b = load<R>(unit_b.data() + v * lanes), of_d = load<R>(unit_d.data() + v * lanes);
+            V *b = scratch_b.data() + v * chunk, *d = scratch_d.data() + v * chunk;
+            for (int64_t row = 0; row < rows; ++row) b[row] *= of_b, d[row] *= of_d;
         }
     }
 
-    INLINE_MEMBER void form(int64_t from, int64_t rows, bool first) {
-        const auto walk = this->walk;
-        V *const all_b = scratch_b, *const all_d = scratch_d;
-        each_vector(from, rows, [&, all_b, all_d](int64_t slot, int, int64_t at, int count, int64_t ahead) INLINE_LAMBDA {
-            V b, d;
-            if (ahead) walk.expect(at + ahead, first);
-            walk.form(at, count, first, b, d);
-            all_b[slot] = b;
-            all_d[slot] = d;
-        });
+    // Some groups have units: their sums once more.
+    void rescale() {
+        map.spread(roots.all_b_units(), unit_b.data(), 1), map.spread(roots.all_d_units(), unit_d.data(), 1);
+        for (size_t lane = 0; lane < map.size(); ++lane) scaled[lane / lanes] |= unit_b[lane] != 1 || unit_d[lane] != 1;
+        for (int v = 0; v < tile.vectors; ++v)
+            if (scaled[v])
+                for (int i = 0; i < 3; ++i) std::fill_n(sums[i].begin() + v * lanes, lanes, 0.0);
+        if (chunk == tile.rows) scale(chunk);
+        in_chunks(false, [&](int64_t, int64_t rows) { moments(rows, true); });
     }
 
-    // sum b^2, sum b^2*d, sum b^2*d^2, max d and max |b| of every lane.
-    INLINE_MEMBER void moments(int64_t rows) {
-        for (int v = 0; v < vectors; ++v) {
-            const V *b = scratch_b + v * chunk, *d = scratch_d + v * chunk;
-            V steepest = {}, longest = {};
-            for (int64_t from = 0; from < rows; from += block) {
-                V square = {}, weighted = {}, twice = {};
-                for (int64_t row = from; row < std::min(rows, from + block); ++row) {
-                    const V b2 = b[row] * b[row], b2d = b2 * d[row];
-                    square += b2;
-                    weighted += b2d;
-                    twice += b2d * d[row];
-                    // In this order a NaN stays.
-                    steepest = steepest > d[row] ? steepest : d[row];
-                    longest = longest > magnitude<R>(b[row]) ? longest : magnitude<R>(b[row]);
-                }
-                add(0, v, square), add(1, v, weighted), add(2, v, twice);
-            }
-            for (int lane = 0; lane < lanes; ++lane) {
-                double &d_max = sums[3][v * lanes + lane], &b_max = sums[4][v * lanes + lane];
-                d_max = d_max > steepest[lane] ? d_max : steepest[lane];
-                b_max = b_max > longest[lane] ? b_max : longest[lane];
-            }
-        }
+    void moments(int64_t rows, bool only_scaled) {
+        const FlushToZero small;
+        for (int v = 0; v < tile.vectors; ++v)
+            if (!only_scaled || scaled[v])
+                add_moments<R>(scratch_b.data() + v * chunk, scratch_d.data() + v * chunk, rows, sums_of(v));
     }
 
-    // phi, psi and chi of every lane at its r, where a group of the vector still needs them.
-    INLINE_MEMBER void equation(int64_t rows) {
-        for (int v = 0; v < vectors; ++v) {
-            if (side_by_side() && roots.all_done(v * lanes, std::min((v + 1) * lanes, tile.groups))) continue;
-            const V *b = scratch_b + v * chunk, *d = scratch_d + v * chunk;
-            const V r = load<R>(lane_r.data() + v * lanes), t = load<R>(lane_t.data() + v * lanes);
-            for (int64_t from = 0; from < rows; from += block) {
-                V phi = {}, psi = {}, chi = {};
-                for (int64_t row = from; row < std::min(rows, from + block); ++row) {
-                    const V rd = r * d[row], u = 1 / (rd + t), root = b[row] * u, term = root * root, ratio = rd * u;
-                    const V bent = term * ratio;
-                    phi += term;
-                    psi += bent;
-                    chi += bent * ratio;
-                }
-                add(0, v, phi), add(1, v, psi), add(2, v, chi);
-            }
-        }
+    void equation(int64_t rows) {
+        const FlushToZero small;
+        for (int v = 0; v < tile.vectors; ++v)
+            if (live[v])
+                add_equation<R>(scratch_b.data() + v * chunk, scratch_d.data() + v * chunk, rows,
+                                load<R>(lane_r.data() + v * lanes), load<R>(lane_t.data() + v * lanes), sums_of(v));
     }
 
-    // Whether lane and group are the same.
-    bool side_by_side() const { return tile.lanes_a_group == 1 && tile.packs == 1; }
-
-    INLINE_MEMBER void add(int which, int v, V value) {
-        double* to = sums[which].data() + v * lanes;
-        for (int lane = 0; lane < lanes; ++lane) to[lane] += value[lane];
+    LaneSums sums_of(int v) {
+        LaneSums of_vector;
+        for (int i = 0; i < 5; ++i) of_vector.of[i] = sums[i].data() + v * lanes;
+        return of_vector;
     }
 
-    // The sums (or maxima) over the lanes of each group.
     template <bool maximum = false> const double* by_group(int which) {
-        const int each = tile.lanes_a_group, period = tile.groups * each;
-        if (side_by_side()) return sums[which].data();
-        double* totals = group_sums[which].data();
-        std::fill(totals, totals + tile.groups, 0.0);
-        for (const double *lane = sums[which].data(), *end = lane + tile.packs * period; lane < end;)
-            for (int g = 0; g < tile.groups; ++g)
-                for (int i = 0; i < each; ++i, ++lane)
-                    if constexpr (maximum) totals[g] = totals[g] > *lane ? totals[g] : *lane;
-                    else totals[g] += *lane;
-        return totals;
+        return map.template by_group<maximum>(which, sums[which].data());
     }
 
-    // r and t of every lane; z = 0 in those that only pad.
-    void spread() {
-        size_t lane = 0;
-        const double *r = roots.all_r(), *t = roots.all_t();
-        if (side_by_side()) {
-            for (; lane < size_t(tile.groups); ++lane) lane_r[lane] = r[lane], lane_t[lane] = t[lane];
-        } else {
-            for (int pack = 0; pack < tile.packs; ++pack)
-                for (int g = 0; g < tile.groups; ++g)
-                    for (int i = 0; i < tile.lanes_a_group; ++i, ++lane) lane_r[lane] = r[g], lane_t[lane] = t[g];
+    // z = z' * (unit of b) / (unit of d), a power of two in two factors, so that nothing overflows or vanishes in between
+    // that need not.
+    void find_units_of_z() {
+        for (int g = 0; g < tile.groups; ++g) {
+            const int k = std::ilogb(roots.all_d_units()[g]) - std::ilogb(roots.all_b_units()[g]), half = k / 2;
+            factor_1[g] = std::ldexp(1.0, half), factor_2[g] = std::ldexp(1.0, k - half);
         }
-        for (; lane < lane_r.size(); ++lane) lane_r[lane] = 0, lane_t[lane] = 1;
+        map.spread(factor_1.data(), unit_1.data(), 1), map.spread(factor_2.data(), unit_2.data(), 1);
     }
 
-    INLINE_MEMBER void write(int64_t from, int64_t rows) {
-        const auto walk = this->walk;
-        const V *const all_b = scratch_b, *const all_d = scratch_d;
-        const R *const all_r = lane_r.data(), *const all_t = lane_t.data();
-        each_vector(from, rows, [&, all_b, all_d](int64_t slot, int v, int64_t at, int count, int64_t ahead) INLINE_LAMBDA {
-            const V r = load<R>(all_r + v * lanes), t = load<R>(all_t + v * lanes), b = all_b[slot], d = all_d[slot];
-            if (ahead) __builtin_prefetch(walk.point + at + ahead);
-            walk.write(at, count, r * b / (r * d + t), Mask<R>{}, true);
+    // Write the solutions. Groups whose root was not found, or whose norm R cannot hold, keep the point at first and are
+    // then tried alone.
+    Counts finish(double price) {
+        Counts counts = {};
+        alone.assign(tile.groups, 0);
+        bool any_alone = false;
+        for (int g = 0; g < tile.groups; ++g) {
+            const double norm = roots.all_r()[g] * (roots.all_d_units()[g] / roots.all_b_units()[g]);
+            alone[g] = roots.has_failed(g) || !(norm <= Simd<R>::largest);
+            any_alone |= alone[g];
+            counts.zero += !alone[g] && R(norm) == 0;
+        }
+        for (int g = 0; g < tile.groups; ++g) shift[g] = roots.all_t()[g] / roots.all_r()[g];
+        map.spread(shift.data(), lane_t.data(), INFINITY);
+        map.mark(roots.all_nonzero(), live.data());
+        if (any_scaled) find_units_of_z();
+        if (any_alone) {
+            good.assign(tile.vectors, Mask<R>{} - 1);
+            map.each([&](size_t lane, int g) { good[lane / lanes][lane % lanes] = alone[g] ? 0 : -1; });
+        }
+        const Solution<R> found{lane_t.data(), any_scaled ? unit_1.data() : nullptr, unit_2.data(),
+                                live.data(), any_alone ? good.data() : nullptr};
+        in_chunks(false, [&](int64_t from, int64_t rows) {
+            passes->write(*task, tile, from, rows, chunk, scratch_b.data(), scratch_d.data(), found);
         });
+        if (any_alone)
+            for (int g = 0; g < tile.groups; ++g)
+                if (alone[g]) count(solve_alone(g, price), counts);
+        return counts;
+    }
+
+    enum Outcome { kept, zero, nonzero };
+    static void count(Outcome outcome, Counts& counts) {
+        counts.kept += outcome == kept;
+        counts.zero += outcome == zero;
+    }
+
+    Outcome solve_alone(int g, double price) {
+        wide_b.resize(task->outer * task->inner), wide_d.resize(wide_b.size());
+        passes->take(*task, tile.first + g, wide_b.data(), wide_d.data());
+        if (!solve_carefully(settings, price, Simd<R>::largest, wide_b, wide_d)) return kept;
+        passes->put(*task, tile.first + g, wide_b.data());
+        return std::all_of(wide_b.begin(), wide_b.end(), [](double z) { return R(z) == 0; }) ? zero : nonzero;
     }
 };

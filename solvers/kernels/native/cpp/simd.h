@@ -1,4 +1,5 @@
-// Vectors of one cache line, by the vector extension that GCC and Clang share; the compiler maps them to what there is.
+// Vectors as wide as the machine's, by the vector extension that GCC and Clang share. Wider ones would be legal, but
+// compilers take comparisons and choices among their halves apart into single entries.
 #pragma once
 
 #include <cstdint>
@@ -8,35 +9,50 @@
 #define INLINE_LAMBDA __attribute__((always_inline))
 #define INLINE static INLINE_MEMBER
 
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX2__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+
 template <class R> struct Simd;
 
 template <> struct Simd<float> {
-    typedef float V __attribute__((vector_size(64)));
-    typedef int32_t M __attribute__((vector_size(64)));
-    static constexpr int lanes = 16;
+    typedef float V __attribute__((vector_size(vector_bytes)));
+    typedef int32_t M __attribute__((vector_size(vector_bytes)));
+    typedef float Half __attribute__((vector_size(vector_bytes / 2)));
+    static constexpr int lanes = vector_bytes / 4;
     static constexpr float largest = 3.4028234e38f;
+    static constexpr double eps = 0x1p-23;
+    static constexpr int32_t without_sign = 0x7fffffff, infinity_bits = 0x7f800000;
     // The bits of a first guess y of a^(-1/3) are guess - bits / 3, then |1 - a*y^3| <= 0.11. A step of the series leaves
     // 5e-5 of it, a second one 1e-18.
     static constexpr float guess = 1419900928.0f;
     static constexpr int root_steps = 1;
-    // Powers of 8 that take very small and very large numbers to where x*x*x neither vanishes nor overflows.
-    static constexpr float small = 0x1p-96f, large = 0x1p96f, up = 0x1p72f, down = 0x1p-72f, up_root = 0x1p24f,
-                           down_root = 0x1p-24f;
+    // A power of 8 that takes large numbers to where y*y*y does not vanish; the bits of a denormal number times
+    // `denormal` are it divided by a power of 8. And the cube roots of both.
+    static constexpr float least = 0x1p-126f, large = 0x1p96f, down = 0x1p-72f, up_root = 0x1p24f;
+    static constexpr float denormal = 2, denormal_root = 0x1p-50f;
 };
 
 template <> struct Simd<double> {
-    typedef double V __attribute__((vector_size(64)));
-    typedef int64_t M __attribute__((vector_size(64)));
-    static constexpr int lanes = 8;
+    typedef double V __attribute__((vector_size(vector_bytes)));
+    typedef int64_t M __attribute__((vector_size(vector_bytes)));
+    static constexpr int lanes = vector_bytes / 8;
     static constexpr double largest = 1.7976931348623157e308;
+    static constexpr double eps = 0x1p-52;
+    static constexpr int64_t without_sign = 0x7fffffffffffffff, infinity_bits = 0x7ff0000000000000;
     static constexpr double guess = 6142603860996959232.0;
     static constexpr int root_steps = 2;
-    static constexpr double small = 0x1p-900, large = 0x1p900, up = 0x1p600, down = 0x1p-600, up_root = 0x1p200,
-                            down_root = 0x1p-200;
+    static constexpr double least = 0x1p-1022, large = 0x1p900, down = 0x1p-600, up_root = 0x1p200;
+    static constexpr double denormal = 1, denormal_root = 0x1p-358;
 };
 
 template <class R> using Vec = typename Simd<R>::V;
 template <class R> using Mask = typename Simd<R>::M;
+using Doubles = Vec<double>;
 
 struct bfloat16 {
     uint16_t bits;
@@ -53,6 +69,9 @@ INLINE float widen(bfloat16 x) {
 
 template <class R> INLINE Vec<R> all(R x) { return x - Vec<R>{}; }
 
+typedef uint16_t HalfWords __attribute__((vector_size(vector_bytes / 2)));
+typedef uint32_t Words __attribute__((vector_size(vector_bytes)));
+
 // count < lanes: the rest is zero and nothing beyond count is touched.
 template <class R, class P> INLINE Vec<R> load(const P* from, int count = Simd<R>::lanes) {
     constexpr int lanes = Simd<R>::lanes;
@@ -61,12 +80,10 @@ template <class R, class P> INLINE Vec<R> load(const P* from, int count = Simd<R
         if (count == lanes) memcpy(&x, from, sizeof x);
         else memcpy(&x, from, count * sizeof(R));
     } else {
-        typedef uint16_t Half __attribute__((vector_size(32)));
-        typedef uint32_t Wide __attribute__((vector_size(64)));
-        Half half = {};
+        HalfWords half = {};
         if (count == lanes) memcpy(&half, from, sizeof half);
         else memcpy(&half, from, count * 2);
-        x = (Vec<R>)(__builtin_convertvector(half, Wide) << 16);
+        x = (Vec<R>)(__builtin_convertvector(half, Words) << 16);
     }
     return x;
 }
@@ -77,25 +94,53 @@ template <class R, class P> INLINE void store(P* to, Vec<R> x, int count = Simd<
         if (count == lanes) memcpy(to, &x, sizeof x);
         else memcpy(to, &x, count * sizeof(R));
     } else {
-        typedef uint16_t Half __attribute__((vector_size(32)));
-        typedef uint32_t Wide __attribute__((vector_size(64)));
-        Wide bits = (Wide)x;
+        Words bits = (Words)x;
         // Round to nearest, ties to even, as torch does; a NaN stays one.
-        Wide rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-        Half half = __builtin_convertvector((Wide)(x == x) ? rounded : Wide{} + 0x7fc0, Half);
+        Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+        HalfWords half = __builtin_convertvector((Words)(x == x) ? rounded : Words{} + 0x7fc0, HalfWords);
         memcpy(to, &half, count == lanes ? sizeof half : count * 2);
     }
 }
 
 template <class R> INLINE Vec<R> magnitude(Vec<R> x) { return x < 0 ? -x : x; }
 
+// |x| as an integer: ordered as |x| is, and infinity and NaN are `infinity_bits` or more, so that a maximum keeps them.
+template <class R> INLINE Mask<R> size_bits(Vec<R> x) { return (Mask<R>)x & Simd<R>::without_sign; }
+
+// to[lane] += x[lane]
+INLINE void add_lanes(double* to, Vec<double> x) { store<double>(to, load<double>(to) + x); }
+INLINE void add_lanes(double* to, Vec<float> x) {
+    Simd<float>::Half halves[2];
+    memcpy(halves, &x, sizeof x);
+    for (int i = 0; i < 2; ++i)
+        add_lanes(to + i * Simd<double>::lanes, __builtin_convertvector(halves[i], Doubles));
+}
+
+// The sum of `lanes` doubles, half by half.
+template <int lanes> INLINE double lane_sum(const double* x) {
+    double halves[lanes];
+    memcpy(halves, x, sizeof halves);
+    for (int half = lanes / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; ++i) halves[i] += halves[i + half];
+    return halves[0];
+}
+
+// The larger of two numbers >= 0; a NaN is larger than any.
+INLINE double larger_size(double a, double b) {
+    int64_t x, y;
+    memcpy(&x, &a, 8), memcpy(&y, &b, 8);
+    return x < y ? b : a;
+}
+
 // Cube root of a >= 0 within two units in the last place; 0 at 0, NaN at infinity. Without a division: a^(-1/3) first.
+// A denormal number, on which arithmetic is slow, is taken for the integer that its bits are.
 template <class R> INLINE Vec<R> cube_root(Vec<R> a) {
     using S = Simd<R>;
     using M = Mask<R>;
-    M zero = a == 0, tiny = a < S::small, huge = a > S::large;
+    M zero = a == 0, tiny = (M)a < (M)all<R>(S::least), huge = a > S::large;
+    a = tiny ? __builtin_convertvector((M)a, Vec<R>) * S::denormal : a;
     a = zero ? all<R>(1) : a;
-    a *= tiny ? all<R>(S::up) : (huge ? all<R>(S::down) : all<R>(1));
+    a *= huge ? all<R>(S::down) : all<R>(1);
     Vec<R> y = (Vec<R>)__builtin_convertvector(S::guess - __builtin_convertvector((M)a, Vec<R>) * R(1.0 / 3), M);
     for (int step = 0; step < S::root_steps; ++step) {
         // y*(1 - e)^(-1/3) by its series, e = 1 - a*y^3
@@ -105,7 +150,7 @@ template <class R> INLINE Vec<R> cube_root(Vec<R> a) {
     Vec<R> square = y * y, x = a * square;
     // One step of Newton's method for x^3 = a, 1/(3 x^2) = y^2/3, takes the rounding of y out.
     x += (a - x * x * x) * (square * R(1.0 / 3));
-    x *= tiny ? all<R>(S::down_root) : (huge ? all<R>(S::up_root) : all<R>(1));
+    x *= tiny ? all<R>(S::denormal_root) : (huge ? all<R>(S::up_root) : all<R>(1));
     return zero ? Vec<R>{} : x;
 }
 
@@ -119,3 +164,4 @@ template <class M> INLINE bool every(M mask) {
     for (unsigned lane = 0; lane < sizeof(M) / sizeof(mask[0]); ++lane) yes &= mask[lane] != 0;
     return yes;
 }
+template <class M> INLINE bool any(M mask) { return !every(mask == 0); }

@@ -10,9 +10,17 @@ extern "C" struct Task {
     void* state[3];
     int64_t outer, groups, inner;
     int64_t kept; // groups that got Ŵ = point
+    int64_t zero; // groups whose Ŵ psi has set to zero
     double weight, flush, lam, mix;
     double k[7];
     int64_t averages; // 0: the point stays as it is
+};
+
+// How the norm equation is solved, see solvers/regularizers/norm_equation.py, and how much is held at a time.
+extern "C" struct Settings {
+    int64_t max_iterations;
+    double tight, loose, margin, least_price;
+    int64_t scratch_entries; // of B and of D that a thread holds at most; 0: as the tensors suggest
 };
 
 template <class P, class R, class Recurrence> struct Walk {
@@ -53,15 +61,14 @@ template <class P, class R, class Recurrence> struct Walk {
         if (Recurrence::from_point) __builtin_prefetch(point + at);
     }
 
-    // Write Ŵ = z and its average; lanes that are not good keep the point.
+    // Write Ŵ = z and its average; lanes of which Ŵ is the point, those that are not `good`, keep it bit for bit.
     INLINE_MEMBER void write(int64_t at, int count, V z, M good, bool all_good) const {
         V w = {};
         if (mix != 1 || !all_good) w = load<R>(point + at, count);
-        if (!all_good) z = good ? z : w;
-        if (structured) store<R>(structured + at, z, count);
+        if (structured) store<R>(structured + at, all_good ? z : (good ? z : w), count);
         if (!task.averages) return;
         if (mix != 1) z = (1 - mix) * w + mix * z;
         z = magnitude<R>(z) <= flush ? V{} : z; // in this order a NaN stays
-        store<R>(point + at, z, count);
+        store<R>(point + at, all_good ? z : (good ? z : w), count);
     }
 };

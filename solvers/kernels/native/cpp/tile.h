@@ -6,43 +6,24 @@
 #include "tensors.h"
 
 // The entries of some groups as rows of `width` lanes, each of which belongs to one group.
+//
+// Groups either lie side by side in a row, every one with `lanes_a_group` neighbouring lanes, or (`pieces` > 0) every
+// group has vectors of its own: a run of `inner` entries is cut into `pieces` of one vector each, which are its rows.
 struct Tile {
     int64_t rows;
     int width, groups;
     int lanes_a_group; // neighbours that belong to one group, before the next group's
     int64_t first;     // the first group
-    int64_t pieces;    // rows that a run of `inner` entries is cut into: one group's; 0: groups lie side by side
-    int64_t packs;     // times that the groups follow each other in a row: the whole tensor then lies in one piece
+    int64_t pieces;
+    int64_t packs; // times that the groups follow each other in a row: the whole tensor then lies in one piece
+    int vectors;   // of a row
 };
 
-// The rows of a tile in turn: where each starts in memory, and how many entries it has.
-struct Rows {
-    const Task& task;
-    const Tile& tile;
-    int64_t outer, piece, at;
-    int count;
+constexpr int64_t row_entries = 512;  // of a tile, at most
+constexpr int64_t narrow_row = 64;    // entries around which rows are packed or groups get vectors of their own
+constexpr int64_t run_entries = 8192; // of the groups with vectors of their own that are solved together
 
-    Rows(const Task& task, const Tile& tile, int64_t row)
-        : task(task), tile(tile), outer(tile.pieces ? row / tile.pieces : row), piece(tile.pieces ? row % tile.pieces : 0) {
-        place();
-    }
-    INLINE_MEMBER void place() {
-        at = (outer * tile.packs * task.groups + tile.first) * task.inner + piece * tile.width;
-        count = tile.width;
-        if (tile.pieces) count = int(std::min<int64_t>(count, task.inner - piece * tile.width));
-        if (tile.packs > 1) count = int(std::min<int64_t>(count, task.outer * task.groups * task.inner - at));
-    }
-    INLINE_MEMBER void next() {
-        if (++piece >= tile.pieces) piece = 0, ++outer;
-        place();
-    }
-};
-
-constexpr int64_t row_entries = 512; // of a tile, at most
-constexpr int64_t narrow_row = 64;   // entries around which rows are packed or groups taken one by one
-
-// Groups with long runs are taken one by one, others side by side.
-inline bool one_by_one(const Task& task) { return 2 * task.inner >= narrow_row || task.groups == 1; }
+inline bool in_runs(const Task& task) { return 2 * task.inner >= narrow_row || task.groups == 1; }
 
 // The fewest repetitions of `entries` that fill whole vectors.
 inline int64_t even(int64_t entries, int lanes) {
@@ -53,22 +34,54 @@ inline int64_t even(int64_t entries, int lanes) {
 
 // How many groups a tile has: enough for full vectors and, if that many entries may be kept, for long rows.
 inline int64_t groups_a_tile(const Task& task, int lanes, int64_t entries) {
-    if (one_by_one(task)) return 1;
+    if (in_runs(task)) return std::clamp<int64_t>(run_entries / (task.outer * task.inner), 1, task.groups);
     const int64_t step = even(task.inner, lanes), wanted = std::min(row_entries, entries / task.outer);
     return std::min(task.groups, std::max<int64_t>(1, wanted / (step * task.inner)) * step);
 }
 
 inline Tile make_tile(const Task& task, int64_t first, int64_t groups, int lanes) {
-    if (one_by_one(task)) {
-        const int64_t pieces = (task.inner + lanes - 1) / lanes;
-        return {task.outer * pieces, lanes, 1, lanes, first, pieces, 1};
-    }
     groups = std::min(groups, task.groups - first);
+    if (in_runs(task)) {
+        const int64_t pieces = (task.inner + lanes - 1) / lanes;
+        return {task.outer * pieces, int(groups * lanes), int(groups), lanes, first, pieces, 1, int(groups)};
+    }
     const int64_t period = groups * task.inner;
     int64_t packs = 1;
     if (groups == task.groups && period < narrow_row) packs = std::min(even(period, lanes), task.outer);
-    return {(task.outer + packs - 1) / packs, int(packs * period), int(groups), int(task.inner), first, 0, packs};
+    const int width = int(packs * period);
+    return {(task.outer + packs - 1) / packs, width, int(groups), int(task.inner), first, 0, packs,
+            (width + lanes - 1) / lanes};
 }
 
-// Entries of a scratch that holds the whole tile.
-inline int64_t entries_of(const Tile& tile, int lanes) { return tile.rows * ((tile.width + lanes - 1) / lanes) * lanes; }
+// Calls work(row, vector of the row, place in memory, entries) for every vector of the rows from..from+rows-1, in the
+// order of memory. The last packed row, and the last piece of a run, may have fewer entries than lanes.
+template <int lanes, class Work>
+INLINE void each_vector(const Task& task, const Tile& tile, int64_t from, int64_t rows, Work work) {
+    // Copies, which no store of `work` can change, stay in registers.
+    const int64_t inner = task.inner, pieces = tile.pieces, first = tile.first, pitch = tile.packs * task.groups * inner;
+    const int vectors = tile.vectors;
+    if (pieces) {
+        for (int v = 0; v < vectors; ++v) {
+            int64_t piece = from % pieces, start = from / pieces * pitch + (first + v) * inner;
+            for (int64_t row = 0; row < rows; ++row) {
+                work(row, v, start + piece * lanes, int(std::min<int64_t>(inner - piece * lanes, lanes)));
+                if (++piece == pieces) piece = 0, start += pitch;
+            }
+        }
+        return;
+    }
+    const int64_t full = tile.width, size = task.outer * task.groups * inner;
+    const bool packed = tile.packs > 1;
+    int64_t start = from * pitch + first * inner;
+    for (int64_t row = 0; row < rows; ++row, start += pitch) {
+        const int64_t width = packed ? std::min(full, size - start) : full;
+        for (int v = 0; v < vectors; ++v)
+            work(row, v, start + v * lanes, int(std::clamp<int64_t>(width - v * lanes, 0, lanes)));
+    }
+}
+
+// Calls work(place in memory) for every entry of one group of the tile, in the order of memory.
+template <class Work> inline void each_entry(const Task& task, int64_t group, Work work) {
+    for (int64_t outer = 0; outer < task.outer; ++outer)
+        for (int64_t i = 0; i < task.inner; ++i) work((outer * task.groups + group) * task.inner + i);
+}

@@ -1,0 +1,66 @@
+// From the lanes of a tile to its groups and back.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "tile.h"
+
+template <class R> class Lanes {
+    static constexpr int lanes = Simd<R>::lanes;
+    Tile tile{};
+    std::vector<double> totals[5];
+
+  public:
+    void reset(const Tile& which) {
+        tile = which;
+        for (auto& total : totals) total.resize(size());
+    }
+
+    // Lanes of a row, whole vectors: at least as many as groups.
+    size_t size() const { return size_t(tile.vectors) * lanes; }
+
+    // Whether lane and group are the same.
+    bool side_by_side() const { return tile.lanes_a_group == 1 && tile.packs == 1; }
+
+    // Calls work(lane, group) for every lane that belongs to a group.
+    template <class Work> void each(Work work) const {
+        size_t lane = 0;
+        for (int64_t pack = 0; pack < tile.packs; ++pack)
+            for (int g = 0; g < tile.groups; ++g)
+                for (int i = 0; i < tile.lanes_a_group; ++i) work(lane++, g);
+    }
+
+    // The sums, or the maxima of magnitudes, over the lanes of each group; `which` of five places to put them.
+    template <bool maximum = false> const double* by_group(int which, const double* of_lane) {
+        if (side_by_side()) return of_lane;
+        double* total = totals[which].data();
+        if (tile.pieces && !maximum) {
+            for (int g = 0; g < tile.groups; ++g) total[g] = lane_sum<lanes>(of_lane + g * lanes);
+        } else {
+            std::fill(total, total + tile.groups, 0.0);
+            each([&](size_t lane, int g) {
+                total[g] = maximum ? larger_size(total[g], of_lane[lane]) : total[g] + of_lane[lane];
+            });
+        }
+        return total;
+    }
+
+    // of_lane[lane] = of_group[its group] in R; lanes of no group get `otherwise`.
+    void spread(const double* of_group, R* of_lane, R otherwise) const {
+        if (side_by_side()) {
+            for (int g = 0; g < tile.groups; ++g) of_lane[g] = R(of_group[g]);
+            std::fill(of_lane + tile.groups, of_lane + size(), otherwise);
+            return;
+        }
+        std::fill(of_lane, of_lane + size(), otherwise);
+        each([&](size_t lane, int g) { of_lane[lane] = R(of_group[g]); });
+    }
+
+    // of_vector[v] = whether some group with a lane in v is `wanted`.
+    void mark(const uint8_t* wanted, uint8_t* of_vector) const {
+        std::fill(of_vector, of_vector + tile.vectors, 0);
+        if (tile.pieces) std::copy(wanted, wanted + tile.groups, of_vector);
+        else each([&](size_t lane, int g) { of_vector[lane / lanes] |= wanted[g]; });
+    }
+};

@@ -1,0 +1,55 @@
+// Tasks cut into units that threads take in turn.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "tile.h"
+
+constexpr int64_t cached_entries = 1 << 17;                      // of B and of D that stay near a core, rows of memory being long
+constexpr int64_t small_task = 1 << 16, close_entries = 1 << 12; // where rows may be short: the whole task stays near
+constexpr int64_t least_scratch = 1 << 18, most_scratch = 1 << 21; // entries of B and of D, a thread
+constexpr int64_t unit_entries = 1 << 14;                        // what a thread takes at a time, at least
+
+struct Plan {
+    struct Part {
+        Task task; // as the kernels see it
+        Task* theirs;
+        int64_t groups_a_tile, groups_a_unit, units;
+        bool by_entries;
+    };
+    std::vector<Part> parts;
+    int64_t units = 0, entries = 0;
+    // B and D of all threads' tiles together are no larger than the largest tensor, or small. What does not fit is
+    // formed again in every pass.
+    int64_t scratch_entries = 0;
+
+    Plan(Task* tasks, int64_t count, const Settings& settings, int threads, int lanes) {
+        int64_t largest = 0, wanted = 0;
+        parts.reserve(count);
+        for (Task* theirs = tasks; theirs < tasks + count; ++theirs) {
+            theirs->kept = theirs->zero = 0;
+            Task task = *theirs;
+            const int64_t size = task.outer * task.inner, all = size * task.groups;
+            if (all == 0) continue;
+            if (task.groups == 1) task.inner = size, task.outer = 1;
+            const bool by_entries = size == 1 || task.lam * task.weight == 0;
+            int64_t tile = 1, unit = std::max<int64_t>(1, unit_entries / size);
+            if (by_entries) {
+                task.groups = all, task.outer = task.inner = 1;
+                unit = unit_entries;
+            } else {
+                tile = groups_a_tile(task, lanes, all <= small_task ? close_entries : cached_entries);
+                unit = std::max<int64_t>(1, unit / tile) * tile;
+                const Tile first = make_tile(task, 0, tile, lanes);
+                wanted = std::max(wanted, first.rows * first.vectors * lanes);
+            }
+            largest = std::max(largest, all);
+            entries += all;
+            parts.push_back({task, theirs, tile, unit, (task.groups + unit - 1) / unit, by_entries});
+            units += parts.back().units;
+        }
+        const int64_t allowed = std::min(most_scratch, largest / 2 / threads / lanes * lanes);
+        scratch_entries = std::min(wanted, settings.scratch_entries ? settings.scratch_entries : std::max(least_scratch, allowed));
+    }
+};
