@@ -14,9 +14,9 @@ from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.batch_relay import in_turn
 from solvers.subproblem.batch_result import BatchSolution
 from solvers.subproblem.batch_run import CODE, STATUSES, Endings
+from solvers.subproblem.methods import DIRECT, MANY_ENTRIES, SMALL_SPREAD, SPLITTING, available_methods, direct_point
 from solvers.subproblem.model import Subproblem
-from solvers.subproblem.result import Status
-from solvers.subproblem.solve import DIRECT, MANY_ENTRIES, SMALL_SPREAD, SPLITTING, available_methods, direct_point
+from solvers.subproblem.result import Leg, Status
 
 
 def solve_batch(
@@ -75,7 +75,8 @@ def solve_batch(
             validate.finite("reference", reference)
 
     first = _first_methods(batch, method, methods)
-    ends, legs = _nothing(batch), [()] * len(batch)
+    ends = _nothing(batch)
+    legs: list[tuple[Leg, ...]] = [()] * len(batch)
     plain = weights == 0
     for name in sorted(set(first)):
         chosen = torch.tensor([own == name for own in first], device=B.device)
@@ -113,7 +114,7 @@ def solve_batch(
 
 
 def _first_methods(batch: SubproblemBatch, method: str, methods: tuple[str, ...]) -> list[str]:
-    """The method that every problem begins with, as ``solve.allowed_methods`` has it first."""
+    """The method that every problem begins with, as ``methods.allowed_methods`` has it first."""
     if method != "auto" or methods[0] in DIRECT or SPLITTING not in methods or len(batch) == 0:
         return [methods[0] if method == "auto" else method] * len(batch)
     low, high = batch.D.reshape(len(batch), -1).aminmax(dim=1)
@@ -168,8 +169,8 @@ def _nothing(batch: SubproblemBatch) -> Endings:
 
 
 def _certify(batch: SubproblemBatch, method: str | None, tolerance: Tensor) -> Endings:
-    """``solve.certify``: direct solutions (B/D without a method), with the residual of the exact subgradient or of one
-    PG step.
+    """``verdict.certify``: direct solutions (B/D without a method), with the residual of the exact subgradient or of
+    one PG step.
     """
 
     def direct(problem: Subproblem) -> tuple[Tensor, ...]:
@@ -189,7 +190,7 @@ def _certify(batch: SubproblemBatch, method: str | None, tolerance: Tensor) -> E
         stepped, member = next(steps.iterates(batch, point))
         held = steps.finite(batch, stepped)
         stepped = torch.where(_along(held, point), stepped, point)
-        residual, magnification = steps.best_norms(batch, stepped, member), steps.magnifications(batch)
+        residual, magnification = steps.norms(batch, member), steps.magnifications(batch)
         point = torch.where(_along(usable, point), stepped, point)
         usable = usable & held
     usable = usable & ~residual.isnan()
@@ -202,7 +203,7 @@ def _certify(batch: SubproblemBatch, method: str | None, tolerance: Tensor) -> E
 
 
 def _enforce_descent(batch: SubproblemBatch, ends: Endings, reference: Tensor) -> tuple[Endings, Tensor]:
-    """``solve._enforce_descent``: (7b), and the fall-back for those that do not have it."""
+    """``verdict.enforce_descent``: (7b), and the fall-back for those that do not have it."""
     if len(batch) == 0:
         return ends, torch.zeros(0, dtype=torch.bool, device=reference.device)
     broken = ends.status == CODE[Status.NON_FINITE]
@@ -216,7 +217,8 @@ def _enforce_descent(batch: SubproblemBatch, ends: Endings, reference: Tensor) -
     stepped = torch.where(_along(better, W), stepped, W)
     better = better & batch.each(steps.descends, stepped, W)[0]
     point = torch.where(_along(better, W), stepped, W)
-    residual = torch.where(better, steps.best_norms(batch, point, member), steps.exact_norms(batch, W))
+    level = steps.rounding_floors(batch, point, steps.magnifications(batch))
+    residual = torch.where(better, steps.best_norms(batch, point, member, level), steps.exact_norms(batch, W))
     ends = Endings(ends.point.clone(), ends.status.clone(), ends.iterations, ends.residual.clone())
     ends.point[back], ends.residual[back] = point, residual
     ends.status[back] = torch.where(broken[back], CODE[Status.NON_FINITE], CODE[Status.FELL_BACK])

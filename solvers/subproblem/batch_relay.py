@@ -8,9 +8,8 @@ from torch import Tensor
 from solvers.subproblem import batch_steps as steps
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.batch_run import CODE, Endings, run
+from solvers.subproblem.methods import SPLITTING
 from solvers.subproblem.result import Leg, Status
-from solvers.subproblem.solve import SPLITTING
-
 
 #: The status of a problem on which no method has been run.
 UNTRIED = -1

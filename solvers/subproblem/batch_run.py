@@ -6,12 +6,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from solvers.regularizers.base import offers
 from solvers.subproblem import batch_splitting
 from solvers.subproblem import batch_steps as steps
 from solvers.subproblem.batch_problem import SubproblemBatch
+from solvers.subproblem.methods import MANY_ENTRIES, SPLITTING
 from solvers.subproblem.pace import FIRST_LOOK, PATIENCE, REACH
 from solvers.subproblem.result import Status
-from solvers.subproblem.solve import MANY_ENTRIES, SPLITTING
 
 #: A status is its place in here while it is in a tensor; RUNNING is none of them.
 STATUSES = tuple(Status)
@@ -58,17 +59,19 @@ class Stepper:
             t = torch.ones(len(batch), dtype=torch.float64, device=start.device)
             self._tensors = (steps.step_sizes(batch, method, step_rule), start, start, t)
 
-    def step(self) -> tuple[Tensor, Tensor, Tensor]:
-        """One iteration of all problems: their points, their residuals, and whether all that is finite."""
+    def step(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One iteration of all problems: their points, residuals and rounding levels, and whether all is finite."""
         if self._sweep is None:
             self._state, Z, member, usable = batch_splitting.sweep(self.batch, self._state)
-            residual = steps.norms(self.batch, member)
+            level, residual = self.floors(Z), steps.norms(self.batch, member)
         else:
             theta, Z, Y, t = self._tensors
             Z, member, exact, Y, t, usable = self.batch.each(self._sweep, theta, Z, Y, t)
-            residual = steps.smaller(steps.norms(self.batch, member), steps.norms(self.batch, exact))
+            level, residual = self.floors(Z), steps.norms(self.batch, member)
+            if offers(self.batch.regularizer, "subgradient_residual"):
+                residual = steps.best_of(residual, steps.norms(self.batch, exact), level)
             self._tensors = (theta, Z, Y, t)
-        return Z, residual, usable & ~residual.isnan()
+        return Z, residual, level, usable & ~residual.isnan()
 
     def floors(self, Z: Tensor) -> Tensor:
         return steps.rounding_floors(self.batch, Z, self.magnification)
@@ -79,7 +82,8 @@ class Stepper:
         if self._sweep is None:
             self._state = self._state.rows(chosen)
         else:
-            self._tensors = tuple(tensor[chosen] for tensor in self._tensors)
+            theta, Z, Y, t = self._tensors
+            self._tensors = theta[chosen], Z[chosen], Y[chosen], t[chosen]
 
 
 def run(
@@ -117,11 +121,10 @@ def run(
     count = 0
     while progress.place.numel() > 0:
         count += 1
-        Z, residual, usable = stepper.step()
+        Z, residual, level, usable = stepper.step()
         better = usable & ((residual < progress.residual) | progress.residual.isinf())
         point = torch.where(_along(better, Z), Z, progress.point)
         progress = progress._replace(point=point, residual=torch.where(better, residual, progress.residual))
-        level = stepper.floors(Z)
         under = residual <= level
         halved = under & (residual <= progress.lowest / 2)
         progress = progress._replace(
@@ -169,8 +172,11 @@ def _with_exact(batch: SubproblemBatch, ends: Endings, tolerance: Tensor) -> End
     rows = unmet.nonzero().squeeze(1)
     if rows.numel() == 0:
         return ends
-    exact = steps.exact_norms(batch.rows(rows), ends.point[rows])
-    ends.residual[rows] = steps.smaller(ends.residual[rows], exact)
+    if not offers(batch.regularizer, "subgradient_residual"):
+        return ends
+    left, point = batch.rows(rows), ends.point[rows]
+    level = steps.rounding_floors(left, point, steps.magnifications(left))
+    ends.residual[rows] = steps.best_of(ends.residual[rows], steps.exact_norms(left, point), level)
     ends.status[rows[ends.residual[rows] <= tolerance[rows]]] = CODE[Status.CONVERGED]
     return ends
 

@@ -6,12 +6,14 @@ decides for each problem. When rho is looked at depends on the iteration alone, 
 
 import math
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from solvers.subproblem.anderson import MEMORY, RIDGE
 from solvers.subproblem.batch_problem import SubproblemBatch
+from solvers.subproblem.criterion import prox_member
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.penalty import ALIKE, CRAWL, FIRST, GROWTH, mean_of_metric
 from solvers.subproblem.scale_free import row_norms
@@ -36,7 +38,7 @@ class SplittingState:
     count: Tensor
     unit: Tensor
     # Penalty: the first iterate since rho was looked at, and lengths of moves then and since.
-    seen_Z: Tensor
+    seen_point: Tensor
     seen_member: Tensor
     seen_move: Tensor
     mark: Tensor
@@ -47,8 +49,9 @@ class SplittingState:
     gap: int = FIRST
 
     def rows(self, chosen: Tensor) -> "SplittingState":
-        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: t[chosen] for name, t in tensors.items() if isinstance(t, Tensor)})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        kept: dict[str, Any] = {n: v[chosen] if isinstance(v, Tensor) else v for n, v in values.items()}
+        return SplittingState(**kept)
 
 
 def begin(batch: SubproblemBatch, start: Tensor) -> SplittingState:
@@ -74,7 +77,7 @@ def begin(batch: SubproblemBatch, start: Tensor) -> SplittingState:
         images=memory,
         count=no.long(),
         unit=far,
-        seen_Z=x,
+        seen_point=x,
         seen_member=x,
         seen_move=x,
         mark=torch.full_like(far, torch.nan),
@@ -85,7 +88,7 @@ def begin(batch: SubproblemBatch, start: Tensor) -> SplittingState:
 def splitting(problem: Subproblem, x: Tensor, rho: Tensor) -> tuple[Tensor, ...]:
     """``splitting_step``: Z, its certificate, the plain move, and whether Z is finite."""
     Z = problem.prox(x, 1 / rho).to(x.dtype)
-    member = problem.gradient(Z) + rho * (x - Z)
+    member = prox_member(problem.gradient(Z), x, Z, 1 / rho)
     X = (problem.B + rho * (2 * Z - x)) / (problem.D + rho)
     return Z, member, RELAXATION * (X - Z), torch.isfinite(Z).all()
 
@@ -164,11 +167,11 @@ def _look_at_rho(
     member, best = _along(state.rho, Z) * (state.x - Z), torch.minimum(state.best, length)
     state = replace(state, iteration=iteration, best=best, mark=torch.where(state.mark.isnan(), length, state.mark))
     if iteration == 1 or iteration == state.due - state.gap + 1:
-        state = replace(state, seen_Z=Z, seen_member=member, seen_move=move)
+        state = replace(state, seen_point=Z, seen_member=member, seen_move=move)
     if iteration < state.due:
         return state, no
     crawls = best > state.mark * CRAWL**state.gap
-    Z, member, move = Z - state.seen_Z, member - state.seen_member, move - state.seen_move
+    Z, member, move = Z - state.seen_point, member - state.seen_member, move - state.seen_move
     X = Z + move / RELAXATION
     quadratic, other = _hybrid(X, batch.D * X), _hybrid(Z, member)
     wanted = quadratic.sqrt() * torch.where(other.isnan(), quadratic, other).sqrt()

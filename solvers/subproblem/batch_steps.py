@@ -12,7 +12,7 @@ from torch import Tensor
 
 from solvers.regularizers.base import offers
 from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
-from solvers.subproblem.criterion import exact_member, proximal_gradient_member
+from solvers.subproblem.criterion import exact_member, prox_member
 from solvers.subproblem.iterate import Iterate
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.scale_free import product, row_norms, rows_times
@@ -21,8 +21,9 @@ from solvers.subproblem.screening import screen
 
 def accelerated(problem: Subproblem, theta: Tensor, Z: Tensor, Y: Tensor, t: Tensor) -> tuple[Tensor, ...]:
     """One step of FISTA with gradient restart: Z_next, its certificate, and the next Y and t."""
-    Z_next = problem.prox(Y - theta * problem.gradient(Y), theta).to(Z.dtype)
-    member = proximal_gradient_member(problem, Y, Z_next, theta)
+    w = Y - theta * problem.gradient(Y)
+    Z_next = problem.prox(w, theta).to(Z.dtype)
+    member = prox_member(problem.gradient(Z_next), w, Z_next, theta)
     move = Z_next - Z
     t_next = (1 + torch.sqrt(1 + 4 * t * t)) / 2
     Y_next = Z_next + ((t - 1) / t_next).to(Z.dtype) * move
@@ -32,8 +33,9 @@ def accelerated(problem: Subproblem, theta: Tensor, Z: Tensor, Y: Tensor, t: Ten
 
 def proximal_gradient(problem: Subproblem, theta: Tensor, Z: Tensor, Y: Tensor, t: Tensor) -> tuple[Tensor, ...]:
     """One step of the paper's Algorithm 2; Y is Z and t stays."""
-    Z_next = problem.prox(Z - theta * problem.gradient(Z), theta).to(Z.dtype)
-    return Z_next, proximal_gradient_member(problem, Z, Z_next, theta), Z_next, t
+    w = Z - theta * problem.gradient(Z)
+    Z_next = problem.prox(w, theta).to(Z.dtype)
+    return Z_next, prox_member(problem.gradient(Z_next), w, Z_next, theta), Z_next, t
 
 
 STEPS = {"accelerated": accelerated, "proximal_gradient": proximal_gradient}
@@ -115,14 +117,17 @@ def exact_norms(batch: SubproblemBatch, Z: Tensor) -> Tensor:
     return norms(batch, batch.each(exact, Z)[0])
 
 
-def smaller(certificate: Tensor, exact: Tensor) -> Tensor:
-    """The smaller of two residuals, problem by problem; see ``iterate.best_residual``."""
-    return torch.where((certificate <= exact) | exact.isnan(), certificate, exact)
+def best_of(certificate: Tensor, exact: Tensor, level: Tensor) -> Tensor:
+    """``iterate.best_residual``, from the two residuals of every problem and its rounding level."""
+    return torch.where((certificate + level < exact) | exact.isnan(), certificate, exact)
 
 
-def best_norms(batch: SubproblemBatch, Z: Tensor, member: Tensor) -> Tensor:
+def best_norms(batch: SubproblemBatch, Z: Tensor, member: Tensor, level: Tensor) -> Tensor:
     """The residual of a point that has a certificate."""
-    return smaller(norms(batch, member), exact_norms(batch, Z))
+    certificate = norms(batch, member)
+    if not offers(batch.regularizer, "subgradient_residual"):
+        return certificate
+    return best_of(certificate, exact_norms(batch, Z), level)
 
 
 def screened(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:

@@ -40,9 +40,14 @@ def exact_member(subproblem: Subproblem, Z: Tensor) -> Tensor | None:
     return exact(Z, slope, subproblem.lam) if is_finite(slope) else torch.full_like(slope, torch.inf)
 
 
-def proximal_gradient_member(subproblem: Subproblem, Z: Tensor, Z_next: Tensor, theta: Any) -> Tensor:
-    """``s = (D - 1/theta)*(Z_next - Z)``, a member of dQ(Z_next) for ``Z_next = prox(Z - theta*(D*Z - B))``."""
-    return (subproblem.D - 1 / theta) * (Z_next - Z)
+def prox_member(slope: Tensor, w: Tensor, Z: Tensor, theta: Any) -> Tensor:
+    """``s = D*Z - B + (w - Z)/theta``, a member of dQ(Z) for ``Z = prox_{theta*lam*psi}(w)``, whatever w is.
+
+    ``slope`` is D*Z - B. After a proximal gradient step, ``w = Y - theta*(D*Y - B)``, this is the paper's
+    ``(D - 1/theta)*(Z - Y)``, which is not used: it does not see that w was rounded, and is zero where a step in a
+    narrow dtype is too small to move Z.
+    """
+    return slope + (w - Z) / theta
 
 
 class RoundingFloor:

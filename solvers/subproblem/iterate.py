@@ -34,18 +34,20 @@ class Ending(NamedTuple):
     member: Tensor | None = None
 
 
-def best_residual(subproblem: Subproblem, iterate: Iterate) -> float:
-    """The smaller of two residuals: the exact minimum-norm subgradient's, where there is one, and the certificate's.
+def best_residual(subproblem: Subproblem, iterate: Iterate, level: float) -> float:
+    """The residual of the exact minimum-norm subgradient, where there is one, else that of the certificate; and the
+    certificate's where the exact one is larger by more than the rounding ``level``.
 
-    The exact one is smaller but for rounding: a singular value barely above zero leaves its singular vectors, and with
-    them the subdifferential at the rounded point, undetermined, while the certificate of the step stays accurate.
+    The exact one is the smaller one but for rounding: a singular value barely above zero leaves its singular vectors,
+    and with them the subdifferential at the rounded point, undetermined, while the certificate of the step stays
+    accurate. A certificate in turn does not see that the point was rounded, and may be zero where that is not.
     """
     certificate = residual_norm(subproblem, iterate.member)
     exact = exact_member(subproblem, iterate.point)
     if exact is None:
         return certificate
     minimal = residual_norm(subproblem, exact)
-    return certificate if certificate <= minimal or math.isnan(minimal) else minimal
+    return certificate if certificate + level < minimal or math.isnan(minimal) else minimal
 
 
 def run(
@@ -82,9 +84,13 @@ def run(
             return best._replace(status=Status.CONVERGED, iterations=0)
     for count in range(1, max_iterations + 1):
         iterate = next(iterates)
-        residual = math.nan
+        residual = level = math.nan
         if is_finite(iterate.point):
-            residual = best_residual(subproblem, iterate) if exact_always else residual_norm(subproblem, iterate.member)
+            level = floor(iterate.point)
+            if exact_always:
+                residual = best_residual(subproblem, iterate, level)
+            else:
+                residual = residual_norm(subproblem, iterate.member)
         if math.isnan(residual):
             return best._replace(status=Status.NON_FINITE, iterations=count)
         if observe is not None:
@@ -93,7 +99,6 @@ def run(
             best = Ending(iterate.point, Status.ITERATION_LIMIT, max_iterations, residual, iterate.member)
         if residual <= tolerance:
             return best._replace(status=Status.CONVERGED, iterations=count)
-        level = floor(iterate.point)
         if residual <= level and (stagnation.seen(residual) or tolerance <= level / REACH):
             best = best._replace(status=Status.PRECISION_LIMIT, iterations=count)
             break
@@ -101,5 +106,6 @@ def run(
             best = best._replace(iterations=count)
             break
     if not exact_always and best.member is not None:
-        best = best._replace(residual=best_residual(subproblem, Iterate(best.point, best.member)))
+        residual = best_residual(subproblem, Iterate(best.point, best.member), floor(best.point))
+        best = best._replace(residual=residual)
     return best._replace(status=Status.CONVERGED) if best.residual <= tolerance else best

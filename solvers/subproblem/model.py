@@ -112,7 +112,7 @@ class Subproblem:
         return (smooth + self._price(self.regularizer.value(z), size)) * self.scale * size
 
     def objective_change(self, Z: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """``Q(Z) - Q(reference)`` in float64 and a bound on its rounding error, in the units of the undivided problem."""
+        """``Q(Z) - Q(reference)`` in float64 and a bound on its rounding error, of the undivided problem."""
         change, rounding, size = self.change_per_unit(Z, reference)
         return change * self.scale * size, rounding * self.scale * size
 

@@ -12,8 +12,8 @@ from solvers.subproblem.scale_free import norm
 #: it changes less and less and the convergence of a fixed rho is not put at risk.
 FIRST = 12
 GROWTH = 1.5
-#: The move of the splitting has to shrink by this factor an iteration, else rho is doubted. Measured on trained networks
-#: (0.7 is the pace of a good rho there) and on random metrics with max D/min D up to 1e9.
+#: The move of the splitting has to shrink by this factor an iteration, else rho is looked into. Measured on trained
+#: networks (0.7 is the pace of a good rho there) and on random metrics with max D/min D up to 1e9.
 CRAWL = 0.6
 #: A new rho within this factor of the old one is not worth a new start of the extrapolation.
 ALIKE = 2.0
@@ -83,8 +83,8 @@ def mean_of_metric(D: Tensor) -> Tensor:
 
 
 def hybrid(move: Tensor, force: Tensor) -> float | None:
-    """The curvature c of ``force = c * move`` by the hybrid of steepest descent and minimum gradient (Zhou, Gao and Dai,
-    2006); None where the two point apart, or nothing moved.
+    """The curvature c of ``force = c * move`` by the hybrid of steepest descent and minimum gradient (Zhou, Gao and
+    Dai, 2006); None where the two point apart, or nothing moved.
     """
     length, size = norm(move), norm(force)
     if not (0 < length < math.inf and 0 < size < math.inf):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from solvers.subproblem.criterion import proximal_gradient_member
+from solvers.subproblem.criterion import prox_member
 from solvers.subproblem.iterate import Iterate
 from solvers.subproblem.model import Subproblem
 
@@ -18,8 +18,9 @@ def proximal_gradient(subproblem: Subproblem, start: Tensor, *, step_rule: str =
     """
     L = subproblem.step_lipschitz(step_rule)
     theta = 1 / L if subproblem.convex else 1 / (2 * L)
-    Z = start
+    Z, slope = start, subproblem.gradient(start)
     while True:
-        Z_next = subproblem.prox(Z - theta * subproblem.gradient(Z), theta)
-        yield Iterate(Z_next, proximal_gradient_member(subproblem, Z, Z_next, theta))
-        Z = Z_next
+        w = Z - theta * slope
+        Z = subproblem.prox(w, theta)
+        slope = subproblem.gradient(Z)
+        yield Iterate(Z, prox_member(slope, w, Z, theta))

@@ -56,8 +56,8 @@ def in_turn(methods: Sequence[str], run_method: RunMethod, budget: int) -> Relay
 
 
 def better(best: Ending | None, found: Ending, spent: int) -> Ending:
-    """What is known after a leg: its status, and the point with the smaller residual of the two. A NaN that a method met
-    after another one had found a point is no news of that point.
+    """What is known after a leg: its status, and the point with the smaller residual of the two. A NaN that a method
+    met after another one had found a point is no news of that point.
     """
     point = found if best is None or not best.residual < found.residual else best
     status = found.status

@@ -1,7 +1,7 @@
 """Norms and inner products of tensors whose squares may leave the range of their dtype.
 
-The subproblem is homogeneous: (B, lam) multiplied by s multiplies its solution and every residual by s, and what a solve
-says must not depend on s. A sum of squares does: below 1e-162 it is 0 in float64 and above 1e154 it is infinite.
+The subproblem is homogeneous: (B, lam) multiplied by s multiplies its solution and every residual by s, and what a
+solve says must not depend on s. A sum of squares does: below 1e-162 it is 0 in float64, above 1e154 it is infinite.
 Whatever decides a status, a restart or a comparison of two objectives is computed by the functions of this module.
 """
 

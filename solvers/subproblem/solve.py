@@ -9,82 +9,19 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.kernels import subproblem_by_kernel
-from solvers.regularizers.base import offers
 from solvers.regularizers.zero import Zero
-from solvers.subproblem.accelerated import accelerated_proximal_gradient
-from solvers.subproblem.criterion import certainly_descends, descends, exact_member, residual_norm, rounding_floor
-from solvers.subproblem.iterate import Ending, Iterate, Observer, best_residual, run
+from solvers.subproblem.iterate import Ending, Observer, run
+from solvers.subproblem.methods import ITERATIVE, MANY_ENTRIES, SPLITTING, allowed_methods, directly
+from solvers.subproblem.methods import METHODS as METHODS
+from solvers.subproblem.methods import available_methods as available_methods
+from solvers.subproblem.methods import direct_point as direct_point
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.pace import Pace
-from solvers.subproblem.proximal_gradient import proximal_gradient
 from solvers.subproblem.relay import in_turn
-from solvers.subproblem.result import Leg, Solution, Status
-from solvers.subproblem.scale_free import is_finite
+from solvers.subproblem.result import Leg, Solution
 from solvers.subproblem.screening import screen
 from solvers.subproblem.splitting import splitting
-
-DIRECT = ("metric_prox", "separable")
-ITERATIVE = {"accelerated": accelerated_proximal_gradient, "proximal_gradient": proximal_gradient}
-SPLITTING = "splitting"
-METHODS = ("auto", *DIRECT, SPLITTING, *ITERATIVE)
-#: The splitting takes half of the proxes of the accelerated method where max D/min D is 10 and a small part of them
-#: where it is larger, but each with twice the vector operations: below this many entries these cost more than a prox.
-MANY_ENTRIES = 256
-SMALL_SPREAD = 10.0
-
-
-def allowed_methods(subproblem: Subproblem) -> tuple[str, ...]:
-    """The methods that ``solve`` takes for this problem, the one that "auto" begins with first."""
-    methods = available_methods(subproblem)
-    if not subproblem.convex:
-        return methods
-    if methods[0] in DIRECT or not _splitting_first(subproblem):
-        return (*methods, SPLITTING)
-    return (SPLITTING, *methods)
-
-
-def _splitting_first(subproblem: Subproblem) -> bool:
-    low, high = (float(bound) for bound in subproblem.D.aminmax())
-    return subproblem.B.numel() >= MANY_ENTRIES or high > SMALL_SPREAD * low
-
-
-def available_methods(subproblem: Subproblem) -> tuple[str, ...]:
-    """The methods that the regularizer allows and ``solve_batch`` has as well, best first."""
-    methods = [member for member in DIRECT if offers(subproblem.regularizer, member)]
-    return (*methods, *(["accelerated"] if subproblem.convex else []), "proximal_gradient")
-
-
-def direct_point(subproblem: Subproblem, method: str = "auto") -> tuple[Tensor, int] | None:
-    """The solution in plain torch and the inner iterations it took; None where the regularizer has no such method.
-
-    At lam = 0 it is B/D, whatever the regularizer.
-    """
-    B, D, lam = subproblem.B, subproblem.D, subproblem.lam
-    if method in ("auto", "metric_prox") and offers(subproblem.regularizer, "metric_prox"):
-        if _is_zero(lam):
-            return B / D, 1
-        found = subproblem.regularizer.metric_prox(B, D, lam)
-        point, iterations = tuple(found) if isinstance(found, tuple) else (found, 1)
-    elif method in ("auto", "separable") and offers(subproblem.regularizer, "separable"):
-        point, iterations = subproblem.prox(B / D, 1 / D), 1
-    else:
-        return None
-    # A tensor is not read, so that no device has to be waited for.
-    return (torch.where(lam > 0, point, B / D) if isinstance(lam, Tensor) else point), iterations
-
-
-def _is_zero(lam: Any) -> bool:
-    return not isinstance(lam, Tensor) and lam == 0
-
-
-def directly(subproblem: Subproblem, method: str = "auto", backend: str = "auto") -> tuple[Tensor, int] | None:
-    """As ``direct_point``, by a kernel where one knows the regularizer, which counts as one iteration."""
-    if method in ("auto", *DIRECT) and backend != "plain":
-        point = subproblem_by_kernel(subproblem.B, subproblem.D, subproblem.lam, subproblem.regularizer, backend)
-        if point is not None:
-            return point, 1
-    return direct_point(subproblem, method)
+from solvers.subproblem.verdict import certify, enforce_descent
 
 
 def solve(
@@ -156,9 +93,11 @@ def solve(
         for name, tensor in zip(names, starts, strict=True):
             validate.finite(name, tensor)
 
-    chosen, legs = method if method != "auto" else methods[0], ()
-    found = None if float(subproblem.lam) == 0 else directly(subproblem, chosen, backend)
-    if float(subproblem.lam) == 0:
+    chosen = method if method != "auto" else methods[0]
+    legs: tuple[Leg, ...] = ()
+    divides = float(subproblem.lam) == 0
+    found = None if divides else directly(subproblem, chosen, backend)
+    if divides:
         # No regularizer is left, whatever the method: that of psi = 0.
         subproblem = replace(subproblem, regularizer=Zero())
         ending = certify(subproblem, subproblem.B / subproblem.D, 0, tolerance)
@@ -178,7 +117,7 @@ def solve(
         chosen = legs[-1].method
     descent = None
     if reference is not None:
-        ending, descent = _enforce_descent(subproblem, ending, reference)
+        ending, descent = enforce_descent(subproblem, ending, reference)
     return Solution(
         point=ending.point,
         status=ending.status,
@@ -236,48 +175,3 @@ def _best_start(subproblem: Subproblem, starts: Sequence[Tensor]) -> Tensor:
         if bool(subproblem.change_per_unit(start, best)[0] < 0):
             best = start
     return best
-
-
-def certify(subproblem: Subproblem, point: Tensor, iterations: int, tolerance: float) -> Ending:
-    """Residual and status of a direct solution; without an exact subgradient one PG step from it brings a
-    certificate.
-    """
-    if not is_finite(point):
-        return Ending(torch.zeros_like(point), Status.NON_FINITE, iterations, math.inf)
-    exact = exact_member(subproblem, point)
-    if exact is not None:
-        residual, floor = residual_norm(subproblem, exact), rounding_floor(subproblem, point, subproblem.D)
-    else:
-        step: Iterate = next(proximal_gradient(subproblem, point))
-        if not is_finite(step.point):
-            return Ending(point, Status.NON_FINITE, iterations, math.inf)
-        point, residual, floor = step.point, best_residual(subproblem, step), rounding_floor(subproblem, step.point)
-    if math.isnan(residual):
-        return Ending(point, Status.NON_FINITE, iterations, math.inf)
-    if residual <= tolerance:
-        status = Status.CONVERGED
-    elif residual <= floor and residual < math.inf:
-        status = Status.PRECISION_LIMIT
-    else:
-        status = Status.NOT_STATIONARY
-    return Ending(point, status, iterations, residual)
-
-
-def _enforce_descent(subproblem: Subproblem, ending: Ending, reference: Tensor) -> tuple[Ending, bool]:
-    """(7b): where the objective rose, one PG step from the reference, and the reference itself if rounding
-    spoils that.
-    """
-    if ending.status is not Status.NON_FINITE:
-        member = ending.member if subproblem.convex else None
-        if member is not None and certainly_descends(subproblem, ending.point, member, reference):
-            return ending, True
-        if descends(subproblem, ending.point, reference):
-            return ending, True
-    step = next(proximal_gradient(subproblem, reference))
-    if is_finite(step.point) and descends(subproblem, step.point, reference):
-        point, residual = step.point, best_residual(subproblem, step)
-    else:
-        exact = exact_member(subproblem, reference)
-        point, residual = reference, math.inf if exact is None else residual_norm(subproblem, exact)
-    status = ending.status if ending.status is Status.NON_FINITE else Status.FELL_BACK
-    return Ending(point, status, ending.iterations, residual), False

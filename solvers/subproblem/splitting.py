@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from solvers.subproblem.anderson import Anderson
+from solvers.subproblem.criterion import prox_member
 from solvers.subproblem.iterate import Iterate
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.penalty import Penalty, mean_of_metric
@@ -32,7 +33,7 @@ def splitting_step(subproblem: Subproblem, x: Tensor, rho: Tensor) -> SplittingS
     ``rho*(x - Z)`` lies in ``lam*dpsi(Z)``, so the certificate ``D*Z - B + rho*(x - Z)`` in dQ(Z) comes for free.
     """
     Z = subproblem.prox(x, 1 / rho)
-    member = subproblem.gradient(Z) + rho * (x - Z)
+    member = prox_member(subproblem.gradient(Z), x, Z, 1 / rho)
     X = (subproblem.B + rho * (2 * Z - x)) / (subproblem.D + rho)
     return SplittingStep(Iterate(Z, member), RELAXATION * (X - Z))
 

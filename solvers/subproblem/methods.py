@@ -1,0 +1,74 @@
+"""Which methods a regularizer allows, and the direct ones."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from solvers.kernels import subproblem_by_kernel
+from solvers.regularizers.base import offers
+from solvers.subproblem.accelerated import accelerated_proximal_gradient
+from solvers.subproblem.model import Subproblem
+from solvers.subproblem.proximal_gradient import proximal_gradient
+
+DIRECT = ("metric_prox", "separable")
+ITERATIVE = {"accelerated": accelerated_proximal_gradient, "proximal_gradient": proximal_gradient}
+SPLITTING = "splitting"
+METHODS = ("auto", *DIRECT, SPLITTING, *ITERATIVE)
+#: The splitting takes half of the proxes of the accelerated method where max D/min D is 10 and a small part of them
+#: where it is larger, but each with twice the vector operations: below this many entries these cost more than a prox.
+MANY_ENTRIES = 256
+SMALL_SPREAD = 10.0
+
+
+def allowed_methods(subproblem: Subproblem) -> tuple[str, ...]:
+    """The methods that ``solve`` takes for this problem, the one that "auto" begins with first."""
+    methods = available_methods(subproblem)
+    if not subproblem.convex:
+        return methods
+    if methods[0] in DIRECT or not _splitting_first(subproblem):
+        return (*methods, SPLITTING)
+    return (SPLITTING, *methods)
+
+
+def _splitting_first(subproblem: Subproblem) -> bool:
+    low, high = (float(bound) for bound in subproblem.D.aminmax())
+    return subproblem.B.numel() >= MANY_ENTRIES or high > SMALL_SPREAD * low
+
+
+def available_methods(subproblem: Subproblem) -> tuple[str, ...]:
+    """The methods that the regularizer allows and ``solve_batch`` has as well, best first."""
+    methods = [member for member in DIRECT if offers(subproblem.regularizer, member)]
+    return (*methods, *(["accelerated"] if subproblem.convex else []), "proximal_gradient")
+
+
+def direct_point(subproblem: Subproblem, method: str = "auto") -> tuple[Tensor, int] | None:
+    """The solution in plain torch and the inner iterations it took; None where the regularizer has no such method.
+
+    At lam = 0 it is B/D, whatever the regularizer.
+    """
+    B, D, lam = subproblem.B, subproblem.D, subproblem.lam
+    if method in ("auto", "metric_prox") and offers(subproblem.regularizer, "metric_prox"):
+        if _is_zero(lam):
+            return B / D, 1
+        found = subproblem.regularizer.metric_prox(B, D, lam)
+        point, iterations = tuple(found) if isinstance(found, tuple) else (found, 1)
+    elif method in ("auto", "separable") and offers(subproblem.regularizer, "separable"):
+        point, iterations = subproblem.prox(B / D, 1 / D), 1
+    else:
+        return None
+    # A tensor is not read, so that no device has to be waited for.
+    return (torch.where(lam > 0, point, B / D) if isinstance(lam, Tensor) else point), iterations
+
+
+def _is_zero(lam: Any) -> bool:
+    return not isinstance(lam, Tensor) and lam == 0
+
+
+def directly(subproblem: Subproblem, method: str = "auto", backend: str = "auto") -> tuple[Tensor, int] | None:
+    """As ``direct_point``, by a kernel where one knows the regularizer, which counts as one iteration."""
+    if method in ("auto", *DIRECT) and backend != "plain":
+        point = subproblem_by_kernel(subproblem.B, subproblem.D, subproblem.lam, subproblem.regularizer, backend)
+        if point is not None:
+            return point, 1
+    return direct_point(subproblem, method)
