@@ -102,11 +102,11 @@ def draw_by_seed_alone() -> None:
         vars(providers)["is_local_module_file"] = lambda path: False
 
 
-def run_check(check: Check, target: Target, *, seed: int, max_examples: int) -> CheckResult:
+def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shrink: bool = True) -> CheckResult:
     """Draw up to ``max_examples`` cases (times the check's share) and report the verdict, shrunk if it is a fail.
 
     One more case comes first: the simplest, with which Hypothesis begins at every seed. A check that took no other
-    would look at the same case for ever.
+    would look at the same case for ever. Without ``shrink`` a counterexample is reported as it was drawn.
     """
     start = time.perf_counter()
 
@@ -128,7 +128,7 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int) -> 
         max_examples=1 + max(1, round(max_examples * check.share)),
         database=None,
         deadline=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
         verbosity=hypothesis.Verbosity.quiet,

@@ -51,6 +51,19 @@ def test_fail_is_shrunk_to_the_smallest_case():
     assert result.worst == result.counterexample.violation == 2.0
 
 
+def test_fail_that_is_not_shrunk_is_one_that_was_drawn():
+    drawn = []
+
+    def measured(x):
+        drawn.append(x)
+        return Measurement(2.0 if x >= 137 else 0.0, f"x is {x}")
+
+    result = run_check(check_of(measured), TARGET, seed=0, max_examples=200, shrink=False)
+    assert result.status is Verdict.FAIL
+    assert result.detail == f"x is {next(x for x in drawn if x >= 137)}"
+    assert len(drawn) < 20
+
+
 @pytest.mark.parametrize("violation", [math.nan, math.inf, 1.0000001])
 def test_no_violation_slips_through(violation):
     assert run(check_of(lambda x: Measurement(violation))).status is Verdict.FAIL
