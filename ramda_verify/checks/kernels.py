@@ -182,7 +182,7 @@ def measure_residual(
 
     # With W0 = 0 and no gradient, B = -V and D = cbrt(U) + eps; what D then is in float32 is read back in float64.
     param = torch.nn.Parameter(torch.zeros(shape, dtype=torch.float32))
-    made = RAMDA([param], lr=0.0, momentum=1.0, eps=1e-30, regularizer=regularizer, backend=backend)
+    made = RAMDA([param], lr=1e-300, momentum=1.0, eps=1e-30, regularizer=regularizer, backend=backend)
     param.grad = torch.zeros_like(param)
     made.step()
     state = made.state[param]
