@@ -23,17 +23,20 @@ class Recurrence(NamedTuple):
     ===============  =========  ============================================  =================  ==============
     name             state      update                                        D                  B
     ===============  =========  ============================================  =================  ==============
-    ramda            W0, V, U   V += k0*G, U += k0*G*G                        cbrt(U) + k1       D*W0 - V
-    rmda             W0, V      V += k0*G                                     k1                 D*W0 - V
-    proxsgd          m          m = (1-k0)*m + k0*G                           1                  W - k1*m
+    ramda            W0, V, U   V += k0*G, U += k0*G*G                        P + k2             P*W0 - V
+    rmda             W0, V      V += k0*G                                     k1 + k2            k1*W0 - V
+    proxsgd          m          m = (1-k0)*m + k0*G                           1                  k2*W - k1*m
     proxgen          m, v       m += k1*(G-m), v = k2*v + k3*G*G              k4*sqrt(v) + k5    D*k0*W - k6*m
     proxgen_amsgrad  m, v, x    the same, x = max(x, v)                       k4*sqrt(x) + k5    D*k0*W - k6*m
     subproblem       B, D       none                                          D                  B
     ===============  =========  ============================================  =================  ==============
+
+    with P = cbrt(U) + k1. ``coefficients`` is the number of k's.
     """
 
     name: str
     state: tuple[str, ...]
+    coefficients: int
 
 
 @dataclass(frozen=True)

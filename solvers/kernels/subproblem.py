@@ -10,7 +10,7 @@ from solvers.kernels.dispatch import choose
 from solvers.regularizers.base import GroupNorms, offers
 
 #: No method: the "state" is B and D themselves.
-SUBPROBLEM = Recurrence("subproblem", ("B", "D"))
+SUBPROBLEM = Recurrence("subproblem", ("B", "D"), 0)
 
 
 def group_norms(regularizer: Any, w: Tensor) -> GroupNorms | None:

@@ -148,7 +148,7 @@ def test_weight_that_is_zero_only_on_the_device():
     for outer, inner in ((40, 1), (1, 40), (10, 4)):
         trial = trial_of(GroupNorms(0.5, outer, 5, inner))
         W0, V, U = trial.state
-        scalars = torch.tensor([[0.0, 1.0, 0.1, 1e-3]], dtype=torch.float64, device=DEVICE)
+        scalars = torch.tensor([[0.0, 1.0, 0.1, 1e-3, 0.0]], dtype=torch.float64, device=DEVICE)
         assert Triton().prepare([trial.task]).run(scalars, [None], [trial.structured]).kept.tolist() == [0]
         D = U ** (1 / 3) + 1e-3
         torch.testing.assert_close(trial.structured, (D * W0 - V) / D, rtol=1e-12, atol=0)

@@ -184,7 +184,8 @@ import torch, triton, triton.language as tl
 from dataclasses import replace
 from triton.backends.compiler import GPUTarget
 from solvers.kernels.gpu import plan
-from solvers.kernels.gpu.spec import RECURRENCES, KernelSpec
+from solvers.kernels.gpu.spec import KernelSpec
+from solvers.optimizers import METHODS
 
 class Absent:
     get_current_target = lambda self: GPUTarget("cuda", 80, 32)
@@ -202,7 +203,8 @@ for name, kernel, tile, dtype, index in (
     ("proxsgd", plan.step_groups, broken, tl.float16, tl.int32),
     ("rmda", plan.step_groups, replace(plan.COLUMNS[0], rows=16), tl.float32, tl.int32),
 ):
-    states, numbers = RECURRENCES[name]
+    recurrence = METHODS[name.split("_")[0]].record.recurrence
+    states, numbers = len(recurrence.state) + name.endswith("amsgrad"), recurrence.coefficients
     sums = tl.float64 if dtype == tl.float64 else tl.float32
     aligned = not (tile.segmented or tile.broken)
     spec = KernelSpec(name, states, 2 + numbers, dtype, sums, index, True, True, True, aligned)

@@ -23,7 +23,7 @@ from solvers.regularizers.base import GroupNorms, accumulation_dtype
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
 
-RAMDA = Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum"))
+RAMDA = Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum"), 3)
 EPS = 1e-3
 
 
@@ -36,7 +36,7 @@ class Trial:
     norms: GroupNorms
     structured: Tensor
     gradient: Tensor | None = None
-    scalars: tuple[float, ...] = (1.0, 1.0, 0.1, EPS)
+    scalars: tuple[float, ...] = (1.0, 1.0, 0.1, EPS, 0.0)
     averages: bool = True
 
     @property

@@ -14,7 +14,7 @@ from torch import Tensor
 from solvers.kernels.contract import OptionalTensors, StepTask
 from solvers.kernels.gpu.entries import step_entries
 from solvers.kernels.gpu.groups import step_groups
-from solvers.kernels.gpu.spec import RECURRENCES, KernelSpec, Tile
+from solvers.kernels.gpu.spec import KernelSpec, Tile
 from solvers.regularizers.base import GroupNorms, accumulation_dtype
 
 #: Few shapes, so that a whole network takes few launches; 4096 entries each, so that several programs share a
@@ -163,11 +163,10 @@ def _units(index: int, its: Cut) -> Tensor:
 def _spec(task: StepTask, gradient: Tensor | None, structured: Tensor | None, its: Cut) -> KernelSpec:
     beside = (tensor for tensor in (gradient, structured) if tensor is not None)
     aligned = its.may_be_aligned and all(t.data_ptr() % 16 == 0 for t in (task.point, *task.state, *beside))
-    traits = RECURRENCES[task.recurrence.name]
     return KernelSpec(
         task.recurrence.name,
-        traits.states,
-        numbers=2 + traits.coefficients,
+        len(task.recurrence.state),
+        numbers=2 + task.recurrence.coefficients,
         point=DTYPES[task.point.dtype],
         sums=DTYPES[accumulation_dtype(task.point)],
         index=tl.int64 if task.point.numel() >= WIDE else tl.int32,

@@ -48,12 +48,12 @@ def ramda(g, initial_point, grad_sum, grad_sq_sum, at, inside, k, UPDATE: tl.con
     if UPDATE:
         U += s * g * g
         tl.store(grad_sq_sum + at, U, mask=inside)
-    d = cube_root(U, SPEC.sums) + eps
+    P = cube_root(U, SPEC.sums) + eps
     V = take(grad_sum, at, inside, SPEC)
     if UPDATE:
         V += s * g
         tl.store(grad_sum + at, V, mask=inside)
-    return d * take(initial_point, at, inside, SPEC) - V, d
+    return P * take(initial_point, at, inside, SPEC) - V, P + coefficient(k, 2, SPEC)
 
 
 @triton.jit
@@ -63,7 +63,7 @@ def rmda(g, initial_point, grad_sum, at, inside, k, UPDATE: tl.constexpr, SPEC: 
     if UPDATE:
         V += s * g
         tl.store(grad_sum + at, V, mask=inside)
-    return beta * take(initial_point, at, inside, SPEC) - V, tl.zeros_like(V) + beta
+    return beta * take(initial_point, at, inside, SPEC) - V, tl.zeros_like(V) + beta + coefficient(k, 2, SPEC)
 
 
 @triton.jit
@@ -73,7 +73,7 @@ def proxsgd(g, point, momentum_buffer, at, inside, k, UPDATE: tl.constexpr, SPEC
     if UPDATE:
         m = (1 - tl.load(k)).to(SPEC.sums) * m + coefficient(k, 0, SPEC) * g
         tl.store(momentum_buffer + at, m, mask=inside)
-    return take(point, at, inside, SPEC) - rate * m, tl.zeros_like(m) + 1
+    return coefficient(k, 2, SPEC) * take(point, at, inside, SPEC) - rate * m, tl.zeros_like(m) + 1
 
 
 @triton.jit

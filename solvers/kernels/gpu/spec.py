@@ -1,23 +1,10 @@
 """What a kernel is compiled for: one variant of it per value of these records."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-
-class Traits(NamedTuple):
-    """A recurrence: how many state tensors it has, and how many coefficients k."""
-
-    states: int
-    coefficients: int
-
-
-RECURRENCES = {
-    "ramda": Traits(3, 2),
-    "rmda": Traits(2, 2),
-    "proxsgd": Traits(1, 2),
-    "proxgen": Traits(2, 7),
-    "proxgen_amsgrad": Traits(3, 7),
-}
+#: The recurrences that ``recurrences.form`` has a formula for.
+RECURRENCES = ("ramda", "rmda", "proxsgd", "proxgen", "proxgen_amsgrad")
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from solvers.kernels.contract import Counts, OptionalTensors, StepTask, unlike
-from solvers.kernels.native.library import Settings, Task, Team, load, machine_builds, torch_team
+from solvers.kernels.native.library import Settings, Task, Team, load, machine_builds, recurrences, torch_team
 from solvers.regularizers import norm_equation
 
-RECURRENCES = {"ramda": 0, "rmda": 1, "proxsgd": 2, "proxgen": 3, "proxgen_amsgrad": 4, "subproblem": 5}
 #: dtype of the point, and its number in the library; the state is in the second.
 DTYPES = {
     torch.float32: (0, torch.float32),
@@ -55,6 +54,11 @@ class Native:
         return load(self.builds)
 
     @cached_property
+    def recurrences(self) -> dict[str, int]:
+        """The numbers of the recurrences that the library knows, by their names."""
+        return {} if self.library is None else recurrences(self.library)
+
+    @cached_property
     def team(self) -> Team:
         return torch_team()
 
@@ -69,7 +73,7 @@ class Native:
             return f"tensors on {point.device}"
         if point.dtype not in DTYPES:
             return f"parameters of {point.dtype}"
-        if task.recurrence.name not in RECURRENCES:
+        if task.recurrence.name not in self.recurrences:
             return f"the recurrence {task.recurrence.name}"
         sums = DTYPES[point.dtype][1]
         for tensor in task.state:
@@ -87,15 +91,17 @@ class Native:
             norm_equation.LEAST_PRICE,
             self.scratch_entries,
         )
-        return NativeSteps(self.library, self.team, settings, tasks)
+        number = self.recurrences[tasks[0].recurrence.name]
+        return NativeSteps(self.library, self.team, settings, number, tasks)
 
 
 class NativeSteps:
     """Tables of tasks for the library, one for each dtype of the points."""
 
-    def __init__(self, library: ctypes.CDLL, team: Team, settings: Settings, tasks: Sequence[StepTask]) -> None:
-        self._library, self._team, self._settings = library, team, settings
-        self._recurrence = RECURRENCES[tasks[0].recurrence.name]
+    def __init__(
+        self, library: ctypes.CDLL, team: Team, settings: Settings, recurrence: int, tasks: Sequence[StepTask]
+    ) -> None:
+        self._library, self._team, self._settings, self._recurrence = library, team, settings, recurrence
         self._tasks = tasks  # which keep alive what the addresses in the tables point to
         places: dict[torch.dtype, list[int]] = {}
         for place, task in enumerate(tasks):

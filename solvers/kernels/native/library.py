@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
+from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,14 +68,21 @@ def load(builds: Sequence[str]) -> ctypes.CDLL | None:
 
 def _declare(library: ctypes.CDLL) -> bool:
     """Tell ctypes the types of the library's functions; False where it was built from other sources than these."""
-    if not hasattr(library, "ramda_verify_sizes"):
+    if not hasattr(library, "ramda_verify_recurrence"):
         return False
     pointer, long, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
     library.ramda_verify_sizes.restype = long
+    library.ramda_verify_recurrence.restype = ctypes.c_char_p
     library.ramda_verify_step.argtypes = (pointer, long, number, number, pointer, number, pointer, pointer)
     library.ramda_verify_finite.argtypes = (pointer, long, number, number, pointer, pointer)
     sizes = [library.ramda_verify_sizes(which) for which in range(3)]
     return sizes == [ctypes.sizeof(structure) for structure in (Task, Settings, Numbers)]
+
+
+def recurrences(library: ctypes.CDLL) -> dict[str, int]:
+    """The numbers of the recurrences that the library knows, by their names."""
+    names = map(library.ramda_verify_recurrence, count())
+    return {name.decode(): number for number, name in enumerate(takewhile(lambda name: name is not None, names))}
 
 
 def torch_team() -> Team:

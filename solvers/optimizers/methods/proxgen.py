@@ -45,7 +45,7 @@ class ProxGen(StructuredOptimizer):
         },
         state=("exp_avg", "exp_avg_sq"),
         optional_state=("max_exp_avg_sq",),
-        recurrence=Recurrence("proxgen", ("exp_avg", "exp_avg_sq")),
+        recurrence=Recurrence("proxgen", ("exp_avg", "exp_avg_sq"), coefficients=7),
     )
 
     def __init__(
@@ -95,7 +95,7 @@ class ProxGen(StructuredOptimizer):
     def recurrence_of(self, group: Group) -> Recurrence | None:
         if self.recurrence is None or not group["amsgrad"]:
             return self.recurrence
-        return Recurrence("proxgen_amsgrad", (*self.recurrence.state, "max_exp_avg_sq"))
+        return Recurrence("proxgen_amsgrad", (*self.recurrence.state, "max_exp_avg_sq"), coefficients=7)
 
     def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
         (beta1, beta2), step = group["betas"], counters["step"]

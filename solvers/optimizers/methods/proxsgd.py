@@ -32,7 +32,7 @@ class ProxSGD(StructuredOptimizer):
             "momentum": partial(validate.in_interval, low=0.0, high=1.0, open_low=True),
         },
         state=("momentum_buffer",),
-        recurrence=Recurrence("proxsgd", ("momentum_buffer",)),
+        recurrence=Recurrence("proxsgd", ("momentum_buffer",), coefficients=3),
     )
 
     def __init__(
@@ -54,8 +54,5 @@ class ProxSGD(StructuredOptimizer):
         B = torch.sub(point, state["momentum_buffer"], alpha=group["lr"])
         return NormalForm(B, B.new_ones(()).expand_as(B), group["lr"])
 
-    def recurrence_of(self, group: Group) -> Recurrence | None:
-        return None if group["weight_decay"] else self.recurrence
-
     def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
-        return group["momentum"], group["lr"]
+        return group["momentum"], group["lr"], 1 - group["lr"] * group["weight_decay"]

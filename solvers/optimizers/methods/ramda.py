@@ -39,7 +39,7 @@ class RAMDA(DualAveraging):
         },
         state=("initial_point", "grad_sum", "grad_sq_sum"),
         counters=COUNTERS,
-        recurrence=Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum")),
+        recurrence=Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum"), coefficients=3),
         averages=True,
     )
 
@@ -70,11 +70,8 @@ class RAMDA(DualAveraging):
         B = (P * state["initial_point"]).sub_(state["grad_sum"])
         return NormalForm(B, P.add_(float(self.added_decay(state, group))), float(self.psi_weight(state, group)))
 
-    def recurrence_of(self, group: Group) -> Recurrence | None:
-        return None if group["weight_decay"] else self.recurrence
-
     def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
-        return self.step_weight(counters["step"], group), group["eps"]
+        return self.step_weight(counters["step"], group), group["eps"], self.added_decay(counters, group)
 
 
 def cube_root(U: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class RMDA(DualAveraging):
         },
         state=("initial_point", "grad_sum"),
         counters=COUNTERS,
-        recurrence=Recurrence("rmda", ("initial_point", "grad_sum")),
+        recurrence=Recurrence("rmda", ("initial_point", "grad_sum"), coefficients=3),
         averages=True,
     )
 
@@ -48,8 +48,6 @@ class RMDA(DualAveraging):
         D = B.new_tensor(beta + float(self.added_decay(state, group))).expand_as(B)
         return NormalForm(B, D, float(self.psi_weight(state, group)))
 
-    def recurrence_of(self, group: Group) -> Recurrence | None:
-        return None if group["weight_decay"] else self.recurrence
-
     def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
-        return self.step_weight(counters["step"], group), counters["step"] ** 0.5
+        step = counters["step"]
+        return self.step_weight(step, group), step**0.5, self.added_decay(counters, group)

@@ -7,16 +7,17 @@
 template <class R> struct Ramda {
     static constexpr int states = 3, writes = 0b110;
     static constexpr bool from_point = false;
-    R s, eps;
-    explicit Ramda(const double* k) : s(k[0]), eps(k[1]) {}
+    R s, eps, decay;
+    explicit Ramda(const double* k) : s(k[0]), eps(k[1]), decay(k[2]) {}
     template <class V> void update(V g, V* x) const {
         V weighted = s * g;
         x[1] += weighted;
         x[2] += weighted * g;
     }
     template <class V> void form(V, const V* x, V& b, V& d) const {
-        d = cube_root<R>(x[2]) + eps;
-        b = d * x[0] - x[1];
+        const V p = cube_root<R>(x[2]) + eps;
+        b = p * x[0] - x[1];
+        d = p + decay;
     }
 };
 
@@ -31,11 +32,11 @@ template <class R> struct Subproblem {
 template <class R> struct Rmda {
     static constexpr int states = 2, writes = 0b10;
     static constexpr bool from_point = false;
-    R s, beta;
-    explicit Rmda(const double* k) : s(k[0]), beta(k[1]) {}
+    R s, beta, decay;
+    explicit Rmda(const double* k) : s(k[0]), beta(k[1]), decay(k[2]) {}
     template <class V> void update(V g, V* x) const { x[1] += s * g; }
     template <class V> void form(V, const V* x, V& b, V& d) const {
-        d = all<R>(beta);
+        d = all<R>(beta + decay);
         b = beta * x[0] - x[1];
     }
 };
@@ -43,12 +44,12 @@ template <class R> struct Rmda {
 template <class R> struct ProxSgd {
     static constexpr int states = 1, writes = 0b1;
     static constexpr bool from_point = true;
-    R share, old, rate;
-    explicit ProxSgd(const double* k) : share(k[0]), old(1 - k[0]), rate(k[1]) {}
+    R share, old, rate, kept;
+    explicit ProxSgd(const double* k) : share(k[0]), old(1 - k[0]), rate(k[1]), kept(k[2]) {}
     template <class V> void update(V g, V* x) const { x[0] = old * x[0] + share * g; }
     template <class V> void form(V w, const V* x, V& b, V& d) const {
         d = all<R>(1);
-        b = w - rate * x[0];
+        b = kept * w - rate * x[0];
     }
 };
 

@@ -30,7 +30,8 @@ template <class R> struct Kernel {
 template <class P, class R, template <class> class Recurrence>
 constexpr Kernel<R> kernel{solve_entries<P, R, Recurrence<R>>, PassesOf<P, R, Recurrence>::all_of_them};
 
-// By the numbers of the recurrences in binding.py.
+// The recurrences by their numbers.
+constexpr const char* names[] = {"ramda", "rmda", "proxsgd", "proxgen", "proxgen_amsgrad", "subproblem"};
 template <class P, class R>
 constexpr const Kernel<R>* kernels[] = {&kernel<P, R, Ramda>,        &kernel<P, R, Rmda>,           &kernel<P, R, ProxSgd>,
                                         &kernel<P, R, ProxGenPlain>, &kernel<P, R, ProxGenAmsgrad>, &kernel<P, R, Subproblem>};
@@ -113,6 +114,11 @@ EXPORTED int ramda_verify_finite(Numbers* arrays, int64_t count, int dtype, int 
         });
     });
     return 0;
+}
+
+// The name of a recurrence by its number; null past the last one.
+EXPORTED const char* ramda_verify_recurrence(int number) {
+    return number >= 0 && number < int(sizeof names / sizeof names[0]) ? names[number] : nullptr;
 }
 
 // So that the caller can tell that both sides mean the same structures.
