@@ -61,7 +61,11 @@ def test_wrapped_optimizers_are_opened(names):
     assert Stages(wrapped).optimizer is inner
 
 
-@pytest.mark.parametrize("stranger", [torch.optim.SGD([torch.ones(1)]), None, 3, Wrapper("optimizer", None)], ids=repr)
+@pytest.mark.parametrize(
+    "stranger",
+    [torch.optim.SGD([torch.ones(1)]), None, 3, Wrapper("optimizer", None)],
+    ids=["SGD", "None", "3", "empty"],
+)
 def test_what_wraps_no_optimizer_of_ours_is_refused(stranger):
     with pytest.raises(TypeError, match="optimizer must be a StructuredOptimizer or wrap one, got"):
         unwrapped(stranger)

@@ -117,7 +117,9 @@ def test_a_script_is_called_main_when_it_is_run():
     assert len(differences(saved, L1(0.1)).found) == 1
 
 
-@pytest.mark.parametrize("thing", [object(), lambda w: w, [object()], {"a": object()}], ids=repr)
+@pytest.mark.parametrize(
+    "thing", [object(), lambda w: w, [object()], {"a": object()}], ids=["object", "function", "list", "dict"]
+)
 def test_what_cannot_be_compared_loads_with_one_line(thing):
     params = [torch.nn.Parameter(torch.ones(2, 2)) for _ in range(2)]
     saved = RAMDA(params[:1], regularizer=Holder(0.1, thing)).state_dict()
