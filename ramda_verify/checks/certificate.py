@@ -180,8 +180,8 @@ def _loosely(target: Target) -> st.SearchStrategy[Case]:
 CHECKS = (
     Check(
         id="certificate-membership",
-        claim="The certificate (D - 1/theta)*(Z+ - Z) of every iteration lies in dQ(Z+), the point it is reported for.",
-        source="paper, section 3; optimality of a proximal gradient step",
+        claim="The certificate D*Z - B + (w - Z)/theta of every iteration lies in dQ(Z), the point it is reported for.",
+        source="paper, section 3; optimality of the prox, Z = prox(w)",
         kind="regularizer",
         tolerance=tolerances.SUBGRADIENT,
         cases=_from_anywhere,

@@ -22,6 +22,7 @@ from solvers.subproblem import Status, Subproblem, solve
 from solvers.subproblem import splitting as method
 from solvers.subproblem.criterion import certainly_descends, rounding_floor
 from solvers.subproblem.iterate import run
+from solvers.subproblem.penalty import FIRST
 from solvers.subproblem.proximal_gradient import proximal_gradient
 
 VANISHING = float(np.sqrt(np.finfo(float).tiny))
@@ -84,15 +85,15 @@ def measure_splitting_certificate(
 
 
 def measure_splitting_rate(regularizer: Any, B: Array, D: Array, lam: float, start: Array) -> Measurement:
-    """Every two proxes shorten the move T(x) - x by the contraction of a plain step or by 0.99.
+    """Every two proxes shorten the move T(x) - x by the contraction of a plain step or by 0.99, as long as rho stays.
 
-    x is recovered from the point and its certificate, T and its contraction are written down once more, for rho the
+    That is until it is looked at for the first time. x is recovered from the point and its certificate, T and its contraction are written down once more, for rho the
     mean of D. Rounding: what is lost where x is a sum of numbers larger than its moves.
     """
     subproblem, rho, share = model(regularizer, B, D, lam), float(D.mean()), method.RELAXATION / 2
     q = max((rho - D.min()) / (rho + D.min()), (D.max() - rho) / (D.max() + rho))
     promised = max(abs(1 - share) + share * float(q), SHORTENED)
-    steps = islice(method.splitting(subproblem, tensor(start)), 40)
+    steps = islice(method.splitting(subproblem, tensor(start)), FIRST)
     moves: list[float] = []
     sizes = [size(start, B / rho)]
     for iterate in steps:

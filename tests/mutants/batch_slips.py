@@ -17,14 +17,20 @@ from tests.mutants.mutant import Patch, wrong_solver
 
 # The package has a function of this name as well.
 BATCH = importlib.import_module("solvers.subproblem.batch")
+RELAY = importlib.import_module("solvers.subproblem.batch_relay")
 
-RIGHT: dict[str, Any] = {name: getattr(BATCH, name) for name in ("_per_problem", "_run", "_enforce_descent")}
+RIGHT: dict[str, Any] = {name: getattr(BATCH, name) for name in ("_per_problem", "_enforce_descent")}
+RIGHT["run"] = RELAY.run
 RIGHT |= {name: getattr(batch_steps, name) for name in ("norms", "rounding_floors", "step_sizes")}
 EACH = SubproblemBatch.each
 
 
 def in_batch(name: str, wrong: Callable[..., Any]) -> Patch:
     return lambda monkeypatch: monkeypatch.setattr(BATCH, name, wrong)
+
+
+def in_relay(name: str, wrong: Callable[..., Any]) -> Patch:
+    return lambda monkeypatch: monkeypatch.setattr(RELAY, name, wrong)
 
 
 def in_steps(name: str, wrong: Callable[..., Any]) -> Patch:
@@ -41,9 +47,9 @@ def of_the_first(wanted: str) -> Callable[..., Tensor]:
     return per_problem
 
 
-def never_frozen(batch, start, method, step_rule, tolerance, max_iterations):
+def never_frozen(batch, start, method, step_rule, tolerance, budget, paced):
     """Problems that have ended go on until the last has."""
-    ends = RIGHT["_run"](batch, start, method, step_rule, tolerance, max_iterations)
+    ends = RIGHT["run"](batch, start, method, step_rule, tolerance, budget, paced)
     point = start
     steps = batch_steps.iterates(batch, start, method, step_rule)
     for iterate, _ in zip(steps, range(int(ends.iterations.max())), strict=False):
@@ -51,15 +57,15 @@ def never_frozen(batch, start, method, step_rule, tolerance, max_iterations):
     return ends._replace(point=point)
 
 
-def all_end_together(batch, start, method, step_rule, tolerance, max_iterations):
+def all_end_together(batch, start, method, step_rule, tolerance, budget, paced):
     """Every problem is said to have taken as many iterations as the slowest."""
-    ends = RIGHT["_run"](batch, start, method, step_rule, tolerance, max_iterations)
+    ends = RIGHT["run"](batch, start, method, step_rule, tolerance, budget, paced)
     return ends._replace(iterations=torch.full_like(ends.iterations, int(ends.iterations.max())))
 
 
-def all_end_alike(batch, start, method, step_rule, tolerance, max_iterations):
+def all_end_alike(batch, start, method, step_rule, tolerance, budget, paced):
     """One that does not converge makes all of them not converge."""
-    ends = RIGHT["_run"](batch, start, method, step_rule, tolerance, max_iterations)
+    ends = RIGHT["run"](batch, start, method, step_rule, tolerance, budget, paced)
     limit = BATCH.CODE[Status.ITERATION_LIMIT]
     return ends._replace(
         status=torch.full_like(ends.status, limit) if bool((ends.status == limit).any()) else ends.status
@@ -77,9 +83,9 @@ def one_residual(batch, tensor):
     return torch.linalg.vector_norm(found).expand_as(found)
 
 
-def one_floor(batch, Z=None, L=None):
+def one_floor(batch, Z, magnification):
     """The rounding level of the largest problem for all."""
-    found = RIGHT["rounding_floors"](batch, Z, L)
+    found = RIGHT["rounding_floors"](batch, Z, magnification)
     return found.max().expand_as(found)
 
 
@@ -124,10 +130,10 @@ def screened_by_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is zero in the first problem is set to zero at the start of all, and kept there."""
 
     def run(batch, start, *more):
-        ends = RIGHT["_run"](batch, start, *more)
+        ends = RIGHT["run"](batch, start, *more)
         return ends._replace(point=torch.where(ends.point[:1] == 0, 0.0, ends.point))
 
-    monkeypatch.setattr(BATCH, "_run", run)
+    monkeypatch.setattr(RELAY, "run", run)
 
 
 EQUAL = "batch-equals-solve"
@@ -136,9 +142,9 @@ MUTANTS = [
         "batch_tolerance_of_the_first", in_batch("_per_problem", of_the_first("tolerance")), GroupLasso, EQUAL
     ),
     wrong_solver("batch_lam_of_the_first", in_batch("_per_problem", of_the_first("lam")), L1, EQUAL),
-    wrong_solver("batch_never_frozen", in_batch("_run", never_frozen), GroupLasso, EQUAL),
-    wrong_solver("batch_iterations_of_the_slowest", in_batch("_run", all_end_together), NuclearNorm, EQUAL),
-    wrong_solver("batch_one_status", in_batch("_run", all_end_alike), GroupLasso, EQUAL),
+    wrong_solver("batch_never_frozen", in_relay("run", never_frozen), GroupLasso, EQUAL),
+    wrong_solver("batch_iterations_of_the_slowest", in_relay("run", all_end_together), NuclearNorm, EQUAL),
+    wrong_solver("batch_one_status", in_relay("run", all_end_alike), GroupLasso, EQUAL),
     wrong_solver("batch_residuals_of_neighbours", in_steps("norms", residuals_of_neighbours), L1, EQUAL),
     wrong_solver("batch_one_residual", in_steps("norms", one_residual), GroupLasso, EQUAL),
     wrong_solver("batch_one_floor", in_steps("rounding_floors", one_floor), GroupLasso, EQUAL),

@@ -11,7 +11,7 @@ from torch import Tensor
 from solvers import GroupLasso, NuclearNorm
 from solvers.regularizers import singular_values
 from solvers.regularizers.base import shrink
-from solvers.subproblem import anderson, criterion, splitting
+from solvers.subproblem import anderson, criterion, splitting, verdict
 from solvers.subproblem.iterate import Ending, Iterate
 from solvers.subproblem.result import Status
 from tests.mutants.mutant import Patch, wrong_regularizer, wrong_solver
@@ -59,7 +59,7 @@ def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(splitting, "SAFEGUARD", float("inf"))
 
 
-def accepts_everything(subproblem, iterates, start, *, tolerance, max_iterations, observe=None):
+def accepts_everything(subproblem, iterates, start, **options):
     """Says CONVERGED after one iteration, with a residual of zero."""
     return Ending(next(iterates).point, Status.CONVERGED, 1, 0.0)
 
@@ -76,7 +76,7 @@ def descends_always(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(subproblem: Any, Z: Tensor, member: Tensor, reference: Tensor) -> bool:
         return True
 
-    for module in (criterion, solve):
+    for module in (criterion, verdict):
         monkeypatch.setattr(module, "certainly_descends", wrong)
     monkeypatch.setattr(f"{CHECKS_MODULE}.certainly_descends", wrong)
 
@@ -135,7 +135,7 @@ MUTANTS = [
     wrong_solver("unguarded_extrapolation", unguarded, NuclearNorm, "splitting-rate", "splitting-solution"),
     wrong_solver(
         "splitting_accepts_everything",
-        replaced(solve, "run_by_certificates", accepts_everything),
+        replaced(solve, "run", accepts_everything),
         NuclearNorm,
         "splitting-solution",
         "narrow-certificate",

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from solvers import L1, GroupLasso, NuclearNorm, PowerSchedule, Subproblem
+from solvers.subproblem.criterion import RoundingFloor
 from solvers.subproblem.iterate import Ending, Iterate
 from solvers.subproblem.result import Solution, Status
 from tests.mutants.claims import CountNonzero
@@ -24,6 +25,9 @@ MODULES = [
         "solvers.subproblem.iterate",
         "solvers.subproblem.proximal_gradient",
         "solvers.subproblem.accelerated",
+        "solvers.subproblem.splitting",
+        "solvers.subproblem.methods",
+        "solvers.subproblem.verdict",
         "solvers.subproblem.solve",
         "solvers.optimizers.base",
         "ramda_verify.checks.subproblem",
@@ -41,7 +45,7 @@ def everywhere(name: str, wrong: Any) -> Patch:
         assert holders, name
         for module in holders:
             monkeypatch.setattr(module, name, wrong)
-        iterative = importlib.import_module("solvers.subproblem.solve").ITERATIVE
+        iterative = importlib.import_module("solvers.subproblem.methods").ITERATIVE
         for method in iterative:
             if name in (method, f"{method}_proximal_gradient"):
                 monkeypatch.setitem(iterative, method, wrong)
@@ -57,32 +61,37 @@ def of_subproblem(name: str, wrong: Any) -> Patch:
 RIGHT = {
     name: getattr(module, name)
     for module in MODULES
-    for name in ("proximal_gradient_member", "proximal_gradient", "run", "solve_norm_equation")
+    for name in ("prox_member", "proximal_gradient", "run", "solve_norm_equation")
     if hasattr(module, name)
 }
 
 
-def stale_certificate(subproblem, Z, Z_next, theta):
+def stale_certificate(subproblem, start, *, step_rule="block"):
     """The gradient of the smooth part is taken at Z, the subgradient of psi at Z_next."""
-    return (Z - Z_next) / theta
+    theta = 1 / subproblem.step_lipschitz(step_rule)
+    Z = start
+    while True:
+        Z_next = subproblem.prox(Z - theta * subproblem.gradient(Z), theta)
+        yield Iterate(Z_next, (Z - Z_next) / theta)
+        Z = Z_next
 
 
-def negative_certificate(subproblem, Z, Z_next, theta):
-    """D*Z - B with the wrong sign."""
-    return -(subproblem.D - 1 / theta) * (Z_next - Z)
+def negative_certificate(slope, w, Z, theta):
+    """The subgradient with the wrong sign."""
+    return -(slope + (w - Z) / theta)
 
 
 def plain_steps(theta_of: Callable[[Subproblem, Any], Any], prox: Callable[..., Any] = Subproblem.prox) -> Any:
     """Proximal gradient with the wrong step size or the wrong prox."""
-    member = RIGHT["proximal_gradient_member"]
+    member = RIGHT["prox_member"]
 
     def steps(subproblem, start, *, step_rule="block"):
         theta = theta_of(subproblem, subproblem.step_lipschitz(step_rule))
         Z = start
         while True:
-            Z_next = prox(subproblem, Z - theta * subproblem.gradient(Z), theta)
-            yield Iterate(Z_next, member(subproblem, Z, Z_next, theta))
-            Z = Z_next
+            w = Z - theta * subproblem.gradient(Z)
+            Z = prox(subproblem, w, theta)
+            yield Iterate(Z, member(subproblem.gradient(Z), w, Z, theta))
 
     return steps
 
@@ -103,12 +112,11 @@ def late_point(subproblem, start, *, step_rule="block"):
 
 def accelerated_without_extrapolated_certificate(subproblem, start, *, step_rule="block"):
     """The certificate measures the step from Z, but the step was taken from the extrapolated point."""
-    member = RIGHT["proximal_gradient_member"]
     theta = 1 / subproblem.step_lipschitz(step_rule)
     Z = Y = start
     while True:
         Z_next = subproblem.prox(Y - theta * subproblem.gradient(Y), theta)
-        yield Iterate(Z_next, member(subproblem, Z, Z_next, theta))
+        yield Iterate(Z_next, (subproblem.D - 1 / theta) * (Z_next - Z))
         Y, Z = Z_next + 0.5 * (Z_next - Z), Z_next
 
 
@@ -127,8 +135,8 @@ def objective_per_group(self, Z):
 
 def change_per_group(self, Z, reference):
     """The change of that objective."""
-    change = objective_per_group(self, Z) - objective_per_group(self, reference)
-    return change, change.abs() * 1e-14
+    change = (objective_per_group(self, Z) - objective_per_group(self, reference)) / self.scale
+    return change, change.abs() * 1e-14, torch.ones_like(change)
 
 
 def unscaled_residual(subproblem, member):
@@ -148,7 +156,7 @@ def member_at_zero(subproblem, Z):
     return subproblem.regularizer.subgradient_residual(Z, -subproblem.B, subproblem.lam)
 
 
-def ending_always_converged(subproblem, iterates, start, *, tolerance, max_iterations, observe=None):
+def ending_always_converged(subproblem, iterates, start, **options):
     """Says CONVERGED after one iteration, with a residual of zero."""
     return Ending(next(iterates).point, Status.CONVERGED, 1, 0.0)
 
@@ -171,15 +179,21 @@ def wrong_schedule(self, step, unit):
     return self.tolerance * step**-self.power
 
 
-def enormous_rounding(subproblem, Z=None):
-    """Calls a residual of a thousandth of ||B|| rounding."""
-    return 1e-3 * float(subproblem.B.norm()) * subproblem.scale
+def enormous_rounding(self, Z):
+    """Calls a residual of thousands of roundings rounding."""
+    return 1e-3 * self._size * self._scale
+
+
+def three_steps_at_once(subproblem, start, *, step_rule="block"):
+    """Goes three times as far as a step does, and calls that stationary."""
+    for iterate in RIGHT["proximal_gradient"](subproblem, start, step_rule=step_rule):
+        yield Iterate(start + 3 * (iterate.point - start), torch.zeros_like(start))
 
 
 def descent_not_enforced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps of 3/L, and (7b) is taken for granted."""
-    everywhere("proximal_gradient", plain_steps(lambda subproblem, L: 3 / L))(monkeypatch)
-    everywhere("_enforce_descent", lambda subproblem, ending, reference: (ending, True))(monkeypatch)
+    """Steps that are too long, and (7b) is taken for granted."""
+    everywhere("proximal_gradient", three_steps_at_once)(monkeypatch)
+    everywhere("enforce_descent", lambda subproblem, ending, reference: (ending, True))(monkeypatch)
 
 
 def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,10 +212,8 @@ def long_norms(B, D, threshold, groups):
 RATE, MEMBER, SOUND = "proximal-gradient-rate", "certificate-membership", "criterion-soundness"
 ORACLE, DESCENT = "subproblem-oracle", "objective-descent"
 MUTANTS = [
-    wrong_solver("stale_certificate", everywhere("proximal_gradient_member", stale_certificate), L1, MEMBER),
-    wrong_solver(
-        "negative_certificate", everywhere("proximal_gradient_member", negative_certificate), GroupLasso, MEMBER
-    ),
+    wrong_solver("stale_certificate", everywhere("proximal_gradient", stale_certificate), L1, MEMBER),
+    wrong_solver("negative_certificate", everywhere("prox_member", negative_certificate), GroupLasso, MEMBER),
     wrong_solver(
         "step_of_1.9_over_L",
         everywhere("proximal_gradient", plain_steps(lambda subproblem, L: 1.9 / L)),
@@ -235,9 +247,9 @@ MUTANTS = [
         "solver-agreement",
         ORACLE,
     ),
-    wrong_solver("change_per_group", of_subproblem("objective_change", change_per_group), L1, DESCENT),
+    wrong_solver("change_per_group", of_subproblem("change_per_unit", change_per_group), L1, DESCENT),
     wrong_solver("objective_per_group", of_subproblem("objective", objective_per_group), GroupLasso, ORACLE),
-    wrong_solver("no_descent", everywhere("_enforce_descent", no_descent), IgnoresMetric, DESCENT),
+    wrong_solver("no_descent", everywhere("enforce_descent", no_descent), IgnoresMetric, DESCENT),
     wrong_solver(
         "unscaled_residual", everywhere("residual_norm", unscaled_residual), NuclearNorm, "criterion-soundness"
     ),
@@ -251,7 +263,10 @@ MUTANTS = [
     ),
     wrong_solver("always_converged", everywhere("run", ending_always_converged), NuclearNorm, ORACLE),
     wrong_solver(
-        "enormous_rounding", everywhere("rounding_floor", enormous_rounding), NuclearNorm, "subproblem-oracle"
+        "enormous_rounding",
+        lambda monkeypatch: monkeypatch.setattr(RoundingFloor, "__call__", enormous_rounding),
+        NuclearNorm,
+        "subproblem-oracle",
     ),
     wrong_solver("descent_not_enforced", descent_not_enforced, GroupLasso, "objective-descent"),
     wrong_solver("few_iterations", few_iterations, GroupLasso, "group-norm-equation"),
