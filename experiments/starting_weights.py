@@ -105,7 +105,7 @@ def measure(case: Case) -> list[str]:
         torch.manual_seed(0)
         model = case.network()
         accuracy, zeros = trained(case, model, share * smallest, train, test)
-        cells.append(f"{100 * accuracy:.1f} / {100 * zeros:.0f}")
+        cells.append(f"{100 * accuracy:.1f} / {100 * zeros:.3g}")
         print(case.name, case.regularizer, share, cells[-1], flush=True)
     return cells
 
@@ -135,7 +135,7 @@ def main() -> None:
     head = ["network", "regularizer", "reg_weight_max, untrained", *(f"{share:g}" for share in SHARES)]
     rows = [head, ["---"] * len(head), *(measure(case) for case in CASES)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    training = "; ".join(f"{case.name}: {case.epochs} epochs, lr {case.learning_rate:g}" for case in CASES)
+    training = "; ".join(dict.fromkeys(f"{c.name}: {c.epochs} epochs, lr {c.learning_rate:g}" for c in CASES))
     RESULT.write_text(
         "# What the weight of a regularizer does, in units of reg_weight_max\n\n"
         f"Made by `python -m experiments.starting_weights`; python {platform.python_version()}, torch "

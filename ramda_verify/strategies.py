@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ramda_verify.companions import AROUND_A_THRESHOLD, companion
-from ramda_verify.oracles.psi_model import norm_terms, require_model
+from ramda_verify.oracles.psi_model import group_index_sets
 from solvers.regularizers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers.base import offers
 
@@ -138,7 +138,7 @@ def critical_weights(regularizer: Any, B: np.ndarray) -> list[float]:
     if isinstance(regularizer, L1):
         sizes = np.abs(B).ravel()
     elif isinstance(regularizer, GroupLasso):
-        groups = [indices for _, indices in norm_terms(require_model(regularizer), B.shape)]
+        groups = group_index_sets(B.shape, regularizer.grouping, regularizer.layout, regularizer.conv_groups)
         sizes = np.sqrt((B.ravel()[np.stack(groups)] ** 2).mean(axis=1))
     elif isinstance(regularizer, NuclearNorm):
         sizes = np.linalg.svd(B.reshape(B.shape[0], -1), compute_uv=False)
