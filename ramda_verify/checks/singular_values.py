@@ -14,7 +14,7 @@ from ramda_verify.checks.subproblem import ITERATIONS, model
 from ramda_verify.oracles import certificate
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement
-from ramda_verify.strategies import seeds, subproblem_cases, tensors
+from ramda_verify.strategies import regularizers, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
 from solvers.regularizers import NuclearNorm, singular_values
 from solvers.subproblem import Status, Subproblem, solve
@@ -170,8 +170,8 @@ def _nuclear(target: Target) -> str | None:
     return target.probe(lambda r: None if isinstance(r, NuclearNorm) else "singular values belong to NuclearNorm")
 
 
-def _with_start(target: Target, condition: float) -> st.SearchStrategy[Case]:
-    return subproblem_cases(target.instances, max_condition=condition).flatmap(
+def _with_start(target: Target, condition: float, hardest: float = np.inf) -> st.SearchStrategy[Case]:
+    return subproblem_cases(target.instances, max_condition=condition, hardest=hardest).flatmap(
         lambda case: st.builds(lambda start: {**case, "start": start}, tensors(case["B"].shape))
     )
 
@@ -188,7 +188,7 @@ def _from_anywhere(target: Target) -> st.SearchStrategy[Case]:
 def _spectra(target: Target) -> st.SearchStrategy[Case]:
     return st.fixed_dictionaries(
         {
-            "regularizer": target.instances.filter(lambda r: r.reg_weight > 0),
+            "regularizer": regularizers(target.instances).filter(lambda r: r.reg_weight > 0),
             "rows": st.sampled_from([2, 1, 5, 24]),
             "columns": st.sampled_from([2, 1, 5, 40]),
             "decades": st.floats(0, 10),
@@ -211,7 +211,7 @@ CHECKS = (
         source="strong convexity; Lions and Mercier 1979",
         kind="regularizer",
         tolerance=tolerances.RATE,
-        cases=lambda target: _with_start(target, 100.0),
+        cases=lambda target: _with_start(target, 100.0, hardest=100.0),
         measure=measure_solution,
         applies=needs("convex"),
         share=0.7,
@@ -244,6 +244,7 @@ CHECKS = (
         kind="regularizer",
         tolerance=tolerances.FLOAT32,
         cases=_spectra,
+        recorded=False,
         measure=measure_narrow_shrinkage,
         applies=_nuclear,
     ),
@@ -254,6 +255,7 @@ CHECKS = (
         kind="regularizer",
         tolerance=tolerances.NARROW_CERTIFICATE,
         cases=_spectra,
+        recorded=False,
         measure=measure_narrow_certificate,
         applies=_nuclear,
         share=0.5,

@@ -67,5 +67,5 @@ def show_results(console: Console, results: Sequence[CheckResult]) -> None:
             console.print(f"{result.status}: {result.check} ({result.target}): {result.detail}", highlight=False)
     count = Counter(result.status for result in results)
     words = ", ".join(f"[{STYLES[verdict]}]{count[verdict]} {verdict}[/]" for verdict in Verdict if count[verdict])
-    cases, problems = (sum(getattr(result, name) for result in results) for name in ("cases", "problems"))
-    console.print(f"{cases:,} cases of {problems:,} problems: {words}")
+    cases, recorded, problems = (sum(getattr(r, name) for r in results) for name in ("cases", "recorded", "problems"))
+    console.print(f"{cases:,} cases, {recorded:,} of them recorded in training, of {problems:,} problems: {words}")

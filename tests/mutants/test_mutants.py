@@ -16,6 +16,7 @@ from tests.mutants import (
     kernels,
     metric_proxes,
     optimizers,
+    recorded_steps,
     singular_values,
     solver_slips,
     tensor_slips,
@@ -35,6 +36,7 @@ FAMILIES = (
     kernels,
     identification,
     singular_values,
+    recorded_steps,
 )
 MUTANTS = [mutant for family in FAMILIES for mutant in family.MUTANTS]
 CASES = [pytest.param(mutant, check, id=f"{mutant.name}-{check}") for mutant in MUTANTS for check in mutant.checks]
