@@ -1,4 +1,4 @@
-"""The command line: ``ramda-verify run``, ``check``, ``bench``, and the commands that other packages register."""
+"""The command line: ``run``, ``check``, ``bench``, ``record``, and the commands that other packages register."""
 
 import secrets
 import sys
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ramda_verify.bench.command import bench
 from ramda_verify.record import CheckResult
+from ramda_verify.recorded.command import record
 from ramda_verify.report import machine_and_versions, show_results, watch, write_report
 from ramda_verify.runner import default_workers, run_jobs
 from ramda_verify.suite import EXAMPLES, Job, check_jobs, suite_jobs
@@ -122,6 +123,7 @@ def _writable(folder: Path) -> None:
 
 
 app.command()(bench)
+app.command()(record)
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ class Check:
     ``measure(**case)`` a Measurement (or raises Inconclusive or NothingClaimed). ``share`` scales the number of cases,
     for checks whose single case is dear, ``cost`` tells the runner which to start first. ``problems`` are the targets
     of a check of kind "problem". ``trace(target)`` draws series for the report.
+    ``recorded`` is False where the cases hold no problem that a recorded one could take the place of.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Check:
     cost: float = 1.0
     problems: tuple[str, ...] = ()
     trace: Callable[[Target], dict[str, Any] | None] | None = None
+    recorded: bool = True
 
 
 class _Falsified(Exception):

@@ -62,6 +62,7 @@ class CheckResult:
 
     ``worst`` is the largest violation seen, in the units of ``tolerance``; ``trace`` holds series for the report's
     pictures and does not enter report.json. ``problems`` counts what the cases held: a case may be a batch of them.
+    ``recorded`` says how many of the cases hold a problem of a recorded training step.
     """
 
     check: str
@@ -75,3 +76,4 @@ class CheckResult:
     detail: str = ""
     trace: dict[str, Any] | None = field(default=None, repr=False)
     problems: int = 0
+    recorded: int = 0

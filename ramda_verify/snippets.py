@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 
 from ramda_verify.record import Case, Measurement
+from ramda_verify.recorded.problems import NamedArray
 from ramda_verify.targets import Target
 
 
 def literal(value: Any) -> str:
-    """A Python expression for an argument; float64 arrays round-trip exactly."""
+    """A Python expression for an argument; float64 arrays round-trip exactly, recorded ones go by their names."""
+    if isinstance(value, NamedArray) and value.expression is not None:
+        return value.expression
     if isinstance(value, np.ndarray):
         return f"np.array({value.tolist()!r})" if value.size else f"np.zeros({value.shape!r})"
     return repr(value)
@@ -23,6 +26,8 @@ def describe_case(case: Case) -> str:
 def snippet(check_id: str, target: Target, case: Case, measurement: Measurement, tolerance: float) -> str:
     """A script that measures the violation of this case again."""
     lines = ["import numpy as np", "from ramda_verify.checks import measure"]
+    if any(isinstance(value, NamedArray) for value in case.values()):
+        lines.append("from ramda_verify.recorded import recorded")
     if "regularizer" in case:
         lines += target.import_lines(case["regularizer"])
     lines += [f"{name} = {literal(value)}" for name, value in case.items() if name != "regularizer"]

@@ -15,6 +15,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ramda_verify.companions import AROUND_A_THRESHOLD, companion
 from ramda_verify.oracles.psi_model import group_index_sets
+from ramda_verify.recorded.problems import RecordedProblem
 from solvers.regularizers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers.base import offers
 
@@ -147,19 +148,44 @@ def critical_weights(regularizer: Any, B: np.ndarray) -> list[float]:
     return [float(size) / weight for size in sizes]
 
 
-@st.composite
-def prox_cases(draw: DrawFn, instances: SearchStrategy[Any]) -> dict[str, Any]:
+#: Regularizers to draw, or the recorded problem that a case is to hold.
+Instances = SearchStrategy[Any] | RecordedProblem
+
+
+def regularizers(instances: Instances) -> SearchStrategy[Any]:
+    """Regularizers alone."""
+    return st.just(instances.regularizer) if isinstance(instances, RecordedProblem) else instances
+
+
+def prox_cases(instances: Instances) -> SearchStrategy[dict[str, Any]]:
     """``regularizer``, ``w`` and ``step``, the step often on either side of a threshold."""
+    return st.just(instances.prox_case()) if isinstance(instances, RecordedProblem) else _drawn_prox_cases(instances)
+
+
+@st.composite
+def _drawn_prox_cases(draw: DrawFn, instances: SearchStrategy[Any]) -> dict[str, Any]:
     regularizer = draw(instances)
     w = draw(tensors(draw(st.sampled_from(shapes(regularizer)))))
     return {"regularizer": regularizer, "w": w, "step": draw(weights_for(regularizer, w))}
 
 
-@st.composite
 def subproblem_cases(
-    draw: DrawFn, instances: SearchStrategy[Any], max_condition: float = 1e8, extreme: bool = True
+    instances: Instances, max_condition: float = 1e8, extreme: bool = True, hardest: float = np.inf
+) -> SearchStrategy[dict[str, Any]]:
+    """``regularizer``, ``B``, ``D`` and ``lam``; B carries the scale of D, so that solutions are of all sizes.
+
+    ``hardest`` bounds the condition number of a recorded problem, for checks that solve it by plain iteration. Raises
+    UnsuitableError on a recorded problem beyond it.
+    """
+    if isinstance(instances, RecordedProblem):
+        return st.just(instances.subproblem_case(hardest))
+    return _drawn_subproblem_cases(instances, max_condition, extreme)
+
+
+@st.composite
+def _drawn_subproblem_cases(
+    draw: DrawFn, instances: SearchStrategy[Any], max_condition: float, extreme: bool
 ) -> dict[str, Any]:
-    """``regularizer``, ``B``, ``D`` and ``lam``; B carries the scale of D, so that solutions are of all sizes."""
     regularizer = draw(instances)
     shape = draw(st.sampled_from(shapes(regularizer)))
     B = draw(tensors(shape))
@@ -174,22 +200,39 @@ def seeds() -> SearchStrategy[int]:
     return st.integers(0, 2**16)
 
 
-@st.composite
 def problem_batches(
-    draw: DrawFn,
-    instances: SearchStrategy[Any],
+    instances: Instances,
     max_condition: float = 1e8,
     extreme: bool = True,
     point: str | None = None,
     most: int = 30,
     mild: float = 1e8,
-) -> dict[str, Any]:
+    hardest: float = np.inf,
+) -> SearchStrategy[dict[str, Any]]:
     """``regularizer``, ``B``, ``D`` and ``lam`` of 1 to ``most`` + 1 problems of one shape, along a first axis.
 
     One problem is drawn entry by entry, the others come from seeds (``companions``); it shrinks to one of either kind.
     ``mild`` limits the condition number of the latter, where slow problems would hold up the batch.
     With ``point`` there is one more array of the shape of B, of this name: a start or a reference.
+
+    A recorded problem makes a batch of one, with its W as the point. ``hardest`` bounds its condition number, for
+    checks that solve it by plain iteration; raises UnsuitableError beyond it.
     """
+    if isinstance(instances, RecordedProblem):
+        return st.just(instances.batch_case(hardest, point))
+    return _drawn_problem_batches(instances, max_condition, extreme, point, most, mild)
+
+
+@st.composite
+def _drawn_problem_batches(
+    draw: DrawFn,
+    instances: SearchStrategy[Any],
+    max_condition: float,
+    extreme: bool,
+    point: str | None,
+    most: int,
+    mild: float,
+) -> dict[str, Any]:
     regularizer = draw(instances)
     shape = draw(st.sampled_from(shapes(regularizer)))
     # Several short lists: each holds five on average, and any element of any can be deleted.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ramda_verify.checks import ALL_CHECKS, BY_ID
 from ramda_verify.property import run_check
 from ramda_verify.record import CheckResult
+from ramda_verify.recorded.passes import also_on_recorded
 from ramda_verify.targets import Target, TargetError, known_regularizers, known_target, plain_target, regularizer_target
 from solvers.optimizers import METHODS
 
@@ -36,7 +37,9 @@ class Job:
     def run(self, seed: int, examples: int) -> CheckResult:
         """Run the check; every job has its own stream of cases, whatever else runs."""
         own_seed = zlib.crc32(f"{seed}:{self.check}:{self.target}".encode())
-        return run_check(BY_ID[self.check], self.build_target(), seed=own_seed, max_examples=examples)
+        check, target = BY_ID[self.check], self.build_target()
+        drawn = run_check(check, target, seed=own_seed, max_examples=examples)
+        return also_on_recorded(drawn, check, target, seed=own_seed, max_examples=examples)
 
 
 def suite_jobs(only: Sequence[str] = ()) -> list[Job]:

@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from ramda_verify.recorded.problems import RecordedProblem
 from solvers.regularizers.base import require_regularizer
 
 ENTRY_POINT_GROUP = "ramda_verify.regularizers"
@@ -26,14 +27,15 @@ class TargetError(Exception):
 class Target:
     """``kind`` is "regularizer", "optimizer" or "problem".
 
-    ``instances`` draws regularizers of this target, ``example`` is one of them; ``import_lines(regularizer)`` makes one
+    ``instances`` draws regularizers of this target, or is a recorded problem that a case is to hold; ``example`` is one
+    of them; ``import_lines(regularizer)`` makes one
     in a snippet. ``traced`` targets appear in the report's pictures.
     """
 
     name: str
     kind: str
     example: Any
-    instances: SearchStrategy[Any]
+    instances: SearchStrategy[Any] | RecordedProblem
     import_lines: Callable[[Any], list[str]]
     traced: bool = True
 

@@ -13,6 +13,7 @@ from ramda_verify.checks import (
     optimizers,
     prox,
     rate,
+    recorded_steps,
     singular_values,
     subproblem,
     tensors,
@@ -33,6 +34,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *optimizer_contract.CHECKS,
     *kernels.CHECKS,
     *acceptance.CHECKS,
+    *recorded_steps.CHECKS,
     *identification.CHECKS,
 )
 BY_ID = {check.id: check for check in ALL_CHECKS}

@@ -171,7 +171,7 @@ def _loosely(target: Target) -> st.SearchStrategy[Case]:
 
     return st.builds(
         lambda case, lowest, factor: {**case, "tolerance": tolerances_of(case, lowest), "factor": factor},
-        problem_batches(target.instances, max_condition=100.0, point="start", mild=10.0),
+        problem_batches(target.instances, max_condition=100.0, point="start", mild=10.0, hardest=1e4),
         st.floats(-6, 0),
         st.sampled_from([7.0, 1e-3, 1e4]),
     )

@@ -79,7 +79,7 @@ def _excesses(problems: Problems, start: Tensor, rule: str) -> Iterator[tuple[Ar
 
 
 def _cases(target: Target) -> st.SearchStrategy[Case]:
-    return problem_batches(target.instances, max_condition=1e3, point="start", mild=30.0)
+    return problem_batches(target.instances, max_condition=1e3, point="start", mild=30.0, hardest=1e5)
 
 
 def trace_rate(target: Target) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ramda_verify.checks.subproblem import ITERATIONS, model
 from ramda_verify.oracles import certificate
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement
-from ramda_verify.strategies import seeds, subproblem_cases, tensors
+from ramda_verify.strategies import regularizers, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
 from solvers.regularizers import NuclearNorm, singular_values
@@ -87,8 +87,9 @@ def measure_splitting_certificate(
 def measure_splitting_rate(regularizer: Any, B: Array, D: Array, lam: float, start: Array) -> Measurement:
     """Every two proxes shorten the move T(x) - x by the contraction of a plain step or by 0.99, as long as rho stays.
 
-    That is until it is looked at for the first time. x is recovered from the point and its certificate, T and its contraction are written down once more, for rho the
-    mean of D. Rounding: what is lost where x is a sum of numbers larger than its moves.
+    That is until it is looked at for the first time. x is recovered from the point and its certificate, T and its
+    contraction are written down once more, for rho the mean of D. Rounding: what is lost where x is a sum of numbers
+    larger than its moves.
     """
     subproblem, rho, share = model(regularizer, B, D, lam), float(D.mean()), method.RELAXATION / 2
     q = max((rho - D.min()) / (rho + D.min()), (D.max() - rho) / (D.max() + rho))
@@ -177,8 +178,8 @@ def _nuclear(target: Target) -> str | None:
     return target.probe(lambda r: None if isinstance(r, NuclearNorm) else "singular values belong to NuclearNorm")
 
 
-def _with_start(target: Target, condition: float) -> st.SearchStrategy[Case]:
-    return subproblem_cases(target.instances, max_condition=condition).flatmap(
+def _with_start(target: Target, condition: float, hardest: float = np.inf) -> st.SearchStrategy[Case]:
+    return subproblem_cases(target.instances, max_condition=condition, hardest=hardest).flatmap(
         lambda case: st.builds(lambda start: {**case, "start": start}, tensors(case["B"].shape))
     )
 
@@ -195,7 +196,7 @@ def _from_anywhere(target: Target) -> st.SearchStrategy[Case]:
 def _spectra(target: Target) -> st.SearchStrategy[Case]:
     return st.fixed_dictionaries(
         {
-            "regularizer": target.instances.filter(lambda r: r.reg_weight > 0),
+            "regularizer": regularizers(target.instances).filter(lambda r: r.reg_weight > 0),
             "rows": st.sampled_from([2, 1, 5, 24]),
             "columns": st.sampled_from([2, 1, 5, 40]),
             "decades": st.floats(0, 10),
@@ -218,7 +219,7 @@ CHECKS = (
         source="strong convexity; Lions and Mercier 1979",
         kind="regularizer",
         tolerance=tolerances.RATE,
-        cases=lambda target: _with_start(target, 100.0),
+        cases=lambda target: _with_start(target, 100.0, hardest=100.0),
         measure=measure_solution,
         applies=needs("convex"),
         share=0.7,
@@ -251,6 +252,7 @@ CHECKS = (
         kind="regularizer",
         tolerance=tolerances.FLOAT32,
         cases=_spectra,
+        recorded=False,
         measure=measure_narrow_shrinkage,
         applies=_nuclear,
     ),
@@ -261,6 +263,7 @@ CHECKS = (
         kind="regularizer",
         tolerance=tolerances.NARROW_CERTIFICATE,
         cases=_spectra,
+        recorded=False,
         measure=measure_narrow_certificate,
         applies=_nuclear,
         share=0.5,

@@ -23,6 +23,7 @@ def render(summary: Summary) -> str:
         counts={verdict: counts[verdict] for verdict in Verdict},
         holds=all(result.status.holds for result in summary.results),
         cases=sum(result.cases for result in summary.results),
+        recorded=sum(result.recorded for result in summary.results),
         problems=sum(result.problems for result in summary.results),
         seconds=sum(result.seconds for result in summary.results),
         checks=grouped,

@@ -67,5 +67,6 @@ def show_results(console: Console, results: Sequence[CheckResult], *, seed: int)
             console.print(f"{result.status}: {result.check} ({result.target}): {result.detail}", highlight=False)
     count = Counter(result.status for result in results)
     words = ", ".join(f"[{STYLES[verdict]}]{count[verdict]} {verdict}[/]" for verdict in Verdict if count[verdict])
-    cases, problems = (sum(getattr(result, name) for result in results) for name in ("cases", "problems"))
-    console.print(f"{cases:,} cases of {problems:,} problems, seed {seed}: {words}")
+    cases, recorded, problems = (sum(getattr(r, name) for r in results) for name in ("cases", "recorded", "problems"))
+    counted = f"{cases:,} cases, {recorded:,} of them recorded in training, of {problems:,} problems"
+    console.print(f"{counted}, seed {seed}: {words}")

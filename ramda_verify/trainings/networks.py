@@ -150,5 +150,5 @@ CONVOLUTIONS = Training(
     *(_CONVOLUTION_LOSS, ("linear", "convolution")),
     accuracy=_CONVOLUTION_ACCURACY,
 )
-CHARACTERS = character_training("characters", width=32, heads=2, hidden=64, length=16)
+CHARACTERS = character_training("characters", width=16, heads=2, hidden=32, length=16)
 VOCABULARY = vocabulary_training("vocabulary", vocabulary=400, width=16)

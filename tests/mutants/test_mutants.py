@@ -21,6 +21,7 @@ from tests.mutants import (
     nan_proxes,
     nan_solvers,
     optimizers,
+    recorded_steps,
     singular_values,
     solver_slips,
     tensor_slips,
@@ -42,6 +43,7 @@ FAMILIES = (
     layouts,
     identification,
     singular_values,
+    recorded_steps,
 )
 #: NaN in the place of what is judged.
 NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_optimizers)

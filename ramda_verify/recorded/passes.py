@@ -1,0 +1,68 @@
+"""Run a check on recorded problems, after the drawn ones."""
+
+from dataclasses import replace
+from random import Random
+
+from ramda_verify.property import MAX_INCONCLUSIVE, Check, run_check
+from ramda_verify.record import CheckResult, Verdict
+from ramda_verify.recorded import all_recorded
+from ramda_verify.recorded.problems import RecordedProblem, UnsuitableError
+from ramda_verify.targets import Target
+
+#: Recorded problems a check is run on, for each of its drawn cases at most: a full run takes all that there are.
+SHARE = 0.15
+#: Each is taken twice, with the simplest further arguments (seeds, numbers of iterations) and with random ones.
+CASES_A_PROBLEM = 2
+
+
+def recorded_problems(target: Target) -> list[RecordedProblem]:
+    """The recorded problems of the regularizer under test; none for targets of other kinds."""
+    if target.kind != "regularizer":
+        return []
+    found = (RecordedProblem.of(step, target.example) for step in all_recorded().values())
+    return [problem for problem in found if problem is not None]
+
+
+def also_on_recorded(drawn: CheckResult, check: Check, target: Target, *, seed: int, max_examples: int) -> CheckResult:
+    """The result on drawn cases and on recorded problems together; ``recorded`` counts the latter.
+
+    The seed chooses which, ``max_examples`` how many. A check that does not hold on drawn cases is not run again. An
+    oracle that fails on more than a fifth of the recorded cases makes the result inconclusive.
+    """
+    if drawn.status is not Verdict.PASS or not check.recorded:
+        return drawn
+    problems = recorded_problems(target)
+    Random(seed).shuffle(problems)
+    wanted, taken, failed = max(1, round(SHARE * max_examples)), 0, 0
+    total = drawn
+    for index, problem in enumerate(problems):
+        if taken + failed == wanted:
+            break
+        on_this = replace(target, instances=problem, traced=False)
+        once = replace(check, share=1.0)
+        try:
+            part = run_check(once, on_this, seed=seed + index, max_examples=CASES_A_PROBLEM - 1)
+        except UnsuitableError:
+            continue
+        taken, failed = taken + part.status.holds, failed + (part.status is Verdict.INCONCLUSIVE)
+        total = _together(total, part)
+        if part.status is Verdict.FAIL:
+            return total
+    if failed > MAX_INCONCLUSIVE * max(1, taken + failed):
+        return replace(total, status=Verdict.INCONCLUSIVE)
+    return replace(total, status=Verdict.PASS)
+
+
+def _together(total: CheckResult, part: CheckResult) -> CheckResult:
+    worst = [result.worst for result in (total, part) if result.worst is not None]
+    return replace(
+        total,
+        status=part.status,
+        cases=total.cases + part.cases,
+        problems=total.problems + part.problems,
+        recorded=total.recorded + part.cases,
+        worst=max(worst, default=None),
+        seconds=round(total.seconds + part.seconds, 3),
+        counterexample=part.counterexample,
+        detail="; ".join(filter(None, (total.detail, part.detail))),
+    )

@@ -1,0 +1,383 @@
+"""Recorded steps: what the file holds, that slices are true, that checks run on them and can fail on them."""
+
+import json
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from ramda_verify import cli
+from ramda_verify.checks import BY_ID
+from ramda_verify.property import run_check
+from ramda_verify.record import Verdict
+from ramda_verify.recorded import PATH, all_recorded, plan, recorded
+from ramda_verify.recorded.passes import also_on_recorded, recorded_problems
+from ramda_verify.recorded.plan import OPTIMIZERS
+from ramda_verify.recorded.problems import NamedArray, RecordedProblem, UnsuitableError, named
+from ramda_verify.recorded.recorder import record
+from ramda_verify.recorded.replay import replay
+from ramda_verify.recorded.slices import LARGEST, chosen, cut
+from ramda_verify.recorded.store import METADATA, read, write
+from ramda_verify.snippets import literal
+from ramda_verify.suite import Job
+from ramda_verify.targets import known_target, plain_target, regularizer_target
+from ramda_verify.trainings import TRAININGS
+from solvers import L1, GroupLasso, NuclearNorm
+from tests.mutants.mutant import regularizer_target_of
+from tests.mutants.test_mutants import violation_of
+
+STEPS = list(all_recorded().values())
+
+
+def test_the_file_is_small_and_says_how_it_was_made():
+    assert PATH.stat().st_size < 2_000_000
+    made = read(PATH).made
+    assert {"command", "date", "seed", "versions"} <= made.keys()
+    assert {"torch", "numpy"} <= made["versions"].keys()
+
+
+def test_everything_is_among_the_recorded():
+    assert {step.training for step in STEPS} == TRAININGS.keys() - {"wide-mlp"}
+    assert {step.optimizer for step in STEPS} == OPTIMIZERS.keys()
+    assert {step.moment for step in STEPS} == {"first", "middle", "restart", "ramp", "last"}
+    assert {step.dtype for step in STEPS} == {"float32", "bfloat16"}
+    assert {type(step.regularizer) for step in STEPS} == {GroupLasso, L1, NuclearNorm}
+    groupings = {step.regularizer.grouping for step in STEPS if isinstance(step.regularizer, GroupLasso)}
+    assert groupings == {"input", "output", "channel", "filter"}
+    assert {len(step.shape) for step in STEPS} == {1, 2, 4}
+    assert any(step.hyper.get("momentum") == 1.0 for step in STEPS)
+
+
+def test_values_of_all_sizes_are_among_the_recorded():
+    tiny = float(np.finfo(np.float32).tiny)
+    sizes = {name: np.concatenate([np.abs(step.arrays[name]).ravel() for step in STEPS]) for name in ("W", "B")}
+    for size in sizes.values():
+        assert (size == 0).any()
+        assert ((size > tiny) & (size < 1e-15)).any()
+        assert (size > 1e-1).any()
+    # A step makes no denormal W, but what it multiplies a tiny W0 by is small.
+    assert ((sizes["B"] > 0) & (sizes["B"] < tiny)).any()
+    assert all(np.isfinite(value).all() for step in STEPS for value in step.arrays.values())
+    assert all((step.arrays["D"] > 0).all() for step in STEPS)
+
+
+def test_groups_on_both_sides_of_the_threshold_are_among_the_recorded():
+    ratios = []
+    for step in STEPS:
+        if isinstance(step.regularizer, GroupLasso):
+            groups = np.moveaxis(step.B, step.regularizer.groups.axis, 0).reshape(-1, step.B.size // groups_of(step))
+            price = step.lam * step.regularizer.reg_weight * math.sqrt(groups.shape[1])
+            ratios += [math.hypot(*group) / price for group in groups]
+    ratios = np.array(ratios)
+    assert ((ratios > 0.9) & (ratios <= 1)).any()
+    assert ((ratios > 1) & (ratios < 1.1)).any()
+    assert (ratios < 1e-6).any()
+    assert (ratios > 10).any()
+
+
+def groups_of(step):
+    return step.shape[step.regularizer.groups.axis]
+
+
+def test_names():
+    assert recorded(STEPS[0].name) is STEPS[0]
+    with pytest.raises(KeyError, match="nowhere"):
+        recorded("nowhere")
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = STEPS[0].nothing
+
+
+# Recording -----------------------------------------------------------------------------------------------------------
+
+
+def short_run(name, steps=12):
+    """One of the recorded runs, cut short."""
+    wanted = {
+        f"{run.training.name}-{run.optimizer}-{run.psi}": run for run in plan.runs() if run.dtype == torch.float32
+    }
+    return replace(wanted[name], steps=steps)
+
+
+@pytest.mark.parametrize("name", ["mlp-ramda-reading", "mlp-proxgen-nuclear", "vocabulary-proxsgd-reading"])
+def test_recording_again_gives_steps_of_the_same_form(name):
+    again = list(record(short_run(name), seed=0))
+    assert {step.moment for step in again} == {"first", "middle", "restart", "ramp", "last"}
+    for step in again:
+        known = recorded(step.name)
+        assert step.shape == known.shape
+        assert step.arrays.keys() == known.arrays.keys()
+        assert step.counters.keys() == known.counters.keys()
+        assert step.hyper.keys() == known.hyper.keys()
+        assert step.regularizer == known.regularizer
+
+
+def test_recording_is_decided_by_the_seed():
+    one, same, other = (list(record(short_run("mlp-rmda-reading", 6), seed)) for seed in (3, 3, 4))
+    for a, b, c in zip(one, same, other, strict=True):
+        assert all(np.array_equal(a.arrays[key], b.arrays[key]) for key in a.arrays)
+        assert not np.array_equal(a.arrays["W"], c.arrays["W"])
+
+
+def test_written_and_read_again(tmp_path):
+    steps = list(record(short_run("mlp-proxgen-reading", 6), seed=0))
+    path = tmp_path / "steps.npz"
+    write(path, type(read(PATH))(steps, {"seed": 0}))
+    found = read(path)
+    assert found.made == {"seed": 0}
+    for mine, right in zip(found.steps, steps, strict=True):
+        assert replace(mine, arrays={}) == replace(right, arrays={})
+        assert all(np.array_equal(mine.arrays[key], right.arrays[key]) for key in right.arrays)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["steps.npz"]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {},
+        {METADATA: np.array("no JSON")},
+        {METADATA: np.array(json.dumps({"schema": 7, "made": {}, "steps": []}))},
+        {METADATA: np.array([object()])},
+    ],
+    ids=["empty", "no JSON", "another schema", "a pickle"],
+)
+def test_other_archives_are_refused(entries, tmp_path):
+    np.savez(tmp_path / "other.npz", **entries)
+    with pytest.raises(ValueError, match=r"other\.npz"):
+        read(tmp_path / "other.npz")
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "text.npz").write_text("text")
+    with pytest.raises(ValueError, match=r"text\.npz"):
+        read(tmp_path / "text.npz")
+    with pytest.raises(OSError, match=r"none\.npz"):
+        read(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("arguments", [("steps.txt",), ("nowhere/steps.npz",), ("steps.npz", "--seed", "-1")])
+def test_bad_usage_of_the_command_ends_with_2(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(cli.app, ["record", *arguments])
+    assert found.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_writes_a_file(tmp_path, monkeypatch):
+    run = short_run("mlp-rmda-reading")
+    monkeypatch.setattr(plan, "runs", lambda: iter([run]))
+    found = CliRunner().invoke(cli.app, ["record", str(tmp_path / "steps.npz"), "--seed", "5"])
+    assert found.exit_code == 0, found.output
+    recording = read(tmp_path / "steps.npz")
+    assert len(recording.steps) == 10
+    assert recording.made["seed"] == 5
+    assert "record steps.npz --seed 5" in recording.made["command"]
+
+
+# Slices --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "shape"),
+    [
+        (GroupLasso(0.5, "input"), (9, 40)),
+        (GroupLasso(0.5, "output"), (40, 9)),
+        (GroupLasso(0.5, "channel"), (5, 30, 3, 3)),
+        (GroupLasso(0.5, "filter"), (3, 5, 3, 3)),
+        (GroupLasso(0.5, "input"), (500, 7)),
+        (GroupLasso(0.5, "input"), (3, 1)),
+        (L1(0.5), (9, 40)),
+    ],
+    ids=str,
+)
+def test_the_solution_of_a_slice_is_the_slice_of_the_solution(regularizer, shape):
+    whole = {key: torch.randn(shape, dtype=torch.float64) for key in ("W", "G", "B")}
+    whole["D"] = torch.rand(shape, dtype=torch.float64) + 0.1
+    places = chosen(regularizer, whole, 1.0)
+    parts = {key: cut(regularizer, value, places) for key, value in whole.items()}
+    assert parts["W"].numel() <= max(LARGEST, 2 * whole["W"].numel() // len(torch.unique(places)))
+
+    def solution(B, D):
+        found = regularizer.metric_prox(B, D, 1.0)
+        return found if isinstance(found, torch.Tensor) else found.point
+
+    expected = cut(regularizer, solution(whole["B"], whole["D"]), places)
+    torch.testing.assert_close(solution(parts["B"], parts["D"]), expected, rtol=1e-12, atol=0)
+
+
+def test_the_groups_that_matter_are_kept():
+    # Psi charges sqrt(2) for a group's norm, and a group of ones has this norm.
+    W, B, G = (torch.ones(2, 30) for _ in range(3))
+    B[:, :3], B[:, 3], B[:, 4], B[:, 5:] = 0.1, 1.0001, 0.9999, 5.0
+    W[:, 11], W[:, 12], W[:, 13] = 9.0, 0.0, 1e-20
+    G[:, 21] = 0.0
+    kept = chosen(GroupLasso(1.0, "input"), {"W": W, "B": B, "G": G, "D": W}, 1.0).tolist()
+    assert {3, 4, 11, 12} <= set(kept)
+
+
+def test_a_tensor_with_the_nuclear_norm_stays_whole():
+    whole = {key: torch.randn(5, 4) for key in ("W", "G", "B", "D")}
+    assert chosen(NuclearNorm(1.0), whole, 1.0) is None
+    assert cut(NuclearNorm(1.0), whole["W"], None) is whole["W"]
+
+
+# Replaying -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("moment", ["first", "last"])
+@pytest.mark.parametrize("dtype", [None, torch.float64])
+def test_a_step_is_taken_from_the_recorded_state(optimizer, moment, dtype):
+    step = next(step for step in STEPS if (step.optimizer, step.moment) == (optimizer, moment))
+    made, param = replay(step, dtype=dtype)
+    assert np.array_equal(param.detach().double().numpy(), step.W)
+    assert np.array_equal(param.grad.double().numpy(), step.G)
+    for key, value in step.state.items():
+        assert np.array_equal(made.state[param][key].double().numpy(), value)
+    made.step()
+    assert int(made.state[param]["step"]) == step.step
+    form = made.normal_form(torch.tensor(step.W), made.state[param], made.param_groups[0])
+    np.testing.assert_allclose(form.B.double().numpy(), step.B, rtol=0, atol=1e-5 * np.abs(step.B).max())
+    assert math.isclose(float(form.lam), step.lam, rel_tol=1e-6)
+
+
+# Checks on recorded problems -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SumsSixteen(GroupLasso):
+    """The norm equation of long groups is solved for their first sixteen entries: no drawn group is so long."""
+
+    def metric_prox(self, B, D, lam):
+        short = B.clone()
+        short.movedim(self.groups.axis, 0).flatten(1)[:, 16:] = 0.0
+        if B.numel() // B.shape[self.groups.axis] > 16:
+            return super().metric_prox(short.reshape(B.shape), D, lam)
+        return super().metric_prox(B, D, lam)
+
+
+def on_both(check, target, examples=20, seed=0):
+    drawn = run_check(BY_ID[check], target, seed=seed, max_examples=examples)
+    return also_on_recorded(drawn, BY_ID[check], target, seed=seed, max_examples=examples)
+
+
+def test_a_fault_that_no_drawn_case_shows_is_found_and_can_be_pasted():
+    target = regularizer_target_of(SumsSixteen)
+    assert run_check(BY_ID["group-norm-equation"], target, seed=0, max_examples=20).status is Verdict.PASS
+    result = on_both("group-norm-equation", target)
+    assert result.status is Verdict.FAIL
+    assert result.recorded > 0
+    snippet = result.counterexample.snippet
+    assert "from ramda_verify.recorded import recorded" in snippet
+    assert "B = np.array([recorded(" in snippet
+    assert len(snippet) < 1500
+    assert violation_of(snippet) == result.counterexample.violation > result.tolerance
+
+
+@pytest.mark.parametrize(("examples", "taken"), [(20, 3), (100, 15)])
+def test_recorded_cases_are_counted_apart(examples, taken):
+    target = replace(known_target("l1"), traced=False)
+    drawn = run_check(BY_ID["prox-limits"], target, seed=7, max_examples=examples)
+    result = also_on_recorded(drawn, BY_ID["prox-limits"], target, seed=7, max_examples=examples)
+    assert result.status is Verdict.PASS
+    assert taken <= result.recorded <= 2 * taken
+    assert result.cases == drawn.cases + result.recorded
+
+
+def test_the_seed_decides_which_are_taken():
+    target, seen = replace(known_target("l1"), traced=False), []
+
+    def measure(**case):
+        seen.append(literal(case["w"]) if isinstance(case["w"], NamedArray) else None)
+        return BY_ID["prox-limits"].measure(**case)
+
+    check = replace(BY_ID["prox-limits"], measure=measure)
+    found = []
+    for seed in (1, 1, 2):
+        seen.clear()
+        result = run_check(check, target, seed=seed, max_examples=20)
+        also_on_recorded(result, check, target, seed=seed, max_examples=20)
+        found.append([name for name in seen if name is not None])
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_job_runs_on_both():
+    assert Job("value-consistency", "nuclear_norm").run(0, 20).recorded > 0
+    assert Job("parent-method", "ramda").run(0, 3).recorded == 0
+
+
+@pytest.mark.parametrize("name", ["group_lasso", "l1", "nuclear_norm"])
+def test_every_regularizer_has_recorded_problems(name):
+    assert len(recorded_problems(known_target(name))) >= 40
+
+
+def test_other_targets_have_none():
+    own = regularizer_target("tests.verify.plug_ins:Box")
+    assert recorded_problems(own) == recorded_problems(plain_target("ramda", "optimizer")) == []
+
+
+def test_a_full_run_takes_all(monkeypatch):
+    problems = recorded_problems(known_target("l1"))
+    target = replace(known_target("l1"), traced=False)
+    drawn = run_check(BY_ID["prox-limits"], target, seed=0, max_examples=5)
+    result = also_on_recorded(drawn, BY_ID["prox-limits"], target, seed=0, max_examples=1000)
+    assert len(problems) <= result.recorded <= 2 * len(problems)
+
+
+def test_an_oracle_that_fails_on_recorded_cases_is_inconclusive():
+    target = replace(known_target("l1"), traced=False)
+    drawn = run_check(BY_ID["prox-limits"], target, seed=0, max_examples=20)
+
+    def no_answer(**case):
+        from ramda_verify.property import Inconclusive
+
+        raise Inconclusive("no answer")
+
+    check = replace(BY_ID["prox-limits"], measure=no_answer)
+    result = also_on_recorded(drawn, check, target, seed=0, max_examples=20)
+    assert result.status is Verdict.INCONCLUSIVE
+    assert result.recorded == 0
+    assert "no answer" in result.detail
+
+
+def test_a_failed_check_is_not_run_again():
+    target = known_target("l1")
+    failed = replace(run_check(BY_ID["prox-limits"], target, seed=0, max_examples=1), status=Verdict.FAIL)
+    assert also_on_recorded(failed, BY_ID["prox-limits"], target, seed=0, max_examples=20) is failed
+
+
+def test_ill_conditioned_problems_can_be_left_out():
+    hard = max(STEPS, key=lambda step: step.D.max() / step.D.min())
+    condition = hard.D.max() / hard.D.min()
+    problem = RecordedProblem.of(hard, hard.regularizer)
+    assert problem.subproblem_case(condition)["lam"] == hard.lam
+    for case in (problem.subproblem_case, lambda bound: problem.batch_case(bound, "start")):
+        with pytest.raises(UnsuitableError, match=hard.name):
+            case(condition * 0.999)
+
+
+def test_cases_hold_the_recorded_numbers():
+    step = recorded("mlp-ramda-reading-middle-1.weight")
+    problem = RecordedProblem.of(step, GroupLasso(1.0))
+    assert problem.regularizer == step.regularizer
+    single, batch = problem.subproblem_case(np.inf), problem.batch_case(np.inf, "start")
+    assert np.array_equal(single["B"], step.B)
+    assert np.array_equal(batch["D"], step.D[None])
+    assert np.array_equal(batch["start"], step.W[None])
+    assert batch["lam"].tolist() == [step.lam]
+    for array in (*single.values(), *batch.values()):
+        if isinstance(array, NamedArray):
+            assert np.array_equal(eval(literal(array), {"np": np, "recorded": recorded}), array)
+    prox = problem.prox_case()
+    theta = 1 / step.D.max()
+    np.testing.assert_allclose(prox["w"], step.W - theta * (step.D * step.W - step.B), rtol=1e-12, atol=0)
+    assert math.isclose(prox["step"], theta * step.lam)
+
+
+def test_what_is_computed_from_a_named_array_has_no_name():
+    array = named([1.0, 2.0], "recorded('x').B")
+    assert literal(array) == "recorded('x').B"
+    for other in (2 * array, array[:1], array.copy(), array.reshape(2, 1), np.array(array)):
+        assert "recorded" not in literal(other)
