@@ -1,17 +1,21 @@
 """The steps of the optimizers as compiled kernels. Nothing here defines a meaning."""
 
-from solvers.kernels.contract import Backend, Prepared, Recurrence, StepTask
+from solvers.kernels.contract import Backend, Counts, Prepared, Recurrence, StepTask, plain_memory
 from solvers.kernels.dispatch import BACKENDS, choose, warn_once
+from solvers.kernels.finite import all_finite
 from solvers.kernels.subproblem import group_norms, subproblem_by_kernel
 
 __all__ = [
     "BACKENDS",
     "Backend",
+    "Counts",
     "Prepared",
     "Recurrence",
     "StepTask",
+    "all_finite",
     "choose",
     "group_norms",
+    "plain_memory",
     "subproblem_by_kernel",
     "warn_once",
 ]
