@@ -2,6 +2,7 @@
 
 from solvers.kernels.contract import Backend, Counts, Prepared, Recurrence, StepTask, plain_memory
 from solvers.kernels.dispatch import BACKENDS, choose, warn_once
+from solvers.kernels.finite import all_finite
 from solvers.kernels.subproblem import group_norms, subproblem_by_kernel
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Prepared",
     "Recurrence",
     "StepTask",
+    "all_finite",
     "choose",
     "group_norms",
     "plain_memory",

@@ -29,10 +29,12 @@ template <class Integer> bool all_finite(const Integer* x, int64_t count, Intege
     return !bad;
 }
 
+// dtype: 0 float32, 1 float64, 2 bfloat16, 3 float16.
 inline bool all_finite(const void* x, int64_t from, int64_t count, int dtype) {
     switch (dtype) {
     case 0: return all_finite<int32_t>((const int32_t*)x + from, count, 0x7f800000);
     case 1: return all_finite<int64_t>((const int64_t*)x + from, count, 0x7ff0000000000000);
-    default: return all_finite<int16_t>((const int16_t*)x + from, count, 0x7f80);
+    case 2: return all_finite<int16_t>((const int16_t*)x + from, count, 0x7f80);
+    default: return all_finite<int16_t>((const int16_t*)x + from, count, 0x7c00);
     }
 }

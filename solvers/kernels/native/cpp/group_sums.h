@@ -28,15 +28,45 @@ class FlushToZero {
 // Rows that are summed in R before they enter a double: the sum is then wrong by 16 roundings at most.
 constexpr int64_t block = 16;
 
-// Where the sums of a vector's lanes are kept, each with as many doubles as it has lanes.
-struct LaneSums {
+// Where the sums of a vector are kept: with as many doubles each as it has lanes, or (`together`, where all lanes belong to
+// one group) in one double.
+struct VectorSums {
     double* of[5];
 };
 
-// of[0..2] += sum b^2, sum b^2*d, sum b^2*d^2; of[3] and of[4] at least max|b| and max d. A NaN stays in the maxima.
-template <class R> inline void add_moments(const Vec<R>* b, const Vec<R>* d, int64_t rows, const LaneSums& sums) {
+// The sums of a block enter those of the vector.
+template <class R, bool together> class Totals {
+    static constexpr int halves = Simd<R>::lanes / Simd<double>::lanes;
+    Doubles total[3][halves] = {};
+
+  public:
+    INLINE_MEMBER void add(int which, Vec<R> sum) {
+        Doubles wide[halves];
+        widen_all(sum, wide);
+        for (int i = 0; i < halves; ++i) total[which][i] += wide[i];
+    }
+    INLINE_MEMBER void add_to(const VectorSums& sums) const {
+        for (int which = 0; which < 3; ++which) {
+            if constexpr (together) {
+                Doubles all_lanes = total[which][0];
+                for (int i = 1; i < halves; ++i) all_lanes += total[which][i];
+                *sums.of[which] += lane_sum(all_lanes);
+            } else {
+                for (int i = 0; i < halves; ++i) {
+                    double* to = sums.of[which] + i * Simd<double>::lanes;
+                    store<double>(to, load<double>(to) + total[which][i]);
+                }
+            }
+        }
+    }
+};
+
+// of[0..2] += sum b^2, sum b^2*d, sum b^2*d^2; of[3] and of[4] at least max|b| and max|d|. A NaN stays in the maxima.
+template <class R, bool together>
+inline void add_moments(const Vec<R>* b, const Vec<R>* d, int64_t rows, const VectorSums& sums) {
     using V = Vec<R>;
     Mask<R> longest = {}, steepest = {};
+    Totals<R, together> totals;
     for (int64_t from = 0; from < rows; from += block) {
         const int64_t end = rows < from + block ? rows : from + block;
         V square = {}, weighted = {}, twice = {};
@@ -49,18 +79,25 @@ template <class R> inline void add_moments(const Vec<R>* b, const Vec<R>* d, int
             longest = longest > size ? longest : size;
             steepest = steepest > slope ? steepest : slope;
         }
-        add_lanes(sums.of[0], square), add_lanes(sums.of[1], weighted), add_lanes(sums.of[2], twice);
+        totals.add(0, square), totals.add(1, weighted), totals.add(2, twice);
     }
-    for (int lane = 0; lane < Simd<R>::lanes; ++lane) {
-        sums.of[3][lane] = larger_size(sums.of[3][lane], ((V)longest)[lane]);
-        sums.of[4][lane] = larger_size(sums.of[4][lane], ((V)steepest)[lane]);
+    totals.add_to(sums);
+    if constexpr (together) {
+        *sums.of[3] = larger_size(*sums.of[3], largest_lane<R>(longest));
+        *sums.of[4] = larger_size(*sums.of[4], largest_lane<R>(steepest));
+    } else {
+        for (int lane = 0; lane < Simd<R>::lanes; ++lane) {
+            sums.of[3][lane] = larger_size(sums.of[3][lane], ((V)longest)[lane]);
+            sums.of[4][lane] = larger_size(sums.of[4][lane], ((V)steepest)[lane]);
+        }
     }
 }
 
 // of[0..2] += phi, psi, chi at r, with one division an entry. Every term lies in [0, 1] at the root.
-template <class R>
-inline void add_equation(const Vec<R>* b, const Vec<R>* d, int64_t rows, Vec<R> r, Vec<R> t, const LaneSums& sums) {
+template <class R, bool together>
+inline void add_equation(const Vec<R>* b, const Vec<R>* d, int64_t rows, Vec<R> r, Vec<R> t, const VectorSums& sums) {
     using V = Vec<R>;
+    Totals<R, together> totals;
     for (int64_t from = 0; from < rows; from += block) {
         const int64_t end = rows < from + block ? rows : from + block;
         V phi = {}, psi = {}, chi = {};
@@ -71,6 +108,7 @@ inline void add_equation(const Vec<R>* b, const Vec<R>* d, int64_t rows, Vec<R> 
             psi += bent;
             chi += bent * ratio;
         }
-        add_lanes(sums.of[0], phi), add_lanes(sums.of[1], psi), add_lanes(sums.of[2], chi);
+        totals.add(0, phi), totals.add(1, psi), totals.add(2, chi);
     }
+    totals.add_to(sums);
 }

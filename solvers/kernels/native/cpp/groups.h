@@ -49,8 +49,7 @@ template <class R> class GroupSolver {
         prepare();
         in_chunks(true, [&](int64_t, int64_t rows) { moments(rows, false); });
         const double price = task->lam * task->weight;
-        any_scaled = roots.screen(tile.groups, task->outer * task->inner, price, by_group<true>(3), by_group<true>(4));
-        if (any_scaled) rescale();
+        if (roots.screen(tile.groups, task->outer * task->inner, price, by_group<true>(3), by_group<true>(4))) rescale();
         const double *square = by_group(0), *weighted = by_group(1), *twice = by_group(2);
         roots.start(square, weighted, twice);
         // The sums of blocks enter doubles, whose rounding adds up.
@@ -70,17 +69,17 @@ template <class R> class GroupSolver {
   private:
     void prepare() {
         map.reset(tile);
-        // Whole blocks of sums, so that their order is the same however many rows fit.
-        chunk = std::min(tile.rows, std::max(capacity / lanes / tile.vectors / block * block, block));
+        // Where not all rows fit, whole blocks of sums: their order is then the same however many do.
+        chunk = capacity / lanes / tile.vectors;
+        if (chunk < tile.rows) chunk = std::min(tile.rows, std::max(chunk / block * block, block));
+        else chunk = tile.rows;
         if (scratch_b.size() < size_t(chunk * tile.vectors)) {
             scratch_b.resize(chunk * tile.vectors), scratch_d.resize(chunk * tile.vectors);
         }
-        for (auto& sum : sums) sum.assign(map.size(), 0.0);
-        lane_r.resize(map.size()), lane_t.resize(map.size());
-        unit_b.assign(map.size(), 1), unit_d.assign(map.size(), 1);
-        unit_1.resize(map.size()), unit_2.resize(map.size());
-        live.resize(tile.vectors), scaled.assign(tile.vectors, 0);
-        shift.resize(tile.groups), factor_1.resize(tile.groups), factor_2.resize(tile.groups);
+        for (auto& sum : sums) sum.assign(map.all_sums(), 0.0);
+        lane_r.resize(map.size()), lane_t.resize(map.size()), shift.resize(tile.groups);
+        live.resize(tile.vectors);
+        any_scaled = false;
     }
 
     // Do `work(first row, rows)` with B and D, in their units, of every chunk of rows in the scratch. Where all rows fit
@@ -97,6 +96,7 @@ template <class R> class GroupSolver {
     }
 
     void scale(int64_t rows) {
+        if (!any_scaled) return;
         for (int v = 0; v < tile.vectors; ++v) {
             if (!scaled[v]) continue;
             const V of_b = load<R>(unit_b.data() + v * lanes), of_d = load<R>(unit_d.data() + v * lanes);
@@ -107,11 +107,13 @@ template <class R> class GroupSolver {
 
     // Some groups have units: their sums once more.
     void rescale() {
+        any_scaled = true;
+        unit_b.resize(map.size()), unit_d.resize(map.size()), scaled.assign(tile.vectors, 0);
         map.spread(roots.all_b_units(), unit_b.data(), 1), map.spread(roots.all_d_units(), unit_d.data(), 1);
         for (size_t lane = 0; lane < map.size(); ++lane) scaled[lane / lanes] |= unit_b[lane] != 1 || unit_d[lane] != 1;
         for (int v = 0; v < tile.vectors; ++v)
             if (scaled[v])
-                for (int i = 0; i < 3; ++i) std::fill_n(sums[i].begin() + v * lanes, lanes, 0.0);
+                for (int i = 0; i < 3; ++i) std::fill_n(sums[i].begin() + map.sums_of(v), map.in_runs() ? 1 : lanes, 0.0);
         if (chunk == tile.rows) scale(chunk);
         in_chunks(false, [&](int64_t, int64_t rows) { moments(rows, true); });
     }
@@ -120,20 +122,22 @@ template <class R> class GroupSolver {
         const FlushToZero small;
         for (int v = 0; v < tile.vectors; ++v)
             if (!only_scaled || scaled[v])
-                add_moments<R>(scratch_b.data() + v * chunk, scratch_d.data() + v * chunk, rows, sums_of(v));
+                (map.in_runs() ? add_moments<R, true> : add_moments<R, false>)(
+                    scratch_b.data() + v * chunk, scratch_d.data() + v * chunk, rows, sums_of(v));
     }
 
     void equation(int64_t rows) {
         const FlushToZero small;
         for (int v = 0; v < tile.vectors; ++v)
             if (live[v])
-                add_equation<R>(scratch_b.data() + v * chunk, scratch_d.data() + v * chunk, rows,
-                                load<R>(lane_r.data() + v * lanes), load<R>(lane_t.data() + v * lanes), sums_of(v));
+                (map.in_runs() ? add_equation<R, true> : add_equation<R, false>)(
+                    scratch_b.data() + v * chunk, scratch_d.data() + v * chunk, rows,
+                    load<R>(lane_r.data() + v * lanes), load<R>(lane_t.data() + v * lanes), sums_of(v));
     }
 
-    LaneSums sums_of(int v) {
-        LaneSums of_vector;
-        for (int i = 0; i < 5; ++i) of_vector.of[i] = sums[i].data() + v * lanes;
+    VectorSums sums_of(int v) {
+        VectorSums of_vector;
+        for (int i = 0; i < 5; ++i) of_vector.of[i] = sums[i].data() + map.sums_of(v);
         return of_vector;
     }
 
@@ -144,6 +148,7 @@ template <class R> class GroupSolver {
     // z = z' * (unit of b) / (unit of d), a power of two in two factors, so that nothing overflows or vanishes in between
     // that need not.
     void find_units_of_z() {
+        factor_1.resize(tile.groups), factor_2.resize(tile.groups), unit_1.resize(map.size()), unit_2.resize(map.size());
         for (int g = 0; g < tile.groups; ++g) {
             const int k = std::ilogb(roots.all_d_units()[g]) - std::ilogb(roots.all_b_units()[g]), half = k / 2;
             factor_1[g] = std::ldexp(1.0, half), factor_2[g] = std::ldexp(1.0, k - half);

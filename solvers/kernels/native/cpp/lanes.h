@@ -11,17 +11,26 @@ template <class R> class Lanes {
     Tile tile{};
     std::vector<double> totals[5];
 
+    static size_t padded(int count) { return (count + lanes - 1) / lanes * lanes; }
+
   public:
     void reset(const Tile& which) {
         tile = which;
-        for (auto& total : totals) total.resize(size());
+        if (!side_by_side() && !in_runs())
+            for (auto& total : totals) total.resize(padded(tile.groups));
     }
 
     // Lanes of a row, whole vectors: at least as many as groups.
     size_t size() const { return size_t(tile.vectors) * lanes; }
 
-    // Whether lane and group are the same.
+    // Whether lane and group are the same; whether vector and group are.
     bool side_by_side() const { return tile.lanes_a_group == 1 && tile.packs == 1; }
+    bool in_runs() const { return tile.pieces > 0; }
+
+    // Where the sums of a vector begin among those of all: they have an entry per lane or, where groups have vectors of
+    // their own, per vector. Whole vectors of doubles, as many entries as groups at least.
+    int64_t sums_of(int v) const { return in_runs() ? v : int64_t(v) * lanes; }
+    size_t all_sums() const { return in_runs() ? padded(tile.vectors) : size(); }
 
     // Calls work(lane, group) for every lane that belongs to a group.
     template <class Work> void each(Work work) const {
@@ -31,18 +40,14 @@ template <class R> class Lanes {
                 for (int i = 0; i < tile.lanes_a_group; ++i) work(lane++, g);
     }
 
-    // The sums, or the maxima of magnitudes, over the lanes of each group; `which` of five places to put them.
-    template <bool maximum = false> const double* by_group(int which, const double* of_lane) {
-        if (side_by_side()) return of_lane;
+    // The sums, or the maxima of magnitudes, of each group; `which` of five places to put them.
+    template <bool maximum = false> const double* by_group(int which, const double* sums) {
+        if (side_by_side() || in_runs()) return sums;
         double* total = totals[which].data();
-        if (tile.pieces && !maximum) {
-            for (int g = 0; g < tile.groups; ++g) total[g] = lane_sum<lanes>(of_lane + g * lanes);
-        } else {
-            std::fill(total, total + tile.groups, 0.0);
-            each([&](size_t lane, int g) {
-                total[g] = maximum ? larger_size(total[g], of_lane[lane]) : total[g] + of_lane[lane];
-            });
-        }
+        std::fill(total, total + tile.groups, 0.0);
+        each([&](size_t lane, int g) {
+            total[g] = maximum ? larger_size(total[g], sums[lane]) : total[g] + sums[lane];
+        });
         return total;
     }
 
@@ -53,6 +58,10 @@ template <class R> class Lanes {
             std::fill(of_lane + tile.groups, of_lane + size(), otherwise);
             return;
         }
+        if (in_runs()) {
+            for (int g = 0; g < tile.groups; ++g) store<R>(of_lane + g * lanes, all<R>(R(of_group[g])));
+            return;
+        }
         std::fill(of_lane, of_lane + size(), otherwise);
         each([&](size_t lane, int g) { of_lane[lane] = R(of_group[g]); });
     }
@@ -60,7 +69,7 @@ template <class R> class Lanes {
     // of_vector[v] = whether some group with a lane in v is `wanted`.
     void mark(const uint8_t* wanted, uint8_t* of_vector) const {
         std::fill(of_vector, of_vector + tile.vectors, 0);
-        if (tile.pieces) std::copy(wanted, wanted + tile.groups, of_vector);
+        if (in_runs()) std::copy(wanted, wanted + tile.groups, of_vector);
         else each([&](size_t lane, int g) { of_vector[lane / lanes] |= wanted[g]; });
     }
 };

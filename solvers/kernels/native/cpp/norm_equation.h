@@ -33,7 +33,7 @@ template <class R> class Roots {
     // To the dtype in which r is used.
     static V rounded(V x) {
         if constexpr (sizeof(R) == 4)
-            return __builtin_convertvector(__builtin_convertvector(x, Simd<float>::Half), Doubles);
+            return widened(narrowed(x));
         else return x;
     }
 

@@ -6,10 +6,10 @@
 
 #include "tile.h"
 
-constexpr int64_t cached_entries = 1 << 17;                      // of B and of D that stay near a core, rows of memory being long
-constexpr int64_t small_task = 1 << 16, close_entries = 1 << 12; // where rows may be short: the whole task stays near
+constexpr int64_t cached_entries = 1 << 15;                        // of B and of D that stay near a core
+constexpr int64_t small_task = 1 << 16, close_entries = 1 << 12;   // where rows may be short: the whole task stays near
 constexpr int64_t least_scratch = 1 << 18, most_scratch = 1 << 21; // entries of B and of D, a thread
-constexpr int64_t unit_entries = 1 << 14;                        // what a thread takes at a time, at least
+constexpr int64_t unit_entries = 1 << 14;                          // what a thread takes at a time, at least
 
 struct Plan {
     struct Part {

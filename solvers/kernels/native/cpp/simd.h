@@ -4,6 +4,11 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #define INLINE_MEMBER inline __attribute__((always_inline))
 #define INLINE_LAMBDA __attribute__((always_inline))
@@ -107,22 +112,53 @@ template <class R> INLINE Vec<R> magnitude(Vec<R> x) { return x < 0 ? -x : x; }
 // |x| as an integer: ordered as |x| is, and infinity and NaN are `infinity_bits` or more, so that a maximum keeps them.
 template <class R> INLINE Mask<R> size_bits(Vec<R> x) { return (Mask<R>)x & Simd<R>::without_sign; }
 
-// to[lane] += x[lane]
-INLINE void add_lanes(double* to, Vec<double> x) { store<double>(to, load<double>(to) + x); }
-INLINE void add_lanes(double* to, Vec<float> x) {
-    Simd<float>::Half halves[2];
-    memcpy(halves, &x, sizeof x);
-    for (int i = 0; i < 2; ++i)
-        add_lanes(to + i * Simd<double>::lanes, __builtin_convertvector(halves[i], Doubles));
+INLINE Doubles widened(Simd<float>::Half x) {
+#if defined(__AVX512F__)
+    return (Doubles)_mm512_maskz_cvtps_pd(0xff, (__m256)x); // which GCC would do in halves
+#else
+    return __builtin_convertvector(x, Doubles);
+#endif
+}
+INLINE Simd<float>::Half narrowed(Doubles x) {
+#if defined(__AVX512F__)
+    return (Simd<float>::Half)_mm512_maskz_cvtpd_ps(0xff, (__m512d)x);
+#else
+    return __builtin_convertvector(x, Simd<float>::Half);
+#endif
 }
 
-// The sum of `lanes` doubles, half by half.
-template <int lanes> INLINE double lane_sum(const double* x) {
-    double halves[lanes];
-    memcpy(halves, x, sizeof halves);
-    for (int half = lanes / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; ++i) halves[i] += halves[i + half];
-    return halves[0];
+// The lanes as doubles, in one vector or two.
+INLINE void widen_all(Vec<double> x, Doubles* to) { *to = x; }
+INLINE void widen_all(Vec<float> x, Doubles* to) {
+    Simd<float>::Half halves[2];
+    memcpy(halves, &x, sizeof x);
+    for (int i = 0; i < 2; ++i) to[i] = widened(halves[i]);
+}
+
+// Every lane exchanged with the one whose number differs from its own by `distance`, a power of two.
+template <int distance, class V, int... lane> INLINE V swap_lanes(V x, std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(x, x, (lane ^ distance)...);
+}
+
+// All lanes combined, half with half.
+template <int half, class V, class Combine> INLINE V fold_lanes(V x, Combine combine) {
+    if constexpr (half == 0) return x;
+    else {
+        constexpr int lanes = sizeof(V) / sizeof(x[0]);
+        return fold_lanes<half / 2>(combine(x, swap_lanes<half>(x, std::make_integer_sequence<int, lanes>{})), combine);
+    }
+}
+
+// The sum of the lanes.
+INLINE double lane_sum(Doubles x) {
+    return fold_lanes<Simd<double>::lanes / 2>(x, [](Doubles a, Doubles b) INLINE_LAMBDA { return a + b; })[0];
+}
+
+// The number whose bits are the largest of those that `size_bits` gave.
+template <class R> INLINE R largest_lane(Mask<R> bits) {
+    using M = Mask<R>;
+    bits = fold_lanes<Simd<R>::lanes / 2>(bits, [](M a, M b) INLINE_LAMBDA { return a > b ? a : b; });
+    return ((Vec<R>)bits)[0];
 }
 
 // The larger of two numbers >= 0; a NaN is larger than any.

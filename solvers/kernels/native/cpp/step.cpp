@@ -91,7 +91,7 @@ EXPORTED int ramda_verify_step(Task* tasks, int64_t count, int recurrence, int d
     return 1;
 }
 
-// Sets `finite` of every one of `count` arrays of the dtype.
+// Sets `finite` of every one of `count` arrays of the dtype, see finite.h.
 EXPORTED int ramda_verify_finite(Numbers* arrays, int64_t count, int dtype, int thread_count, Threads::Team team,
                                  Threads::Number number) {
     const Threads threads{thread_count, team, number};

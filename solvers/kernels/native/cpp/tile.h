@@ -21,7 +21,7 @@ struct Tile {
 
 constexpr int64_t row_entries = 512;  // of a tile, at most
 constexpr int64_t narrow_row = 64;    // entries around which rows are packed or groups get vectors of their own
-constexpr int64_t run_entries = 8192; // of the groups with vectors of their own that are solved together
+constexpr int64_t run_entries = 1 << 14; // of the groups with vectors of their own that are solved together
 
 inline bool in_runs(const Task& task) { return 2 * task.inner >= narrow_row || task.groups == 1; }
 
