@@ -11,7 +11,7 @@ from ramda_verify.checks.helpers import Array, feasible, norm, size, tensor
 from ramda_verify.checks.subproblem import model
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
-from ramda_verify.strategies import problem_batches
+from ramda_verify.strategies import problem_batches, seeds
 from ramda_verify.targets import Target
 from ramda_verify.worst import TINY, Worst, largest, relative
 from solvers.subproblem import Solution, Subproblem, available_methods, solve, solve_batch
@@ -103,14 +103,21 @@ def _cases(target: Target) -> st.SearchStrategy[Case]:
         count = len(case["B"])
         return 10.0 ** (lowest * (1 - np.arange(count) / count))
 
+    def scaled(case: Case, seed: int) -> Case:
+        """Q of each problem times another power of ten: its solution stays, the level of its rounding does not."""
+        by = 10.0 ** np.random.default_rng(seed).uniform(-8, 8, len(case["B"]))
+        along = by.reshape(-1, *(1,) * (case["B"].ndim - 1))
+        return {**case, "B": along * case["B"], "D": along * case["D"], "lam": by * case["lam"]}
+
     return st.builds(
-        lambda case, lowest, iterations, referred: {
-            **case,
+        lambda case, seed, lowest, iterations, referred: {
+            **scaled(case, seed),
             "tolerance": goals(case, lowest),
             "iterations": iterations,
             "referred": referred,
         },
         problem_batches(target.instances, max_condition=1e4, point="reference", most=20, mild=30.0),
+        seeds(),
         st.sampled_from([-3.0, -14.0, -12.0]),
         st.sampled_from([20, 3]),
         st.booleans(),
