@@ -20,7 +20,9 @@ Rng = np.random.Generator
 
 
 def array(rng: Rng, shape: tuple[int, ...], plain: bool = False) -> np.ndarray:
-    """Plain numbers with ties and zeros, a normal sample, or magnitudes from 1e-6 to 1e6; at times equal rows."""
+    """Plain numbers with ties and zeros, a normal sample, or magnitudes from 1e-6 to 1e6; at times equal rows or
+    zeros in a slice.
+    """
     kind = 0 if plain else rng.integers(4)
     if kind == 1:
         found = rng.standard_normal(shape)
@@ -31,8 +33,19 @@ def array(rng: Rng, shape: tuple[int, ...], plain: bool = False) -> np.ndarray:
             found = np.where(rng.random(shape) < 0.3, wide, found)
         elif kind == 3:
             found = np.where(rng.random(shape) < 0.5, rng.uniform(-4, 4, shape), found)
-    if len(shape) > 1 and rng.random() < 0.2:
-        found = np.broadcast_to(found[:1], shape).copy()
+    if len(shape) > 1:
+        degenerate = rng.random()
+        if degenerate < 0.2:
+            found = np.broadcast_to(found[:1], shape).copy()
+        elif degenerate < 0.4:
+            found = without_a_slice(found, int(rng.integers(found.ndim)), int(rng.integers(found.size)))
+    return found
+
+
+def without_a_slice(array: np.ndarray, axis: int, place: int) -> np.ndarray:
+    """A copy of the array with zeros in one slice across ``axis``: a group that is zero from the start."""
+    found = array.copy()
+    np.moveaxis(found, axis, 0)[place % array.shape[axis]] = 0.0
     return found
 
 
@@ -60,11 +73,11 @@ def weight(rng: Rng, critical: list[float], plain: bool = False) -> float:
 def companion(
     seed: int, regularizer: Any, shape: tuple[int, ...], critical: Any, max_condition: float, extreme: bool
 ) -> dict[str, Any]:
-    """B, D, lam and a second point; ``critical(regularizer, B)`` lists the weights at which zeros appear."""
+    """B, D, lam and a second point; ``critical(regularizer, B, D)`` lists the weights at which zeros appear."""
     rng, plain = np.random.default_rng(seed), seed < PLAIN_SEEDS
     B = array(rng, shape, plain)
     D = metric(rng, shape, max_condition, extreme, plain)
     if rng.random() < 0.5:
         B = B * D
-    lam = weight(rng, critical(regularizer, B), plain)
+    lam = weight(rng, critical(regularizer, B, D), plain)
     return {"B": B, "D": D, "lam": lam, "point": array(rng, shape, plain)}

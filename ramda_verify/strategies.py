@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from ramda_verify.companions import AROUND_A_THRESHOLD, companion
+from ramda_verify.companions import AROUND_A_THRESHOLD, companion, without_a_slice
 from ramda_verify.oracles.psi_model import group_index_sets
 from ramda_verify.recorded.problems import RecordedProblem
 from solvers.regularizers import L1, GroupLasso, NuclearNorm
@@ -27,8 +27,12 @@ SHAPES = (
 
 
 def reg_weights() -> SearchStrategy[float]:
-    """Weights from 0 through 1e-6 to 1e3."""
-    return st.one_of(st.sampled_from([1.0, 0.1, 0.0, 3.0]), st.floats(-6, 3).map(lambda e: float(10.0**e)))
+    """Weights from 0 through 1e-6 to 1e3.
+
+    The simplest is 0, which every check thus meets at zero, the simplest tensor: there a threshold and a norm vanish
+    together.
+    """
+    return st.one_of(st.sampled_from([0.0, 1.0, 0.1, 3.0]), st.floats(-6, 3).map(lambda e: float(10.0**e)))
 
 
 def group_kinds() -> SearchStrategy[tuple[str, str, int]]:
@@ -87,8 +91,8 @@ def entries() -> SearchStrategy[float]:
 
 
 def tensors(shape: tuple[int, ...]) -> SearchStrategy[np.ndarray]:
-    """A float64 array: entries of all kinds, or a plain normal sample; now and then with repeated rows, so that ranks
-    and groups degenerate."""
+    """A float64 array: entries of all kinds, or a plain normal sample; now and then with repeated rows or a slice of
+    zeros, so that ranks and groups degenerate."""
     # Without a fill value: Hypothesis would otherwise give most entries one value.
     full = st.one_of(
         arrays(np.float64, shape, elements=entries(), fill=st.nothing()),
@@ -97,7 +101,9 @@ def tensors(shape: tuple[int, ...]) -> SearchStrategy[np.ndarray]:
     if len(shape) < 2:
         return full
     repeated = arrays(np.float64, shape[1:], elements=entries()).map(lambda row: np.broadcast_to(row, shape).copy())
-    return st.one_of(full, repeated)
+    places = st.integers(0, max(shape) - 1)
+    sliced = st.builds(without_a_slice, full, st.integers(0, len(shape) - 1), places)
+    return st.one_of(full, repeated, sliced)
 
 
 def steps() -> SearchStrategy[float]:
@@ -122,18 +128,22 @@ def metrics(draw: DrawFn, shape: tuple[int, ...], max_condition: float = 1e8, ex
 
 
 @st.composite
-def weights_for(draw: DrawFn, regularizer: Any, B: np.ndarray) -> float:
+def weights_for(draw: DrawFn, regularizer: Any, B: np.ndarray, D: np.ndarray | None = None) -> float:
     """lam: often on either side of a value at which a part of the solution turns zero, else from 1e-4 to 1e4."""
-    critical = [c for c in critical_weights(regularizer, B) if np.isfinite(c) and 1e-12 < c < 1e12]
+    critical = [c for c in critical_weights(regularizer, B, D) if np.isfinite(c) and 1e-12 < c < 1e12]
     near_a_threshold = draw(st.booleans())
     if critical and near_a_threshold:
         return float(draw(st.sampled_from(critical)) * draw(st.sampled_from(AROUND_A_THRESHOLD)))
     return draw(steps())
 
 
-def critical_weights(regularizer: Any, B: np.ndarray) -> list[float]:
-    """lam at which parts of the subproblem's solution turn zero, for our own regularizers; found in plain numpy."""
-    weight = getattr(regularizer, "reg_weight", 0.0)
+def critical_weights(regularizer: Any, B: np.ndarray, D: np.ndarray | None = None) -> list[float]:
+    """lam at which parts of the subproblem's solution turn zero: of our own regularizers in plain numpy, of any other
+    by trying its prox in the metric max D.
+    """
+    if not isinstance(regularizer, L1 | GroupLasso | NuclearNorm):
+        return zeroing_weights(regularizer, B, 1.0 if D is None else float(D.max()))
+    weight = regularizer.reg_weight
     if weight == 0.0:
         return []
     if isinstance(regularizer, L1):
@@ -141,11 +151,35 @@ def critical_weights(regularizer: Any, B: np.ndarray) -> list[float]:
     elif isinstance(regularizer, GroupLasso):
         groups = group_index_sets(B.shape, regularizer.grouping, regularizer.layout, regularizer.conv_groups)
         sizes = np.sqrt((B.ravel()[np.stack(groups)] ** 2).mean(axis=1))
-    elif isinstance(regularizer, NuclearNorm):
-        sizes = np.linalg.svd(B.reshape(B.shape[0], -1), compute_uv=False)
     else:
-        return []
+        sizes = np.linalg.svd(B.reshape(B.shape[0], -1), compute_uv=False)
     return [float(size) / weight for size in sizes]
+
+
+def zeroing_weights(regularizer: Any, B: np.ndarray, scale: float) -> list[float]:
+    """The lam from which on ``prox(B/scale, lam/scale)`` is zero somewhere that B is not, and everywhere.
+
+    By bisection to 1e-6, which is 50 proxes; those of the two that lie between 1e-8 and 1e8. None where prox raises,
+    which the checks report.
+    """
+    centre = torch.tensor(B / scale, dtype=torch.float64)
+
+    def zeros(lam: float) -> torch.Tensor:
+        return regularizer.prox(centre.clone(), lam / scale)[centre != 0] == 0
+
+    found = []
+    try:
+        for enough in (torch.any, torch.all):
+            low, high = 1e-8, 1e8
+            if not bool((centre != 0).any()) or bool(enough(zeros(low))) or not bool(enough(zeros(high))):
+                continue
+            for _ in range(25):
+                middle = (low * high) ** 0.5
+                low, high = (low, middle) if bool(enough(zeros(middle))) else (middle, high)
+            found.append(high)
+    except Exception:
+        return []
+    return found
 
 
 #: Regularizers to draw, or the recorded problem that a case is to hold.
@@ -192,7 +226,7 @@ def _drawn_subproblem_cases(
     D = draw(metrics(shape, max_condition, extreme))
     if draw(st.booleans()):
         B = B * D
-    return {"regularizer": regularizer, "B": B, "D": D, "lam": draw(weights_for(regularizer, B))}
+    return {"regularizer": regularizer, "B": B, "D": D, "lam": draw(weights_for(regularizer, B, D))}
 
 
 def seeds() -> SearchStrategy[int]:
@@ -245,7 +279,7 @@ def _drawn_problem_batches(
         B, D = draw(tensors(shape)), draw(metrics(shape, max_condition, extreme))
         if draw(st.booleans()):
             B = B * D
-        drawn = {"B": B, "D": D, "lam": draw(weights_for(regularizer, B))}
+        drawn = {"B": B, "D": D, "lam": draw(weights_for(regularizer, B, D))}
         problems.insert(0, {**drawn, "point": draw(tensors(shape)) if point else B})
     names = ("B", "D", "lam", *(["point"] if point else []))
     stacked = {name: np.stack([np.asarray(problem[name]) for problem in problems]) for name in names}

@@ -22,6 +22,8 @@ from solvers.optimizers.diagnostics import StepReport
 from solvers.subproblem import Status
 
 STEPS, LR = 30, 0.1
+#: A structure of low rank found by iteration, hard and easy, and one of zero groups found directly.
+REGULARIZERS = (NuclearNorm(0.2), NuclearNorm(0.05), GroupLasso(0.1, "input"))
 
 
 def observed_run(
@@ -51,19 +53,26 @@ def observed_run(
     return reports, solved
 
 
-def measure_acceptance(
-    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, limit: int, tolerance: float
-) -> Measurement:
+def measure_acceptance(optimizer: str, shape: tuple[int, ...], seed: int, limit: int, tolerance: float) -> Measurement:
     """Of every step called accepted: the recomputed residual over eps_t, and (7b) with psi by plain loops.
 
-    Every condition is written as what must hold, which a NaN does not.
+    One run with each of REGULARIZERS.
     """
-    reports, solved = observed_run(optimizer, regularizer, shape, seed, STEPS, limit, tolerance)
     worst = Worst()
+    for regularizer in REGULARIZERS:
+        _judge(optimizer, regularizer, shape, seed, limit, tolerance, worst)
+    return worst.measurement()
+
+
+def _judge(
+    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, limit: int, tolerance: float, worst: Worst
+) -> None:
+    """Every condition is written as what must hold, which a NaN does not."""
+    reports, solved = observed_run(optimizer, regularizer, shape, seed, STEPS, limit, tolerance)
     for report, (before, w_hat, B, D, lam) in zip(reports, solved, strict=True):
 
         def must_hold(fact: bool, words: str, step: int = report.step) -> None:
-            worst.see(0.0 if fact else np.inf, f"step {step}: {words}")
+            worst.see(0.0 if fact else np.inf, f"{regularizer}, step {step}: {words}")
 
         finite("Ŵ", w_hat)
         # Rounding moves the point by eps, and with it a tiny singular value: the certificate is for a neighbour.
@@ -84,7 +93,6 @@ def measure_acceptance(
         psi = lam * psi_value(w_hat, regularizer), lam * psi_value(before, regularizer)
         rise = float(terms.sum()) + psi[0] - psi[1]
         must_hold(rise <= 1e-12 * (float(np.abs(terms).sum()) + sum(psi)), f"Q rose by {rise:.3g}")
-    return worst.measurement()
 
 
 def trace_acceptance(target: Target) -> dict[str, Any] | None:
@@ -110,7 +118,6 @@ def _cases(target: Target) -> st.SearchStrategy[Case]:
     return st.fixed_dictionaries(
         {
             "optimizer": st.just(target.name),
-            "regularizer": st.sampled_from([NuclearNorm(0.2), NuclearNorm(0.05), GroupLasso(0.1, "input")]),
             "shape": st.sampled_from([(4, 3), (2, 2, 2)]),
             "seed": st.integers(0, 2**16),
             "limit": st.sampled_from([1, 3, 1000]),
@@ -128,7 +135,7 @@ CHECKS = (
         tolerance=tolerances.EXACT,
         cases=_cases,
         measure=measure_acceptance,
-        share=0.2,
+        share=0.1,
         cost=4,
         trace=trace_acceptance,
     ),

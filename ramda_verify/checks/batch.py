@@ -1,5 +1,6 @@
 """Is a batch of solves what ``solve`` does, problem by problem?"""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ramda_verify.checks.helpers import Array, feasible, norm, size, tensor
 from ramda_verify.checks.subproblem import model
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
-from ramda_verify.strategies import problem_batches
+from ramda_verify.strategies import problem_batches, seeds
 from ramda_verify.targets import Target
 from ramda_verify.worst import TINY, Worst, largest, relative
 from solvers.subproblem import Solution, Subproblem, available_methods, solve, solve_batch
@@ -19,6 +20,8 @@ from solvers.subproblem.criterion import rounding_floor
 
 #: A residual within this share of the tolerance may fall on either side of it, by the order of a sum.
 NEAR = 1e-6
+#: A weight within this share of one at which the solution turns zero may be screened or not, by the order of a sum.
+ROUNDING = 16 * float(np.finfo(float).eps)
 
 
 def measure_batch(
@@ -34,7 +37,7 @@ def measure_batch(
     """Largest difference between a result of ``solve_batch`` and that of ``solve``, in units of its scale.
 
     Status, iterations and descent must be equal, but for problems whose residual lies at the tolerance or at the level
-    of rounding.
+    of rounding, or whose weight lies at a threshold.
     """
     if referred:
         reference = np.stack([feasible(regularizer, point) for point in reference])
@@ -58,8 +61,10 @@ def measure_batch(
             alone = solve(problem, start, tolerance=goal, **options)
             differs = _difference(problem, batch[row], alone, start)
             if not differs[0] <= tolerances.BATCH.value:
-                # Where the tolerance is what both are undecided about, they may stop one step apart.
-                moved = [solve(problem, start, tolerance=goal * (1 + by), **options) for by in (NEAR, -NEAR)]
+                # Where both are undecided about the tolerance or about a zero, they may stop one step apart.
+                near = [(problem, goal * (1 + by)) for by in (NEAR, -NEAR)]
+                near += [(replace(problem, lam=problem.lam * (1 + by)), goal) for by in (ROUNDING, -ROUNDING)]
+                moved = [solve(other, start, tolerance=its_goal, **options) for other, its_goal in near]
                 differs = min([differs, *(_difference(problem, batch[row], other, start) for other in moved)])
             worst.see(differs[0], f"problem {row}, {method}: {differs[1]}")
     return worst.measurement(len(problems))
@@ -103,14 +108,21 @@ def _cases(target: Target) -> st.SearchStrategy[Case]:
         count = len(case["B"])
         return 10.0 ** (lowest * (1 - np.arange(count) / count))
 
+    def scaled(case: Case, seed: int) -> Case:
+        """Q of each problem times another power of ten: its solution stays, the level of its rounding does not."""
+        by = 10.0 ** np.random.default_rng(seed).uniform(-8, 8, len(case["B"]))
+        along = by.reshape(-1, *(1,) * (case["B"].ndim - 1))
+        return {**case, "B": along * case["B"], "D": along * case["D"], "lam": by * case["lam"]}
+
     return st.builds(
-        lambda case, lowest, iterations, referred: {
-            **case,
+        lambda case, seed, lowest, iterations, referred: {
+            **scaled(case, seed),
             "tolerance": goals(case, lowest),
             "iterations": iterations,
             "referred": referred,
         },
         problem_batches(target.instances, max_condition=1e4, point="reference", most=20, mild=30.0),
+        seeds(),
         st.sampled_from([-3.0, -14.0, -12.0]),
         st.sampled_from([20, 3]),
         st.booleans(),

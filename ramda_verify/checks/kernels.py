@@ -120,7 +120,8 @@ def measure_kernel(
     generator, device = torch.Generator().manual_seed(seed), device_of(backend)
 
     def draw() -> torch.Tensor:
-        size = 10 ** (spread * torch.rand(shape, generator=generator, dtype=torch.float64) - spread / 2)
+        # More small entries than large ones: a deviation is measured against the largest.
+        size = 10 ** (spread * (torch.rand(shape, generator=generator, dtype=torch.float64) - 0.75))
         return laid_out((size * torch.randn(shape, generator=generator, dtype=torch.float64)).to(DTYPES[dtype]), memory)
 
     settings = settings_of(optimizer, **hyper)

@@ -12,6 +12,7 @@ from ramda_verify.property import Check
 from ramda_verify.record import Measurement
 from ramda_verify.strategies import prox_cases
 from ramda_verify.worst import Worst, relative
+from solvers.regularizers.base import offers
 
 
 def layouts(w: Tensor) -> dict[str, Tensor]:
@@ -48,7 +49,11 @@ def measure_layout(regularizer: Any, w: Array, step: float) -> Measurement:
 
 
 def measure_dtypes(regularizer: Any, w: Array, step: float) -> Measurement:
-    """float32 and bfloat16 agree with float64 on the same numbers, in units of their epsilon; the dtype is kept."""
+    """float32 and bfloat16 agree with float64 on the same numbers, in units of their epsilon; the dtype is kept.
+
+    The prox of a nonconvex psi jumps, and rounding decides on which side: there it is enough that the objective is as
+    low as in float64.
+    """
     worst = Worst()
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     for device in devices:
@@ -62,8 +67,18 @@ def measure_dtypes(regularizer: Any, w: Array, step: float) -> Measurement:
             exact = regularizer.prox(narrow.double(), step)
             unit = torch.finfo(dtype).eps * size(narrow.double().cpu().numpy())
             deviation = relative(float((found.double() - exact).abs().max()), unit)
+            if not offers(regularizer, "convex"):
+                deviation = min(deviation, _rise(regularizer, narrow.double(), step, found.double(), exact, dtype))
             worst.see(deviation, f"{dtype} on {device} is {deviation:.3g} epsilons away from float64")
     return worst.measurement()
+
+
+def _rise(regularizer: Any, w: Tensor, step: float, found: Tensor, exact: Tensor, dtype: torch.dtype) -> float:
+    """How much higher the prox objective is at ``found`` than at ``exact``, in epsilons of its terms."""
+    moved = [0.5 * float((z - w).square().sum()) for z in (found, exact)]
+    psi = [step * psi_value(regularizer, z.cpu().numpy()) for z in (found, exact)]
+    scale = moved[1] + psi[1] + 0.5 * float(w.square().sum())
+    return relative(moved[0] + psi[0] - moved[1] - psi[1], torch.finfo(dtype).eps * scale)
 
 
 CHECKS = (

@@ -1,5 +1,6 @@
 """The engine: shrinks, reproduces, and never calls a failed oracle a pass."""
 
+import itertools
 import math
 
 import hypothesis.strategies as st
@@ -155,6 +156,24 @@ def test_seed_decides_the_cases():
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
+
+
+def test_cases_do_not_repeat_each_other():
+    """Hypothesis, left alone, makes most cases by copying parts of the one before."""
+    cases = st.fixed_dictionaries({"x": st.lists(st.floats(0, 1), min_size=8, max_size=8)})
+    seen = []
+
+    def measured(x):
+        seen.append(set(x) - {0.0, 1.0})
+        return Measurement(0.0)
+
+    run(check_of(measured, cases), examples=100)
+    shared = sum(len(one & other) > 3 for one, other in itertools.pairwise(seen))
+    assert len(seen) > 90
+    assert shared < 20
+    with engine.independent_cases():
+        pass
+    assert callable(engine.engine.ConjectureRunner.generate_mutations_from)
 
 
 def test_share_scales_the_number_of_cases():

@@ -3,9 +3,11 @@
 import hypothesis
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
 from ramda_verify import strategies
+from ramda_verify.companions import array as companions_array
 from ramda_verify.targets import known_target
 from solvers import L1, GroupLasso, NuclearNorm
 
@@ -109,6 +111,36 @@ def test_condition_can_be_bounded():
 def test_critical_weights_by_hand(regularizer, expected):
     B = np.array([[3.0, 0.0], [4.0, 0.0]])
     np.testing.assert_allclose(strategies.critical_weights(regularizer, B), expected, atol=1e-15)
+
+
+class Count:
+    """The number of nonzeros, which is none of ours: its weights have to be searched for."""
+
+    def prox(self, w, step):
+        return torch.where(0.5 * w * w > step, w, 0.0)
+
+
+class Raises:
+    def prox(self, w, step):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("scale", [1.0, 50.0])
+def test_critical_weights_of_another_are_searched_for(scale):
+    B, D = np.array([[3.0, 0.0], [4.0, -1.0]]), np.full((2, 2), scale)
+    found = strategies.critical_weights(Count(), B, D)
+    np.testing.assert_allclose(found, [0.5 / scale, 8.0 / scale], rtol=1e-6)
+    assert strategies.critical_weights(Count(), 0 * B, D) == []
+    assert strategies.critical_weights(Raises(), B, D) == []
+
+
+def test_some_slices_are_zero():
+    found = drawn(strategies.tensors((3, 4)))
+    zero = [w for w in found if w.any() and not (w.any(axis=0).all() and w.any(axis=1).all())]
+    assert len(zero) > 0.2 * len(found)
+    companions = [companions_array(np.random.default_rng(seed), (3, 4)) for seed in range(200)]
+    zero = [w for w in companions if w.any() and not (w.any(axis=0).all() and w.any(axis=1).all())]
+    assert len(zero) > 20
 
 
 def test_shapes_of_the_users_own():
