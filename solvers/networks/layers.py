@@ -50,8 +50,8 @@ def layer_weights(module: nn.Module, orders: dict[type, str]) -> Iterator[LayerW
     if isinstance(module, nn.MultiheadAttention):
         yield from (LayerWeight(name, "attention", WeightLayout()) for name in _IN_PROJECTIONS)
     elif isinstance(module, nn.Embedding | nn.EmbeddingBag):
-        # A look-up is the linear map of a one-hot vector: row i of the table belongs to input i.
-        yield LayerWeight("weight", "embedding", WeightLayout("in_out"))
+        # A table is read as the output layer that it may be tied to: row i belongs to output i, under either name.
+        yield LayerWeight("weight", "embedding", WeightLayout())
     elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
         names = dict.fromkeys((*module._parameters, *vars(module), *_parametrized(module)))
         yield from (

@@ -90,7 +90,8 @@ def parameter_groups(
         attention: MultiheadAttention, and every linear layer inside a module whose class name ends in Attention or
             Attn, digits aside (BertSelfAttention, GPT2Attention). Fused projections are one matrix: "input" groups what
             reads one input in query, key and value.
-        embedding: Embedding and EmbeddingBag. "input" groups the row of one index, "output" one column.
+        embedding: Embedding and EmbeddingBag, read as the output layer that they may be tied to: "output" groups the
+            row of one index, "input" one column.
         overrides: maps patterns of parameter names ("head.*") to a regularizer or None; the first pattern that matches
             one of the names of a parameter holds.
 

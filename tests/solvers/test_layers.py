@@ -75,17 +75,12 @@ def images(dimensions: int) -> Callable[[int, int | None], Tensor]:
     return make
 
 
-def indices(channels: int, only: int | None) -> Tensor:
-    return torch.arange(channels) if only is None else torch.tensor([only])
-
-
 LAYERS = [
     ("linear", nn.Linear(5, 3), 5, 3, vectors),
     ("linear", Conv1D(6, 4), 4, 6, vectors),
     ("linear", Conv1D(4, 4), 4, 4, vectors),
     ("linear", InOut(4, 6), 4, 6, vectors),
     ("linear", OutIn(4, 6), 4, 6, vectors),
-    ("embedding", nn.Embedding(5, 3), 5, 3, indices),
     ("convolution", nn.Conv1d(4, 6, 3), 4, 6, images(1)),
     ("convolution", nn.Conv1d(4, 6, 3, groups=2), 4, 6, images(1)),
     ("convolution", nn.Conv2d(6, 6, 2, groups=6), 6, 6, images(2)),
@@ -134,6 +129,15 @@ def test_a_group_is_what_makes_one_output(kind, layer, inputs, outputs, signal, 
     channel = 1 if kind == "convolution" else -1
     truth = [touched(layer.weight, made.select(channel, only)) for only in range(outputs)]
     assert groups_of(of_layer(kind, layer, grouping), layer.weight) == truth
+
+
+@pytest.mark.parametrize("layer", [nn.Embedding(5, 3), nn.EmbeddingBag(5, 3)], ids=str)
+def test_rows_of_an_embedding_are_outputs(layer):
+    """As in an output layer that is tied to it, whichever of the two is named."""
+    rows = groups_of(of_layer("embedding", layer, "output"), layer.weight)
+    assert rows == [touched(layer.weight, layer(torch.tensor([[index]]))) for index in range(5)]
+    head = nn.Linear(3, 5, bias=False)
+    assert rows == groups_of(of_layer("linear", head, "output"), head.weight)
 
 
 def test_fused_projections_of_an_attention():

@@ -237,10 +237,10 @@ def test_tied_to_an_embedding_is_free_in_either_order(first):
     ("options", "expected"),
     [
         ({"overrides": {"head.weight": GroupLasso(1.0, "output")}}, GroupLasso(1.0, "output")),
-        ({"overrides": {"table.weight": GroupLasso(1.0, "input")}}, GroupLasso(1.0, "input", "in_out")),
+        ({"overrides": {"table.weight": GroupLasso(1.0, "output")}}, GroupLasso(1.0, "output")),
         ({"overrides": {"head.*": L1(1.0), "table.*": L1(1.0)}}, L1(1.0)),
-        ({"overrides": {"[ht]*.weight": GroupLasso(1.0, "input")}}, GroupLasso(1.0, "input", "in_out")),
-        ({"embedding": GroupLasso(1.0, "input")}, GroupLasso(1.0, "input", "in_out")),
+        ({"overrides": {"[ht]*.weight": GroupLasso(1.0, "output")}}, GroupLasso(1.0, "output")),
+        ({"embedding": GroupLasso(1.0, "output")}, GroupLasso(1.0, "output")),
     ],
     ids=["by-head", "by-table", "by-either-pattern", "by-both", "by-kind"],
 )
