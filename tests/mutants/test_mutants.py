@@ -21,6 +21,7 @@ from tests.mutants import (
     solver_slips,
     tensor_slips,
     thresholds,
+    training,
 )
 from tests.mutants.mutant import Mutant
 
@@ -37,6 +38,7 @@ FAMILIES = (
     identification,
     singular_values,
     recorded_steps,
+    training,
 )
 MUTANTS = [mutant for family in FAMILIES for mutant in family.MUTANTS]
 CASES = [pytest.param(mutant, check, id=f"{mutant.name}-{check}") for mutant in MUTANTS for check in mutant.checks]
