@@ -17,6 +17,7 @@ from ramda_verify.checks import (
     singular_values,
     subproblem,
     tensors,
+    training,
 )
 from ramda_verify.property import Check
 from ramda_verify.record import Measurement
@@ -36,6 +37,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *acceptance.CHECKS,
     *recorded_steps.CHECKS,
     *identification.CHECKS,
+    *training.CHECKS,
 )
 BY_ID = {check.id: check for check in ALL_CHECKS}
 

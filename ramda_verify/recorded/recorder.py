@@ -2,17 +2,16 @@
 
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from ramda_verify.recorded.capture import array, before_step, counters_of, tensors_of
 from ramda_verify.recorded.plan import OPTIMIZERS, RecordedRun
 from ramda_verify.recorded.slices import chosen, cut
-from ramda_verify.recorded.store import Array, RecordedStep
+from ramda_verify.recorded.store import RecordedStep
 from ramda_verify.trainings import Run, begin
-from solvers.optimizers.saving import INNER
 from solvers.regularizers.zero import Zero
 
 #: Parameters of a run that are recorded, those with most groups at zero and those with most entries first.
@@ -60,36 +59,31 @@ def _recorded_parameters(run: Run) -> dict[str, Tensor]:
 def _recorded_step(run: Run, wanted: RecordedRun, moment: str, names: dict[str, Tensor]) -> Iterator[RecordedStep]:
     """Take the step and cut out what it started from and the subproblem that it solved."""
     groups = {param: group for group in run.optimizer.param_groups for param in group["params"]}
-    hyper = {name: _numbers(groups[param]) for name, param in names.items()}
-    before = {name: _copies(param, run.optimizer.state.get(param, {})) for name, param in names.items()}
-    counters = {name: _counters(run.optimizer.state.get(param, {})) for name, param in names.items()}
+    before = {
+        name: before_step(wanted.optimizer, name, param, groups[param], run.optimizer.state.get(param, {}))
+        for name, param in names.items()
+    }
     run.optimizer.step()
     for name, param in names.items():
-        group, state = groups[param], run.optimizer.state[param]
-        sums = torch.promote_types(param.dtype, torch.float32)
-        B, D, lam = run.optimizer.normal_form(before[name]["W"].to(sums), state, group)
-        whole = {**before[name], "B": B, "D": D.expand_as(B)}
-        if not counters[name]:
-            # The state of a parameter that has made no step: W0 is W, all sums are zero.
-            fresh = {
-                key: before[name]["W"] if key == "initial_point" else torch.zeros_like(B) for key in _tensors(state)
-            }
-            whole = {**fresh, **whole}
-        regularizer = group["regularizer"]
-        places = chosen(regularizer, whole, float(lam))
-        yield RecordedStep(
+        started, state = before[name], run.optimizer.state[param]
+        point = torch.as_tensor(started.arrays["W"]).to(torch.promote_types(param.dtype, torch.float32))
+        B, D, lam = run.optimizer.normal_form(point, state, groups[param])
+        # The state of a parameter that has made no step: W0 is W, all sums are zero.
+        fresh = {key: 0 * value for key, value in tensors_of(state).items()}
+        if "initial_point" in fresh:
+            fresh["initial_point"] = started.arrays["W"]
+        arrays = {**fresh, **started.arrays, "B": array(B), "D": array(D.expand_as(B))}
+        whole = {key: torch.as_tensor(value) for key, value in arrays.items()}
+        places = chosen(started.regularizer, whole, float(lam))
+        yield replace(
+            started,
             name=_name(wanted, moment, name),
             training=wanted.training.name,
-            optimizer=wanted.optimizer,
-            parameter=name,
             moment=moment,
-            dtype=str(wanted.dtype).removeprefix("torch."),
-            regularizer=regularizer,
             step=int(state["step"]),
-            hyper=hyper[name],
-            counters=counters[name] or dict.fromkeys(_counters(state), 0.0),
+            counters=started.counters or dict.fromkeys(counters_of(state), 0.0),
             lam=float(lam),
-            arrays={key: _array(cut(regularizer, value, places)) for key, value in whole.items()},
+            arrays={key: array(cut(started.regularizer, value, places)) for key, value in whole.items()},
         )
     run.stages.step()
 
@@ -97,35 +91,3 @@ def _recorded_step(run: Run, wanted: RecordedRun, moment: str, names: dict[str, 
 def _name(wanted: RecordedRun, moment: str, parameter: str) -> str:
     parts = [wanted.training.name, wanted.optimizer, wanted.psi, moment, parameter]
     return "-".join(parts + ([] if wanted.dtype == torch.float32 else [str(wanted.dtype).removeprefix("torch.")]))
-
-
-def _numbers(group: dict[str, Any]) -> dict[str, Any]:
-    """The hyperparameters of a group."""
-    return {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in group.items()
-        if key in ("lr", "momentum", "eps", "betas", "weight_decay", "amsgrad")
-    }
-
-
-def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
-    """The sums of the method; what an inner solver starts from is no part of the step."""
-    return {
-        key: value
-        for key, value in state.items()
-        if isinstance(value, Tensor) and value.ndim and not key.startswith(INNER)
-    }
-
-
-def _counters(state: dict[str, Any]) -> dict[str, float]:
-    return {key: float(value) for key, value in state.items() if not isinstance(value, Tensor) or value.ndim == 0}
-
-
-def _copies(param: Tensor, state: dict[str, Any]) -> dict[str, Tensor]:
-    assert param.grad is not None
-    tensors = {"W": param.detach(), "G": param.grad, **_tensors(state)}
-    return {key: value.detach().clone() for key, value in tensors.items()}
-
-
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().float().numpy().astype(np.float32)

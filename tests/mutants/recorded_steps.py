@@ -72,7 +72,7 @@ def _no_decay_of_small_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NativeSteps, "run", run)
 
 
-def _certificates_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+def certificates_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Residuals are a thousandth of what they are."""
     right = criterion.residual_norm
     for module in _users("residual_norm", right):
@@ -109,7 +109,7 @@ MUTANTS = [
     _mutant("recorded_a_little_long", "rmda", of_w_hat(_a_little_long), RESIDUAL),
     _mutant("recorded_w_hat_is_nan", "ramda", of_w_hat(lambda task, before, w_hat: w_hat.fill_(torch.nan)), RESIDUAL),
     _mutant("recorded_gpu_lam", "ramda", of_the_run(scalar(0, lambda lam: 1.1 * lam), steps=TritonSteps), GPU_RESIDUAL),
-    _mutant("recorded_certificates_shrunk", "ramda", _certificates_shrunk, CRITERION),
+    _mutant("recorded_certificates_shrunk", "ramda", certificates_shrunk, CRITERION),
     _mutant("recorded_never_accepted", "proxgen", _never_accepted, CRITERION),
     _mutant("recorded_report_of_nan", "ramda", of_w_hat(lambda task, before, w_hat: w_hat.fill_(torch.nan)), CRITERION),
 ]

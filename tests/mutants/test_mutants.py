@@ -26,6 +26,7 @@ from tests.mutants import (
     solver_slips,
     tensor_slips,
     thresholds,
+    training,
 )
 from tests.mutants.mutant import Mutant
 from tests.seed import TEST_SEED
@@ -44,6 +45,7 @@ FAMILIES = (
     identification,
     singular_values,
     recorded_steps,
+    training,
 )
 #: NaN in the place of what is judged.
 NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_optimizers)
