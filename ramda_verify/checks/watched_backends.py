@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from solvers.kernels import BACKENDS, StepTask
+from solvers.kernels import BACKENDS, Counts, StepTask
 
 
 class Log:
@@ -38,7 +38,7 @@ class _Watched:
     def prepare(self, tasks: Sequence[StepTask]) -> "_Watched":
         return _Watched(self._watched.prepare(tasks), self._backend, self._log, tasks)
 
-    def run(self, *arguments: Any) -> Tensor:
+    def run(self, *arguments: Any) -> Counts:
         self._log.add(self._backend, self._tasks_at_hand)
         return self._watched.run(*arguments)
 
@@ -47,7 +47,8 @@ class _Watched:
 def watched_backends() -> Iterator[Log]:
     """Within the context every optimizer that begins its first step goes by watched backends."""
     log, kept = Log(), dict(BACKENDS)
-    BACKENDS.update({name: _Watched(backend, name, log) for name, backend in kept.items()})
+    watched: dict[str, Any] = {name: _Watched(backend, name, log) for name, backend in kept.items()}
+    BACKENDS.update(watched)
     try:
         yield log
     finally:

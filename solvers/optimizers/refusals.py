@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from solvers import validate
+from solvers.kernels import all_finite
 from solvers.optimizers.slot import ParameterSlot
 
 
@@ -38,15 +39,13 @@ def check_gradients(slots: Sequence[ParameterSlot], *, finite: bool) -> None:
             raise ValueError(f"the gradient of parameter {slot.name} must be dense, got {gradient.layout}")
     if not finite or not gradients:
         return
-    # One reduction a tensor and one synchronisation for all. On a CPU a sum, which is finite only if all its terms are,
-    # costs a fraction of a maximum; finite terms whose sum overflows get a second look.
-    if all(gradient.is_cpu for gradient in gradients) and _all_finite([g.sum() for g in gradients]).all():
+    sound = all_finite(gradients)
+    if sound is None:
+        # One reduction a tensor and one synchronisation for all.
+        sound = _finite_norms([g.flatten() if g.numel() else g.new_zeros(1) for g in gradients])
+    if all(sound):
         return
-    sound = _all_finite(torch._foreach_norm([g for g in gradients if g.numel()], ord=torch.inf))
-    if sound.all():
-        return
-    full = [slot for slot, gradient in zip(slots, gradients, strict=True) if gradient.numel()]
-    bad = [slot.name for slot, fine in zip(full, sound.tolist(), strict=True) if not fine]
+    bad = [slot.name for slot, fine in zip(slots, sound, strict=True) if not fine]
     raise ValueError(f"the gradient of parameter {bad[0]} has NaN or infinite entries ({len(bad)} such parameters)")
 
 
@@ -57,9 +56,10 @@ def _is_distributed(param: object) -> bool:
     )
 
 
-def _all_finite(numbers: Sequence[Tensor]) -> Tensor:
-    """Which 0-d tensors are finite, on the device of the first."""
+def _finite_norms(tensors: Sequence[Tensor]) -> list[bool]:
+    """Which tensors have finite maximum norms, read on the device of the first."""
+    numbers = torch._foreach_norm(list(tensors), ord=torch.inf)
     first = numbers[0]
     alike = all(number.dtype == first.dtype and number.device == first.device for number in numbers)
     moved = numbers if alike else [number.to(first.device, torch.float64) for number in numbers]
-    return torch.isfinite(torch.stack(list(moved)))
+    return torch.isfinite(torch.stack(list(moved))).tolist()
