@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -102,6 +103,14 @@ class LayoutRefused(GroupLasso):
         return self
 
 
+@dataclass(frozen=True)
+class NanInAnotherLayout(GroupLasso):
+    """value is NaN where the weight lies (in, out)."""
+
+    def value(self, w: Tensor) -> Tensor:
+        return super().value(w) * (torch.nan if self.layout == "in_out" else 1.0)
+
+
 def _wrong(cls: type, *checks: str, kinds: Sequence[tuple[str, str, int]]) -> Mutant:
     instances = st.builds(lambda weight, kind: cls(weight, *kind), reg_weights(), st.sampled_from(list(kinds)))
     return Mutant(cls.__name__, replace(regularizer_target_of(cls), instances=instances), checks)
@@ -120,4 +129,5 @@ MUTANTS = [
     _wrong(MemoryIgnoresBlocks, "group-norms-claim", kinds=PAIRS),
     _wrong(NeverInMemory, "group-norms-claim", kinds=[*ORDERS, *PAIRS]),
     _wrong(LayoutRefused, "layout-claim", kinds=ORDERS),
+    _wrong(NanInAnotherLayout, "layout-claim", kinds=ORDERS),
 ]

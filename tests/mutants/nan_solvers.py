@@ -11,7 +11,7 @@ import torch
 
 from solvers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers import singular_values
-from solvers.subproblem import Subproblem, batch_steps, splitting
+from solvers.subproblem import Subproblem, batch_steps, criterion, splitting
 from solvers.subproblem.batch_result import BatchSolution
 from solvers.subproblem.iterate import Ending, Iterate
 from solvers.subproblem.result import Solution, Status
@@ -23,6 +23,7 @@ SOLVE = importlib.import_module("solvers.subproblem.solve")
 CHECKS = "ramda_verify.checks"
 SHRINK = singular_values.shrink_singular_values
 SPLITTING_STEP = splitting.splitting_step
+PROX_MEMBER, RUN = criterion.prox_member, SOLVE.run
 
 
 def of_solution(**wrong: Any) -> Patch:
@@ -68,16 +69,16 @@ def objective_of_one(found: BatchSolution) -> BatchSolution:
     return replace(found, objective=first_spoiled(found.objective))
 
 
-def certificate(subproblem, Z, Z_next, theta):
+def certificate(slope, w, Z, theta):
     """The certificate of a step has a NaN where the point has a positive entry first."""
-    member = RIGHT["proximal_gradient_member"](subproblem, Z, Z_next, theta)
-    return torch.where(Z_next.reshape(-1)[0] > 0, first_spoiled(member), member)
+    member = PROX_MEMBER(slope, w, Z, theta)
+    return torch.where(Z.reshape(-1)[0] > 0, first_spoiled(member), member)
 
 
 def certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of ``solve`` and that of ``solve_batch``."""
-    everywhere("proximal_gradient_member", certificate)(monkeypatch)
-    monkeypatch.setattr(batch_steps, "proximal_gradient_member", certificate)
+    everywhere("prox_member", certificate)(monkeypatch)
+    monkeypatch.setattr(batch_steps, "prox_member", certificate)
 
 
 def second_iterate(subproblem, start, *, step_rule="block"):
@@ -119,8 +120,10 @@ def splitting_certificate(subproblem, x, rho):
     return step._replace(iterate=step.iterate._replace(member=member))
 
 
-def accepts_nan(subproblem, iterates, start, *, tolerance, max_iterations, observe=None):
+def accepts_nan(subproblem, iterates, start, *, exact_always=True, **options):
     """The splitting ends at NaN and calls that converged."""
+    if exact_always:
+        return RUN(subproblem, iterates, start, **options)
     point = next(iterates).point
     return Ending(first_spoiled(point), Status.CONVERGED, 1, 0.0, torch.zeros_like(point))
 
@@ -181,7 +184,7 @@ MUTANTS = [
     ),
     wrong_solver(
         "nan_splitting_accepted",
-        replaced(SOLVE, "run_by_certificates", accepts_nan),
+        replaced(SOLVE, "run", accepts_nan),
         NuclearNorm,
         "splitting-solution",
         "narrow-certificate",

@@ -281,7 +281,6 @@ MUTANTS = [
     _mutant("proxgen", FlushesTooMuch, STEP),
     _mutant("ramda", CastsOnLoad, RELOAD),
     *(_mutant("ramda", forgetting(e), RELOAD) for e in ("weight_sum", "grad_sum", "grad_sq_sum", "initial_point")),
-    _mutant("ramda", forgetting("unit"), RELOAD),
     _mutant("proxsgd", ForgetsBuffer, RELOAD),
     _mutant("ramda", AverageForStructured, WHAT),
     _mutant("rmda", SwapNotRestored, WHAT),

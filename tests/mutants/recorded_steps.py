@@ -104,6 +104,18 @@ MUTANTS = [
     _mutant("recorded_flushes_small_state", "ramda", of_the_run(afterwards=_flushes_small_state), STEP),
     _mutant("recorded_old_momentum", "proxsgd", of_the_run(scalar(2, lambda c: 0.9 * c)), STEP),
     _mutant("recorded_w_is_not_a_number", "proxgen", of_the_run(afterwards=_not_a_number), STEP),
+    _mutant(
+        "recorded_gpu_w_is_not_a_number",
+        "proxgen",
+        of_the_run(afterwards=_not_a_number, steps=TritonSteps),
+        GPU_STEP,
+    ),
+    _mutant(
+        "recorded_gpu_w_hat_is_nan",
+        "ramda",
+        of_w_hat(lambda task, before, w_hat: w_hat.fill_(torch.nan), TritonSteps),
+        GPU_RESIDUAL,
+    ),
     _mutant("recorded_mix", "rmda", of_the_run(scalar(1, lambda mix: mix / 2), steps=TritonSteps), GPU_STEP),
     _mutant("recorded_keeps_small_weights", "ramda", of_w_hat(_keeps_small_weights), RESIDUAL),
     _mutant("recorded_a_little_long", "rmda", of_w_hat(_a_little_long), RESIDUAL),
