@@ -124,7 +124,7 @@ def _cases(target: Target) -> st.SearchStrategy[Case]:
         problem_batches(target.instances, max_condition=1e4, point="reference", most=20, mild=30.0),
         seeds(),
         st.sampled_from([-3.0, -14.0, -12.0]),
-        st.sampled_from([20, 3]),
+        st.sampled_from([20, 3, 40]),
         st.booleans(),
     )
 

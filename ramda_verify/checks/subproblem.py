@@ -253,6 +253,6 @@ CHECKS = (
         cases=lambda target: problem_batches(target.instances, max_condition=100.0, mild=4.0, hardest=100.0),
         measure=measure_screening,
         applies=needs("zero_mask"),
-        share=SHARE,
+        share=2 * SHARE,
     ),
 )
