@@ -74,6 +74,7 @@ def test_an_input_that_nothing_reads_is_a_zero_group(build):
     assert structure.nonzero().flatten().tolist() == [i for i in range(hidden) if i != 5]
 
 
+@pytest.mark.filterwarnings("ignore:.*became zero as a whole")
 def test_a_step_of_gpt2():
     model = gpt2()
     optimizer = RAMDA(parameter_groups(model, linear=GroupLasso(10.0), attention=GroupLasso(1e-6)), lr=1e-2)

@@ -223,7 +223,7 @@ BAD = [
         id="infinite",
     ),
     pytest.param({"model": [matrix()]}, TypeError, "model must be a torch.nn.Module", id="model"),
-    pytest.param({"groups": L1(1.0)}, TypeError, "optimizer must be an optimizer of this library", id="regularizer"),
+    pytest.param({"groups": L1(1.0)}, TypeError, "optimizer must be", id="regularizer"),
     pytest.param({"groups": [L1(1.0)]}, TypeError, "groups must be parameter groups", id="list"),
     pytest.param(
         {"groups": [{"params": nn.Parameter(torch.ones(1)), "regularizer": L1(1.0)}]},
