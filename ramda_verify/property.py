@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -38,8 +38,8 @@ class Check:
     ``applies(target)`` returns None or the reason to skip; ``cases(target)`` the strategy of keyword arguments;
     ``measure(**case)`` a Measurement (or raises Inconclusive or NothingClaimed). ``share`` scales the number of cases,
     for checks whose single case is dear, ``cost`` tells the runner which to start first. ``problems`` are the targets
-    of a check of kind "problem". ``trace(target)`` draws series for the report.
-    ``recorded`` is False where the cases hold no problem that a recorded one could take the place of.
+    of a check of kind "problem". ``trace(target)`` draws series for the report. ``recorded`` is "never" where the cases
+    hold no problem that a recorded one could take the place of, and "only" where all of them are recorded.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Check:
     cost: float = 1.0
     problems: tuple[str, ...] = ()
     trace: Callable[[Target], dict[str, Any] | None] | None = None
-    recorded: bool = True
+    recorded: Literal["too", "never", "only"] = "too"
 
 
 class _Falsified(Exception):

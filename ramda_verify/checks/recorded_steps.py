@@ -112,6 +112,7 @@ CHECKS = (
         tolerance=tolerances.KERNEL,
         cases=_stepped_by("plain", "native"),
         measure=measure_step,
+        recorded="only",
         cost=2,
     ),
     Check(
@@ -122,6 +123,7 @@ CHECKS = (
         tolerance=tolerances.KERNEL,
         cases=_stepped_by("triton"),
         measure=measure_step,
+        recorded="only",
         applies=_needs_triton,
         share=0.1,
         cost=4,
@@ -134,6 +136,7 @@ CHECKS = (
         tolerance=tolerances.FLOAT32_RESIDUAL,
         cases=_stepped_by("plain", "native"),
         measure=measure_residual,
+        recorded="only",
         cost=2,
     ),
     Check(
@@ -144,6 +147,7 @@ CHECKS = (
         tolerance=tolerances.FLOAT32_RESIDUAL,
         cases=_stepped_by("triton"),
         measure=measure_residual,
+        recorded="only",
         applies=_needs_triton,
         share=0.1,
         cost=4,
@@ -156,5 +160,6 @@ CHECKS = (
         tolerance=tolerances.EXACT,
         cases=_alone,
         measure=measure_criterion,
+        recorded="only",
     ),
 )

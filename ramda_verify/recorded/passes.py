@@ -29,7 +29,9 @@ def also_on_recorded(drawn: CheckResult, check: Check, target: Target, *, seed: 
     The seed chooses which, ``max_examples`` how many. A check that does not hold on drawn cases is not run again. An
     oracle that fails on more than a fifth of the recorded cases makes the result inconclusive.
     """
-    if drawn.status is not Verdict.PASS or not check.recorded:
+    if check.recorded == "only":
+        return replace(drawn, recorded=drawn.cases)
+    if drawn.status is not Verdict.PASS or check.recorded == "never":
         return drawn
     problems = recorded_problems(target)
     Random(seed).shuffle(problems)

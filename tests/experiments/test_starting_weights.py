@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from experiments import starting_weights
 
 
+@pytest.mark.filterwarnings("ignore:.*became zero as a whole")
 def test_table(tmp_path, monkeypatch):
     case = replace(starting_weights.CASES[0], epochs=20)
     monkeypatch.setattr(starting_weights, "CASES", [case])

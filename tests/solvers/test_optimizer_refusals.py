@@ -104,6 +104,7 @@ BAD_GRADIENTS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*became zero as a whole")
 @pytest.mark.parametrize("cls", ALL)
 @pytest.mark.parametrize(("gradient", "message"), BAD_GRADIENTS)
 @pytest.mark.parametrize("steps", [0, 2])

@@ -170,6 +170,7 @@ def test_state_dict_holds_no_objects(cls):
     assert optimizer.param_groups[0]["regularizer"] == GroupLasso(0.01)
 
 
+@pytest.mark.filterwarnings("ignore:.*became zero as a whole")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_entries_of_a_zero_group_become_exactly_zero(dtype):
     """Without the flush an average whose Ŵ is zero sticks in denormals for ever."""

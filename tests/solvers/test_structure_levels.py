@@ -26,6 +26,7 @@ def test_structure_is_read_from_what():
     assert param.ne(0).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*became zero as a whole")
 def test_frozen_weights_are_not_counted():
     """What the optimizer never steps has no structure of its making; it counts from its first step on."""
     params = [nn.Parameter(torch.ones(2, 3)), nn.Parameter(torch.ones(4, 5)), nn.Parameter(torch.ones(5, 5))]
@@ -41,6 +42,7 @@ def test_frozen_weights_are_not_counted():
     assert structure_levels(optimizer, of="parameters")["GroupLasso"] == StructureLevel(0, 45)
 
 
+@pytest.mark.filterwarnings("ignore:.*became zero as a whole")
 def test_levels_of_the_parameters_say_that_they_are():
     param = nn.Parameter(torch.randn(5, 4))
     optimizer = RAMDA([param], regularizer=GroupLasso(100.0), momentum=0.1)

@@ -381,3 +381,23 @@ def test_what_is_computed_from_a_named_array_has_no_name():
     assert literal(array) == "recorded('x').B"
     for other in (2 * array, array[:1], array.copy(), array.reshape(2, 1), np.array(array)):
         assert "recorded" not in literal(other)
+
+
+def test_cases_of_recorded_steps_are_all_recorded():
+    result = Job("recorded-criterion", "rmda").run(0, 5)
+    assert result.status is Verdict.PASS
+    assert result.recorded == result.cases > 0
+
+
+@pytest.mark.parametrize("check", ["recorded-kernel-step", "recorded-residual", "recorded-criterion"])
+def test_a_full_run_takes_every_recorded_step(check):
+    seen = set()
+
+    def measure(**case):
+        seen.add(case["step"])
+        return BY_ID[check].measure(**case)
+
+    run_check(replace(BY_ID[check], measure=measure), plain_target("proxsgd", "optimizer"), seed=0, max_examples=1000)
+    direct = check != "recorded-criterion"
+    names = {step.name for step in STEPS if step.optimizer == "proxsgd"}
+    assert seen == {name for name in names if not direct or hasattr(recorded(name).regularizer, "group_norms")}
