@@ -25,6 +25,8 @@ from ramda_verify.tolerances import Tolerance
 
 #: Share of cases that an oracle may fail on before the whole check is inconclusive.
 MAX_INCONCLUSIVE = 0.2
+#: The detail of a result begins with this where its cases, valid as they are, hold nothing that the claim speaks of.
+NONE_OF = "none of"
 
 
 class Inconclusive(Exception):
@@ -163,7 +165,7 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shr
         with independent_cases():
             search()
     except Unsatisfiable:
-        detail = f"none of {tally.empty} cases holds anything that the claim speaks of"
+        detail = f"{NONE_OF} {tally.empty} cases holds anything that the claim speaks of"
         return result(Verdict.INCONCLUSIVE, tally, detail=detail if tally.empty else "no case could be drawn")
     except _Falsified as found:
         example = Counterexample(

@@ -129,6 +129,7 @@ def ended(request, brief):
     return ends.EndedRun(TINY, request.param, brief)
 
 
+@pytest.mark.filterwarnings("ignore:.*became zero as a whole")
 @pytest.mark.parametrize(("state", "nonzero"), [("all groups zero", 0), ("one group nonzero", 1)])
 def test_states_with_no_and_with_one_nonzero_group(ended, state, nonzero):
     ended.put(state)
