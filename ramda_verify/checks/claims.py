@@ -247,6 +247,7 @@ CHECKS = (
         measure=measure_layout,
         applies=needs("for_layout"),
         share=0.5,
+        recorded="never",  # their weights lie as linear layers store them, one layout of the two
     ),
     Check(
         id="cvxpy-value",
