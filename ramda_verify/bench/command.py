@@ -46,6 +46,7 @@ def bench(
     from ramda_verify.bench.compare import warnings_about
     from ramda_verify.bench.document import make_document, read_document, write_document
     from ramda_verify.bench.pictures import save
+    from ramda_verify.bench.plan import busy
     from ramda_verify.bench.runner import run_cases
     from ramda_verify.bench.terminal import show_changes, show_rows, watch
 
@@ -62,6 +63,9 @@ def bench(
         raise typer.BadParameter(str(error)) from error
     if report is not None:
         _writable(report)
+    disturbed = busy()
+    if disturbed is not None:
+        console.print(f"[yellow]{disturbed}[/]", highlight=False)
     with watch(len(cases), Console(stderr=True)) as live:
         rows, skipped = run_cases(cases, replace(plan, say=live.say), show=live.show, advance=live.advance)
     document = make_document(rows, skipped, plan)

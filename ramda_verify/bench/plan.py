@@ -82,6 +82,15 @@ def available_memory(device: torch.device) -> int | None:
     return None
 
 
+def busy() -> str | None:
+    """A sentence where other programs have kept the processors busy in the last minute, else None."""
+    processors = os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load <= 0.5 * processors:
+        return None
+    return f"the machine is busy (load {load:.1f} on {processors} processors): rows with all threads mean little"
+
+
 def too_large(needed: int, device: torch.device) -> str | None:
     """A sentence where ``needed`` bytes are more than nine tenths of what is free, else None."""
     free = available_memory(device)

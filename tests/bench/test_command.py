@@ -169,3 +169,19 @@ def test_pictures_with_and_without_growth():
     ]
     assert len(draw(document(*rows).rows).axes) == 4
     assert len(draw(rows[:2]).axes) == 1
+
+
+@pytest.mark.parametrize(("load", "said"), [(0.0, False), (1.0, False), (1.1, True), (9.0, True)])
+def test_a_busy_machine_is_said(load, said, tiny, monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    found, output = bench("--quick", "--threads", 1)
+    assert found.exit_code == 0
+    assert ("the machine is busy" in output) is said
+
+
+def test_a_family_is_chosen_by_its_name():
+    names = [case.name for case in registry.chosen_cases(["training"], quick=True)]
+    assert len(names) == 6
+    assert all(name.startswith("training-") for name in names)
+    assert [case.name for case in registry.chosen_cases(["training-digits"], quick=True)] == ["training-digits"]

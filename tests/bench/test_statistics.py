@@ -9,6 +9,7 @@ from ramda_verify.bench.statistics import (
     growth_exponent,
     quantile_of_ratios,
     ratio_of_medians,
+    typical,
     weighted_quantile,
 )
 
@@ -71,6 +72,11 @@ def test_one_size_does_not_grow():
 )
 def test_weighted_quantile(share, expected):
     assert weighted_quantile([3.0, 1.0, 2.0], [4, 1, 5], share) == expected
+
+
+def test_what_disturbs_some_rounds_does_not_show():
+    assert typical([1.0, 1.0, 9.0, 9.0, 9.0]) == 1.0
+    assert quantile_of_ratios([[2.0, 2.0, 9.0, 9.0, 9.0]], [[9.0, 1.0, 1.0, 9.0, 9.0]], [1], 0.5).value == 2.0
 
 
 def test_quantile_of_ratios():

@@ -1,12 +1,11 @@
 """Whole training runs: what a step of RAMDA and of ProxGen costs in AdamW's, from the first step to the last."""
 
 from collections.abc import Iterator
-from statistics import median
 
 from ramda_verify.bench import goals
 from ramda_verify.bench.plan import Plan, too_large
 from ramda_verify.bench.rows import Row, Skipped, make_row
-from ramda_verify.bench.statistics import quantile_of_ratios, ratio_of_medians, weighted_quantile
+from ramda_verify.bench.statistics import quantile_of_ratios, typical, weighted_quantile
 from ramda_verify.bench.training.ends import END_STATES, EndedRun
 from ramda_verify.bench.training.player import Played, play, timings
 from ramda_verify.bench.training.workloads import METHODS, WORKLOADS, Workload
@@ -34,7 +33,7 @@ def run_rows(case: str, method: str, workload: Workload, played: Played, number:
     """The two rows of one run with one number of threads; all timed steps go into their detail."""
     ours = [samples["ours"] for samples in played.samples[number]]
     theirs = [samples["theirs"] for samples in played.samples[number]]
-    milliseconds = [[1e3 * median(samples) for samples in lists] for lists in (ours, theirs)]
+    milliseconds = [[1e3 * float(typical(samples)) for samples in lists] for lists in (ours, theirs)]
     points = [
         {"step": step, "ours_ms": round(mine, 4), "peer_ms": round(peer, 4), "zero_groups": round(share, 4)}
         for step, mine, peer, share in zip(played.timed, *milliseconds, played.zero_shares, strict=True)
@@ -71,11 +70,11 @@ def ends_case(case: str, plan: Plan) -> Iterator[Row | Skipped]:
                 yield make_row(
                     f"{case}, {name}",
                     measure,
-                    ratio_of_medians(samples["ours"], samples["theirs"]),
+                    quantile_of_ratios([samples["ours"]], [samples["theirs"]], [1], 0.5),
                     device=plan.device.type,
                     threads=number,
                     goal=goals.goal_of(case, measure, plan.device.type),
-                    ours_ms=1e3 * median(samples["ours"]),
-                    peer_ms=1e3 * median(samples["theirs"]),
+                    ours_ms=1e3 * float(typical(samples["ours"])),
+                    peer_ms=1e3 * float(typical(samples["theirs"])),
                     detail={"parameters": workload.parameters, "rounds": len(samples["ours"])},
                 )
