@@ -181,7 +181,7 @@ def test_nothing_is_written_astray(name: str, offset: int):
     for tensor in tensors:
         tensor.copy_(torch.rand(size))
     point, gradient, structured, *state = tensors
-    trial = Trial(point, tuple(state), norms, structured, gradient, (1.0, 0.5, 0.1, 1e-3))
+    trial = Trial(point, tuple(state), norms, structured, gradient, (1.0, 0.5, 0.1, 1e-3, 0.0))
     before = [around.clone() for around in arounds]
     run(trial)
     for around, old, changes in zip(arounds, before, (True, False, True, False, True, True), strict=True):
