@@ -147,6 +147,10 @@ def tolerance_of_report(report: Any) -> Any:
     return replace(report, tolerance=math.nan)
 
 
+def drop_of_report(report: Any) -> Any:
+    return replace(report, objective_drop=math.nan)
+
+
 def write_nan(*places: str) -> Callable[[StepTask], Any]:
     """After a kernel's step: NaN into the point (one entry or all), or into a tensor of the state."""
 
@@ -219,6 +223,7 @@ MUTANTS = [
     _mutant("rmda", AlwaysNanStructuredIterate, WHAT),
     wrong_optimizer("nan_residual_reported", reported(residual_of_report), "ramda", ACCEPTED),
     wrong_optimizer("nan_tolerance_reported", reported(tolerance_of_report), "proxgen", ACCEPTED),
+    wrong_optimizer("nan_drop_reported", reported(drop_of_report), "rmda", ACCEPTED),
     wrong_optimizer("nan_kernel", of_the_run(afterwards=write_nan("all")), "ramda", KERNEL_STEP),
     wrong_optimizer("nan_kernel_one_entry", of_the_run(afterwards=write_nan("point")), "proxgen", KERNEL_STEP),
     wrong_optimizer("nan_kernel_state", of_the_run(afterwards=write_nan("state")), "rmda", KERNEL_STEP),
