@@ -401,25 +401,3 @@ def test_a_full_run_takes_every_recorded_step(check):
     direct = check != "recorded-criterion"
     names = {step.name for step in STEPS if step.optimizer == "proxsgd"}
     assert seen == {name for name in names if not direct or hasattr(recorded(name).regularizer, "group_norms")}
-
-
-class WithoutArguments(GroupLasso):
-    """A user's own, whose constructor takes nothing."""
-
-    def __init__(self):
-        super().__init__(0.3, "input")
-
-
-@dataclass(frozen=True)
-class WithMore(GroupLasso):
-    """A user's own, with one more field."""
-
-    more: float = 5.0
-
-
-def test_regularizers_derived_from_ours_have_recorded_problems_where_they_can_be_built():
-    step = recorded("mlp-ramda-reading-middle-1.weight")
-    assert RecordedProblem.of(step, WithoutArguments()) is None
-    built = RecordedProblem.of(step, WithMore(1.0, more=7.0)).regularizer
-    assert built == WithMore(step.regularizer.reg_weight, step.regularizer.grouping, more=7.0)
-    assert RecordedProblem.of(step, L1(1.0)) is None
