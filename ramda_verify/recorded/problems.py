@@ -1,6 +1,6 @@
 """A recorded step as a case of a check: the subproblem that it solved, in place of a drawn one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,10 +44,15 @@ class RecordedProblem:
 
     @classmethod
     def of(cls, step: RecordedStep, example: Any) -> "RecordedProblem | None":
-        """The problem for the class of ``example``; None where that is another regularizer than the step's."""
+        """The problem for the class of ``example``, with what it has beyond the step's regularizer as it is there; None
+        where that is another regularizer, or one that cannot be built with the step's weight and grouping.
+        """
         if not isinstance(example, type(step.regularizer)):
             return None
-        return cls(step, type(example)(**vars(step.regularizer)))
+        try:
+            return cls(step, replace(example, **vars(step.regularizer)))
+        except (TypeError, ValueError):
+            return None
 
     def prox_case(self) -> Case:
         """``regularizer``, ``w`` and ``step`` of the first proximal gradient step from W."""

@@ -52,10 +52,10 @@ CASES: tuple[Case, ...] = (
     _steps("transformer", transformer_layers()),
     _steps("matrix-8192", square(8192)),
     _nuclear("nuclear", PAPER_WIDTHS),
-    *map(_training, WORKLOADS),
     Case(
         "training-ends", "states at the ends of a run", lambda plan: ends_case("training-ends", plan), True, "training"
     ),
+    *map(_training, WORKLOADS),
 )
 
 

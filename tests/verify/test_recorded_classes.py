@@ -1,0 +1,33 @@
+"""Classes derived from our regularizers take recorded problems where they can be built with their weights."""
+
+from dataclasses import dataclass
+
+from ramda_verify.recorded import recorded
+from ramda_verify.recorded.problems import RecordedProblem
+from solvers import L1, GroupLasso
+
+
+class WithoutArguments(GroupLasso):
+    """A user's own, whose constructor takes nothing."""
+
+    def __init__(self):
+        super().__init__(0.3, "input")
+
+
+@dataclass(frozen=True)
+class WithMore(GroupLasso):
+    """A user's own, with one more field."""
+
+    more: float = 5.0
+
+
+def test_a_class_with_more_fields_keeps_them():
+    step = recorded("mlp-ramda-reading-middle-1.weight")
+    built = RecordedProblem.of(step, WithMore(1.0, more=7.0)).regularizer
+    assert built == WithMore(step.regularizer.reg_weight, step.regularizer.grouping, more=7.0)
+
+
+def test_other_classes_have_no_recorded_problems():
+    step = recorded("mlp-ramda-reading-middle-1.weight")
+    assert RecordedProblem.of(step, WithoutArguments()) is None
+    assert RecordedProblem.of(step, L1(1.0)) is None
