@@ -8,6 +8,7 @@ from ramda_verify.checks import (
     certificate,
     claims,
     identification,
+    kernel_residual,
     kernels,
     optimizer_contract,
     optimizers,
@@ -32,6 +33,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *optimizers.CHECKS,
     *optimizer_contract.CHECKS,
     *kernels.CHECKS,
+    *kernel_residual.CHECKS,
     *acceptance.CHECKS,
     *identification.CHECKS,
 )
