@@ -134,6 +134,15 @@ def test_what_float32_cannot_solve_is_solved_in_float64(random):
     torch.testing.assert_close(found.double(), right, rtol=2e-6, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_largest_numbers_there_are(dtype):
+    largest = torch.finfo(dtype).max
+    for b, d in ((largest, 1.0), (largest, largest), (torch.finfo(dtype).tiny, 1.0), (1.0, largest)):
+        B, D = torch.full((3, 2), b, dtype=dtype), torch.full((3, 2), d, dtype=dtype)
+        found = GroupLasso(1.0, "input").metric_prox(B, D, 0.25 * b).point
+        torch.testing.assert_close(found, 0.75 * B / D, rtol=8 * torch.finfo(dtype).eps, atol=torch.finfo(dtype).tiny)
+
+
 def test_a_root_that_is_not_found_is_none(random, monkeypatch):
     B, D = torch.tensor(random.standard_normal((6, 5))), torch.tensor(10.0 ** random.uniform(-8, 0, (6, 5)))
     monkeypatch.setattr(norm_equation, "MAX_ITERATIONS", 1)
