@@ -57,16 +57,19 @@ def solve_norm_equation(B: Tensor, D: Tensor, threshold: Any, groups: Grouping) 
     eps = torch.finfo(work).eps
     b, d = B.to(work), D.to(work)
     longest, steepest = groups.max(b.abs()), groups.max(d.abs())
-    finite = torch.isfinite(longest) & torch.isfinite(steepest)
+    sound = torch.isfinite(longest) & torch.isfinite(steepest)
     b_unit, d_unit = _power_of_two(longest), _power_of_two(steepest)
     b, d = b / b_unit, d / d_unit
+    # A d so small beside the largest that its unit takes it out of range is not what it was.
+    flattest = -groups.max(-d)
+    sound = sound & ((flattest >= torch.finfo(work).tiny) | (steepest == 0))
 
     square = b.square()
     size_square, weighted = groups.sum(square), groups.sum(square * d)
     mean, size = weighted / size_square, size_square.sqrt()
     # A price so small that it changes nothing is made larger.
     t = torch.maximum(threshold / b_unit.double(), LEAST_PRICE * size)
-    unsolved = finite & (size > t)
+    unsolved = sound & (size > t)
     # Jensen's lower bound of the root, with the mean of d under the weights b^2; and with their variance a value to
     # second order, no bound, but most often closer.
     low = (((1 - LOOSE * eps) * size - t) / mean * (1 - MARGIN * eps)).clamp_min(0)
@@ -104,7 +107,7 @@ def solve_norm_equation(B: Tensor, D: Tensor, threshold: Any, groups: Grouping) 
     # z = B / (D + t/r): in this form nothing leaves the range of the dtype that z does not leave.
     z = (b / (d + (t / r).to(work))).double() * (b_unit.double() / d_unit.double())
     found = torch.where(nonzero, z, 0.0).to(B.dtype)
-    lost = unsolved | ~finite | ~torch.isfinite(groups.max(found.abs()))
+    lost = unsolved | ~sound | ~torch.isfinite(groups.max(found.abs()))
     found = torch.where(lost, torch.nan, found)
     if work == torch.float32 and waits and not true_everywhere(~lost):
         wide = solve_norm_equation(B.double(), D.double(), threshold, groups).point.to(B.dtype)
@@ -113,9 +116,9 @@ def solve_norm_equation(B: Tensor, D: Tensor, threshold: Any, groups: Grouping) 
 
 
 def _power_of_two(x: Tensor) -> Tensor:
-    """The power of two with x in [1/2, 1) of it, for x > 0 and finite; else 1."""
+    """The power of two with x in [1, 2) of it, for x > 0 and finite; else 1."""
     x = torch.where((x > 0) & torch.isfinite(x), x, 1.0)
-    return x / torch.frexp(x).mantissa
+    return x / (2 * torch.frexp(x).mantissa)
 
 
 def _ratio(r: Tensor, d: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:

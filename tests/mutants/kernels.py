@@ -17,10 +17,11 @@ from solvers.kernels.gpu.backend import TritonSteps
 from solvers.kernels.native.binding import Native, NativeSteps
 from solvers.regularizers import norm_equation
 from solvers.regularizers.base import GroupNorms
+from tests.mutants import trusting
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer, wrong_regularizer
 
-STEP, GPU_STEP, RESIDUAL = "kernel-step", "gpu-kernel-step", "float32-residual"
-
+STEP, GPU_STEP = "kernel-step", "gpu-kernel-step"
+RESIDUAL, RESIDUAL_64 = "float32-residual", "float64-residual"
 
 Change = Callable[[Any], Any]
 
@@ -38,17 +39,18 @@ def of_the_task(change: Callable[[StepTask], StepTask], backend: type = Native) 
 def of_the_run(
     scalars: Change = lambda rows: rows,
     gradients: Change = lambda tensors: tensors,
-    afterwards: Callable[[StepTask], Any] = lambda task: None,
+    afterwards: Callable[[StepTask, Tensor | None], Any] = lambda task, w_hat: None,
     steps: type = NativeSteps,
 ) -> Patch:
-    """Run with other numbers or gradients, or do something to the task afterwards."""
+    """Run with other numbers or gradients, or do something to the task and its Ŵ afterwards."""
     right = steps.run
 
     def run(self, rows, tensors, structured):
-        kept = right(self, scalars(rows.clone()), gradients(tensors), structured)
-        for task in self._tasks:
-            afterwards(task)
-        return kept
+        counts = right(self, scalars(rows.clone()), gradients(tensors), structured)
+        with torch.no_grad():
+            for task, w_hat in zip(self._tasks, structured, strict=True):
+                afterwards(task, w_hat)
+        return counts
 
     return lambda monkeypatch: monkeypatch.setattr(steps, "run", run)
 
@@ -72,10 +74,57 @@ def one_group(task: StepTask) -> StepTask:
     return replace(task, norms=type(task.norms)(weight, outer * groups * inner, 1, 1))
 
 
-def _loosened(task: StepTask) -> None:
-    """The solution a hair too long."""
-    with torch.no_grad():
-        task.point.mul_(1 + 2e-5)
+def _to_both(change: Callable[[Tensor], Any]) -> Callable[[StepTask, Tensor | None], None]:
+    """The same fault in the parameter and in Ŵ."""
+
+    def afterwards(task: StepTask, w_hat: Tensor | None) -> None:
+        for tensor in (task.point, w_hat):
+            if tensor is not None:
+                change(tensor)
+
+    return afterwards
+
+
+def _drops_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups without a solution are set to zero, and nothing is counted."""
+    right = NativeSteps.run
+
+    def run(self, rows, tensors, structured):
+        before = [task.point.clone() for task in self._tasks]
+        counts = right(self, rows, tensors, structured)
+        with torch.no_grad():
+            for task, old, w_hat in zip(self._tasks, before, structured, strict=True):
+                if counts.kept.any() and w_hat is not None:
+                    w_hat[w_hat == old] = 0
+                    task.point[task.point == old] = 0
+        return counts._replace(kept=torch.zeros_like(counts.kept))
+
+    monkeypatch.setattr(NativeSteps, "run", run)
+
+
+def _believes_a_small_residual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes a root for exact that is wrong by 1e-4 (float32), and looks no further."""
+    monkeypatch.setattr(norm_equation, "TIGHT", 1e-4 * 2**23)
+
+
+def _trusts_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiled step as it was: bounds with their rounding on, and no look at the root that came out."""
+    right = NativeSteps.run
+
+    def run(self, rows, tensors, structured):
+        counts = right(self, rows, tensors, structured)
+        for task, row, w_hat in zip(self._tasks, rows.tolist(), structured, strict=True):
+            if task.recurrence.name == "ramda" and w_hat is not None and not counts.kept.any():
+                W0, V, U = (x.reshape(task.norms[1:]).double() for x in task.state)
+                d = (U ** (1 / 3) + row[3]).to(w_hat.dtype)
+                b = (d * W0 - V).to(w_hat.dtype)
+                z = trusting.solve(b, d, row[0] * task.norms.weight, (0, 2))
+                with torch.no_grad():
+                    w_hat.copy_(z.view_as(w_hat))
+                    task.point.copy_(w_hat)
+        return counts
+
+    monkeypatch.setattr(NativeSteps, "run", run)
 
 
 def _one_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,9 +171,22 @@ MUTANTS = [
     _wrong("kernel_leaves_the_point", "ramda", of_the_task(lambda task: replace(task, averages=False))),
     _wrong("kernel_groups_transposed", "proxsgd", of_the_task(transposed)),
     _wrong("kernel_one_group", "ramda", of_the_task(one_group)),
-    _wrong("kernel_state_once_more", "ramda", of_the_run(afterwards=lambda task: task.state[1].add_(1e-3))),
+    _wrong("kernel_state_once_more", "ramda", of_the_run(afterwards=lambda task, w_hat: task.state[1].add_(1e-3))),
+    _wrong("kernel_writes_nan", "rmda", of_the_run(afterwards=_to_both(lambda w: w.fill_(torch.nan)))),
     _wrong("gpu_kernel_lam", "ramda", of_the_run(scalar(0, lambda lam: 1.1 * lam), steps=TritonSteps), GPU_STEP),
     _wrong("gpu_kernel_groups_transposed", "proxsgd", of_the_task(transposed, Triton), GPU_STEP),
-    Mutant("kernel_loosened", STEP_PROBLEM, (RESIDUAL,), of_the_run(afterwards=_loosened)),
-    Mutant("norm_equation_stops_early", STEP_PROBLEM, (RESIDUAL,), _one_iteration),
+    *(
+        Mutant(name, STEP_PROBLEM, checks, patch)
+        for name, patch, checks in (
+            ("kernel_loosened", of_the_run(afterwards=_to_both(lambda w: w.mul_(1 + 2e-5))), (RESIDUAL, RESIDUAL_64)),
+            ("kernel_too_long", of_the_run(afterwards=_to_both(lambda w: w.mul_(1 + 1e-4))), (RESIDUAL, RESIDUAL_64)),
+            ("kernel_is_nan", of_the_run(afterwards=_to_both(lambda w: w.fill_(torch.nan))), (RESIDUAL, RESIDUAL_64)),
+            ("kernel_drops_in_silence", _drops_in_silence, (RESIDUAL,)),
+            ("kernel_believes", _believes_a_small_residual, (RESIDUAL, RESIDUAL_64)),
+            ("kernel_trusts_its_bounds", _trusts_its_bounds, (RESIDUAL,)),
+            ("norm_equation_stops_early", _one_iteration, (RESIDUAL, RESIDUAL_64)),
+        )
+    ),
 ]
+#: Those of the residual, which are few cases' business: they are tried from several seeds.
+FOUND_FROM_EVERY_SEED = [mutant for mutant in MUTANTS if mutant.target is STEP_PROBLEM]

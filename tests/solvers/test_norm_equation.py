@@ -82,3 +82,69 @@ def test_iteration_limit_is_never_the_reason_to_stop(random, monkeypatch):
     after = GroupLasso(0.1, "input").metric_prox(B, D, 1.0)
     assert before.iterations < 20
     torch.testing.assert_close(before.point, after.point, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_start_far_above_the_root(dtype):
+    """The second-order estimate is 1e5 times the root here; Newton's step from there is nothing but rounding."""
+    B, D = torch.tensor([[17.0], [5.3e7]], dtype=dtype), torch.tensor([[1.4e7], [3.3e-7]], dtype=dtype)
+    for lam in (5.6e5 / 2**0.5, 1e3, 1.0, 3.7e7):
+        residual = relative_residual(B, D, lam, GroupLasso(1.0, "input"))
+        assert residual <= 8 * torch.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("grouping", ["input", "output"])
+def test_a_group_that_is_not_finite_has_no_solution(bad, dtype, grouping, random):
+    B = torch.tensor(random.standard_normal((4, 3)), dtype=dtype)
+    D = torch.tensor(random.uniform(0.1, 9, (4, 3)), dtype=dtype)
+    regularizer = GroupLasso(0.1, grouping)
+    right = regularizer.metric_prox(B, D, 1.0).point
+    its_group = torch.zeros(4, 3, dtype=torch.bool)
+    its_group[(slice(None), 1) if grouping == "input" else (2, slice(None))] = True
+    for tensor, entry in ((B, bad), (D, abs(bad))):
+        wrong = tensor.clone()
+        wrong[2, 1] = entry
+        found = regularizer.metric_prox(*((wrong, D) if tensor is B else (B, wrong)), 1.0).point
+        assert found[its_group].isnan().all()
+        assert torch.equal(found[~its_group], right[~its_group])
+        batch = torch.vmap(lambda b, d: regularizer.metric_prox(b, d, 1.0).point)
+        pair = [torch.stack([x, wrong if x is tensor else x]) for x in (B, D)]
+        assert torch.equal(batch(*pair).isnan(), torch.stack([torch.zeros_like(its_group), its_group]))
+
+
+def test_a_solution_that_overflows_is_none(random):
+    B = torch.tensor(random.standard_normal((4, 3)), dtype=torch.float32)
+    D = torch.ones(4, 3)
+    B[:, 1], D[:, 1] = 1e20, 1e-30
+    found = GroupLasso(0.1, "input").metric_prox(B, D, 1.0).point
+    assert found.isnan().all(0).tolist() == [False, True, False]
+
+
+def test_what_float32_cannot_solve_is_solved_in_float64(random):
+    """D spreads over 74 decades; the solution fits."""
+    B = torch.tensor(random.standard_normal((5, 3)), dtype=torch.float32)
+    D = torch.tensor(random.uniform(1, 2, (5, 3)), dtype=torch.float32)
+    D[:, 1] *= 1e-37
+    D[0, 1] = 1e37
+    regularizer = GroupLasso(0.5, "input")
+    found, right = (regularizer.metric_prox(B.to(dtype), D.to(dtype), 1.0).point for dtype in (B.dtype, torch.float64))
+    assert torch.isfinite(found).all()
+    torch.testing.assert_close(found.double(), right, rtol=2e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_largest_numbers_there_are(dtype):
+    largest = torch.finfo(dtype).max
+    for b, d in ((largest, 1.0), (largest, largest), (torch.finfo(dtype).tiny, 1.0), (1.0, largest)):
+        B, D = torch.full((3, 2), b, dtype=dtype), torch.full((3, 2), d, dtype=dtype)
+        found = GroupLasso(1.0, "input").metric_prox(B, D, 0.25 * b).point
+        torch.testing.assert_close(found, 0.75 * B / D, rtol=8 * torch.finfo(dtype).eps, atol=torch.finfo(dtype).tiny)
+
+
+def test_a_root_that_is_not_found_is_none(random, monkeypatch):
+    B, D = torch.tensor(random.standard_normal((6, 5))), torch.tensor(10.0 ** random.uniform(-8, 0, (6, 5)))
+    monkeypatch.setattr(norm_equation, "MAX_ITERATIONS", 1)
+    found = GroupLasso(0.3, "input").metric_prox(B, D, 1.0).point
+    assert found.isnan().all()

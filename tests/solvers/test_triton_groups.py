@@ -144,6 +144,22 @@ def test_entries_that_are_not_finite_keep_their_point():
         assert (trial.point[6:] != 7.0).all()
 
 
+@pytest.mark.parametrize("name", [*LONG, "short columns", "entries"])
+def test_zero_groups_are_counted(name: str, small_tiles: None):
+    extra = {"short columns": GroupNorms(0.5, 3, 7, 1), "entries": GroupNorms(0.5, 1, 33, 1)}
+    norms = {**LONG, **extra}[name]
+    trial = trial_of(norms)
+    B = (trial.state[2] ** (1 / 3) + 1e-3) * trial.state[0] - trial.state[1]
+    lengths = B.view(norms.outer, norms.groups, norms.inner).square().sum((0, 2)).sqrt()
+    half = 0.999 * float(lengths.median()) / norms.weight
+    for lam, zero in ((half, int((lengths <= half * norms.weight).sum())), (0.0, 0), (1e9, norms.groups)):
+        scalars = torch.tensor([[lam, 1.0, 0.1, 1e-3, 0.0]], dtype=torch.float64, device=DEVICE)
+        counts = Triton().prepare([trial.task]).run(scalars, [None], [trial.structured])
+        assert (counts.kept.tolist(), counts.zero.tolist()) == ([0], [zero])
+        groups = trial.structured.view(norms.outer, norms.groups, norms.inner)
+        assert int((groups == 0).all(0).all(-1).sum()) == zero
+
+
 def test_weight_that_is_zero_only_on_the_device():
     for outer, inner in ((40, 1), (1, 40), (10, 4)):
         trial = trial_of(GroupNorms(0.5, outer, 5, inner))

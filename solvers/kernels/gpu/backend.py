@@ -21,7 +21,7 @@ Key = tuple[object, ...]
 LEAST_TRITON = (3, 4)
 LEAST_CAPABILITY = (8, 0)
 #: Numbers a lane that a program posts: two boards of ``groups.QUANTITIES``.
-BOARD = 2 * 5
+BOARD = 2 * 6
 #: Plans that are kept: more than a training run alternates between.
 PLANS = 64
 #: Programs that may wait for each other, where the GPU has as many processors. Two or three fit on a processor, so some

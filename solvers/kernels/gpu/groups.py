@@ -18,7 +18,7 @@ from solvers.regularizers import norm_equation
 
 MAX_ITERATIONS: tl.constexpr = tl.constexpr(norm_equation.MAX_ITERATIONS)
 #: Sums that programs post at most at a time.
-QUANTITIES: tl.constexpr = tl.constexpr(5)
+QUANTITIES: tl.constexpr = tl.constexpr(6)
 
 
 @triton.jit(do_not_specialize=["ticket_at", "arrived_at"])
@@ -68,13 +68,14 @@ def step_groups(
     first_chunk = part * chunks
     at, inside = place(panel, first_chunk, outer, groups, inner, SPEC, TILE)
     b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
-    longest, steepest, square, weighted, twice = moments(b, d, TILE)
+    longest, steepest, flattest, square, weighted, twice = moments(b, d, TILE)
     if TILE.looped:
         for chunk in range(first_chunk + 1, first_chunk + chunks):
             at, inside = place(panel, chunk, outer, groups, inner, SPEC, TILE)
             b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
-            more_longest, more_steepest, more_square, more_weighted, more_twice = moments(b, d, TILE)
+            more_longest, more_steepest, more_flattest, more_square, more_weighted, more_twice = moments(b, d, TILE)
             longest, steepest = larger(longest, more_longest), larger(steepest, more_steepest)
+            flattest = larger(flattest, more_flattest)
             square, weighted, twice = square + more_square, weighted + more_weighted, twice + more_twice
     if TILE.split:  # noqa: SIM102 - decided by the compiler, which leaves all within out; `parts` is known when it runs
         if parts > 1:
@@ -83,6 +84,7 @@ def step_groups(
             post(board, 2, square, part, parts, lanes)
             post(board, 3, weighted, part, parts, lanes)
             post(board, 4, twice, part, parts, lanes)
+            post(board, 5, flattest, part, parts, lanes)
             meetings += 1
             meet(arrived, parts * meetings)
             longest = posted_max(board, 0, parts, SPEC.sums, lanes)
@@ -90,11 +92,12 @@ def step_groups(
             square = posted_sum(board, 2, parts, tl.float64, lanes)
             weighted = posted_sum(board, 3, parts, tl.float64, lanes)
             twice = posted_sum(board, 4, parts, tl.float64, lanes)
+            flattest = posted_max(board, 5, parts, SPEC.sums, lanes)
     longest, steepest = group_max(longest, inner, TILE), group_max(steepest, inner, TILE)
     square, weighted = group_sum(square, inner, TILE), group_sum(weighted, inner, TILE)
-    twice = group_sum(twice, inner, TILE)
+    twice, flattest = group_sum(twice, inner, TILE), group_max(flattest, inner, TILE)
     b_exponent, d_exponent, r, t, low, sought, lost = start(
-        longest, steepest, square, weighted, twice, threshold, SPEC.sums
+        longest, steepest, flattest, square, weighted, twice, threshold, SPEC.sums
     )
     b_unit = tl.expand_dims(power_of_two(-b_exponent, SPEC.sums), TILE.axis)
     d_unit = tl.expand_dims(power_of_two(-d_exponent, SPEC.sums), TILE.axis)
@@ -149,7 +152,8 @@ def step_groups(
     half = scale >> 1
     unit_1, unit_2 = power_of_two(half, SPEC.sums), power_of_two(scale - half, SPEC.sums)
     norm = r * unit_1 * unit_2
-    lost = lost | (going != 0) | (sought & ((norm < float("inf")) == 0))
+    # An entry may be larger than the norm by its rounding.
+    lost = lost | (going != 0) | (sought & ((norm * 1.001 < float("inf")) == 0))
     stand = stand_for_groups(panel, part, groups, inner, TILE)
     kept = tl.sum((lost & stand).to(tl.int32), 0)
     zero = tl.sum(((lost == 0) & (norm == 0) & stand).to(tl.int32), 0)

@@ -21,8 +21,8 @@ EPS_64: tl.constexpr = tl.constexpr(2.0**-52)
 
 
 @triton.jit
-def start(longest, steepest, square, weighted, twice, threshold, DTYPE: tl.constexpr):
-    """Where the iteration starts, from max|b|, max d, sum b^2, sum b^2*d and sum b^2*d^2 (the sums float64).
+def start(longest, steepest, flattest, square, weighted, twice, threshold, DTYPE: tl.constexpr):
+    """Where the iteration starts, from max|b|, max d, max 1/d, sum b^2, sum b^2*d and sum b^2*d^2 (the sums float64).
 
     Returns the exponents of max|b| and max d, then, of the scaled group, r, t, a lower bound of the root and whether
     the root has to be found; last whether the group is lost, because its numbers are not finite. r = 0, t = 1 give
@@ -42,6 +42,8 @@ def start(longest, steepest, square, weighted, twice, threshold, DTYPE: tl.const
     size = tl.sqrt(square)
     scaled = threshold * b_unit
     zero = sound & (size <= scaled)
+    # A d so small beside the largest that its unit takes it out of range is not what it was.
+    spread_fits = steepest.to(tl.float64) * flattest.to(tl.float64) < (2.0**1020 if tl.float64 == DTYPE else 2.0**124)
     unregularized = sound & (zero == 0) & (scaled == 0)
     # A price so small that it changes nothing is made larger.
     t = tl.where(scaled > LEAST_PRICE * size, scaled, LEAST_PRICE * size)
@@ -55,7 +57,7 @@ def start(longest, steepest, square, weighted, twice, threshold, DTYPE: tl.const
     better = (size * tl.sqrt(1 + 3 * part * part * tl.where(spread > 0, spread, 0.0)) - t) / mean
     first = tl.where((better > low) & (better < infinity), better, low).to(DTYPE)
     low, t = low.to(DTYPE), t.to(DTYPE)
-    sought = sound & (zero == 0) & (scaled > 0) & (first > 0) & (first < infinity)
+    sought = sound & spread_fits & (zero == 0) & (scaled > 0) & (first > 0) & (first < infinity)
     lost = (zero | unregularized | sought) == 0
     r = tl.where(sought, first, tl.where(unregularized, 1.0, 0.0))
     t = tl.where(sought, t, tl.where(unregularized, 0.0, 1.0))

@@ -72,7 +72,7 @@ def larger(a, b):
 
 @triton.jit
 def moments(b, d, TILE: tl.constexpr):
-    """max|b|, max|d| and, in float64, which no square leaves, sum b^2, sum b^2*d and sum b^2*d^2 of every lane."""
+    """max|b|, max|d|, max 1/d and, in float64, which no square leaves, sum b^2, sum b^2*d, sum b^2*d^2 of a lane."""
     wide, slope = b.to(tl.float64), d.to(tl.float64)
     square = wide * wide
     weighted = square * slope
@@ -80,6 +80,7 @@ def moments(b, d, TILE: tl.constexpr):
     return (
         tl.max(tl.abs(b), axis),
         tl.max(tl.abs(d), axis),
+        tl.max(tl.where(d > 0, 1 / d, 0.0), axis),
         tl.sum(square, axis),
         tl.sum(weighted, axis),
         tl.sum(weighted * slope, axis),

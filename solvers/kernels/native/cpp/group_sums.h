@@ -29,34 +29,33 @@ class FlushToZero {
 constexpr int64_t block = 16;
 
 // Where the sums of a vector are kept: with as many doubles each as it has lanes, or (`together`, where all lanes belong to
-// one group) in one double.
+// one group and all of its rows are there) in one double.
 struct VectorSums {
     double* of[5];
 };
 
-// The sums of a block enter those of the vector.
+// The sums of blocks, one after the other, in whatever portions they come.
 template <class R, bool together> class Totals {
     static constexpr int halves = Simd<R>::lanes / Simd<double>::lanes;
     Doubles total[3][halves] = {};
 
   public:
+    INLINE_MEMBER explicit Totals(const VectorSums& sums) {
+        if constexpr (!together)
+            for (int which = 0; which < 3; ++which)
+                for (int i = 0; i < halves; ++i) total[which][i] = load<double>(sums.of[which] + i * Simd<double>::lanes);
+    }
     INLINE_MEMBER void add(int which, Vec<R> sum) {
         Doubles wide[halves];
         widen_all(sum, wide);
         for (int i = 0; i < halves; ++i) total[which][i] += wide[i];
     }
-    INLINE_MEMBER void add_to(const VectorSums& sums) const {
+    INLINE_MEMBER void put_into(const VectorSums& sums) const {
         for (int which = 0; which < 3; ++which) {
-            if constexpr (together) {
-                Doubles all_lanes = total[which][0];
-                for (int i = 1; i < halves; ++i) all_lanes += total[which][i];
-                *sums.of[which] += lane_sum(all_lanes);
-            } else {
-                for (int i = 0; i < halves; ++i) {
-                    double* to = sums.of[which] + i * Simd<double>::lanes;
-                    store<double>(to, load<double>(to) + total[which][i]);
-                }
-            }
+            if constexpr (together) *sums.of[which] = lane_sum<halves>(total[which]);
+            else
+                for (int i = 0; i < halves; ++i)
+                    store<double>(sums.of[which] + i * Simd<double>::lanes, total[which][i]);
         }
     }
 };
@@ -66,7 +65,7 @@ template <class R, bool together>
 inline void add_moments(const Vec<R>* b, const Vec<R>* d, int64_t rows, const VectorSums& sums) {
     using V = Vec<R>;
     Mask<R> longest = {}, steepest = {};
-    Totals<R, together> totals;
+    Totals<R, together> totals(sums);
     for (int64_t from = 0; from < rows; from += block) {
         const int64_t end = rows < from + block ? rows : from + block;
         V square = {}, weighted = {}, twice = {};
@@ -81,7 +80,7 @@ inline void add_moments(const Vec<R>* b, const Vec<R>* d, int64_t rows, const Ve
         }
         totals.add(0, square), totals.add(1, weighted), totals.add(2, twice);
     }
-    totals.add_to(sums);
+    totals.put_into(sums);
     if constexpr (together) {
         *sums.of[3] = larger_size(*sums.of[3], largest_lane<R>(longest));
         *sums.of[4] = larger_size(*sums.of[4], largest_lane<R>(steepest));
@@ -97,7 +96,7 @@ inline void add_moments(const Vec<R>* b, const Vec<R>* d, int64_t rows, const Ve
 template <class R, bool together>
 inline void add_equation(const Vec<R>* b, const Vec<R>* d, int64_t rows, Vec<R> r, Vec<R> t, const VectorSums& sums) {
     using V = Vec<R>;
-    Totals<R, together> totals;
+    Totals<R, together> totals(sums);
     for (int64_t from = 0; from < rows; from += block) {
         const int64_t end = rows < from + block ? rows : from + block;
         V phi = {}, psi = {}, chi = {};
@@ -110,5 +109,5 @@ inline void add_equation(const Vec<R>* b, const Vec<R>* d, int64_t rows, Vec<R> 
         }
         totals.add(0, phi), totals.add(1, psi), totals.add(2, chi);
     }
-    totals.add_to(sums);
+    totals.put_into(sums);
 }

@@ -20,7 +20,7 @@ template <class R> class GroupSolver {
     std::vector<V> scratch_b, scratch_d;
     std::vector<double> sums[5];                                   // of every lane
     std::vector<R> lane_r, lane_t, unit_b, unit_d, unit_1, unit_2; // of every lane
-    std::vector<Mask<R>> good;                                     // of every vector
+    std::vector<Mask<R>> good, lossy;                              // of every vector
     std::vector<uint8_t> live, scaled;                             // of every vector
     std::vector<uint8_t> alone;                                    // of every group
     std::vector<double> shift, factor_1, factor_2;                 // of every group
@@ -68,11 +68,11 @@ template <class R> class GroupSolver {
 
   private:
     void prepare() {
-        map.reset(tile);
         // Where not all rows fit, whole blocks of sums: their order is then the same however many do.
         chunk = capacity / lanes / tile.vectors;
         if (chunk < tile.rows) chunk = std::min(tile.rows, std::max(chunk / block * block, block));
         else chunk = tile.rows;
+        map.reset(tile, chunk == tile.rows);
         if (scratch_b.size() < size_t(chunk * tile.vectors)) {
             scratch_b.resize(chunk * tile.vectors), scratch_d.resize(chunk * tile.vectors);
         }
@@ -95,34 +95,45 @@ template <class R> class GroupSolver {
         }
     }
 
+    // A d so far below the largest that its unit takes it out of R's range is lossy: it may still decide the solution.
     void scale(int64_t rows) {
         if (!any_scaled) return;
         for (int v = 0; v < tile.vectors; ++v) {
             if (!scaled[v]) continue;
-            const V of_b = load<R>(unit_b.data() + v * lanes), of_d = load<R>(unit_d.data() + v * lanes);
+            const V of_b = load<R>(unit_b.data() + v * lanes), of_d = load<R>(unit_d.data() + v * lanes), back = 1 / of_d;
             V *b = scratch_b.data() + v * chunk, *d = scratch_d.data() + v * chunk;
-            for (int64_t row = 0; row < rows; ++row) b[row] *= of_b, d[row] *= of_d;
+            Mask<R> exact = Mask<R>{} - 1;
+            for (int64_t row = 0; row < rows; ++row) {
+                const V before = d[row];
+                b[row] *= of_b, d[row] *= of_d;
+                exact &= d[row] * back == before;
+            }
+            lossy[v] |= ~exact;
         }
     }
 
     // Some groups have units: their sums once more.
     void rescale() {
         any_scaled = true;
-        unit_b.resize(map.size()), unit_d.resize(map.size()), scaled.assign(tile.vectors, 0);
+        unit_b.resize(map.size()), unit_d.resize(map.size());
+        scaled.assign(tile.vectors, 0), lossy.assign(tile.vectors, Mask<R>{});
         map.spread(roots.all_b_units(), unit_b.data(), 1), map.spread(roots.all_d_units(), unit_d.data(), 1);
         for (size_t lane = 0; lane < map.size(); ++lane) scaled[lane / lanes] |= unit_b[lane] != 1 || unit_d[lane] != 1;
         for (int v = 0; v < tile.vectors; ++v)
             if (scaled[v])
-                for (int i = 0; i < 3; ++i) std::fill_n(sums[i].begin() + map.sums_of(v), map.in_runs() ? 1 : lanes, 0.0);
+                for (int i = 0; i < 3; ++i) std::fill_n(sums[i].begin() + map.sums_of(v), map.together() ? 1 : lanes, 0.0);
         if (chunk == tile.rows) scale(chunk);
         in_chunks(false, [&](int64_t, int64_t rows) { moments(rows, true); });
+        map.each([&](size_t lane, int g) {
+            if (lossy[lane / lanes][lane % lanes]) roots.give_up(g);
+        });
     }
 
     void moments(int64_t rows, bool only_scaled) {
         const FlushToZero small;
         for (int v = 0; v < tile.vectors; ++v)
             if (!only_scaled || scaled[v])
-                (map.in_runs() ? add_moments<R, true> : add_moments<R, false>)(
+                (map.together() ? add_moments<R, true> : add_moments<R, false>)(
                     scratch_b.data() + v * chunk, scratch_d.data() + v * chunk, rows, sums_of(v));
     }
 
@@ -130,7 +141,7 @@ template <class R> class GroupSolver {
         const FlushToZero small;
         for (int v = 0; v < tile.vectors; ++v)
             if (live[v])
-                (map.in_runs() ? add_equation<R, true> : add_equation<R, false>)(
+                (map.together() ? add_equation<R, true> : add_equation<R, false>)(
                     scratch_b.data() + v * chunk, scratch_d.data() + v * chunk, rows,
                     load<R>(lane_r.data() + v * lanes), load<R>(lane_t.data() + v * lanes), sums_of(v));
     }
@@ -164,8 +175,9 @@ template <class R> class GroupSolver {
         bool any_alone = false;
         for (int g = 0; g < tile.groups; ++g) {
             const double norm = roots.all_r()[g] * (roots.all_d_units()[g] / roots.all_b_units()[g]);
-            alone[g] = roots.has_failed(g) || !(norm <= Simd<R>::largest);
-            any_alone |= alone[g];
+            // An entry may be larger than the norm by its rounding.
+            alone[g] = roots.has_failed(g) || !(norm <= 0.999 * Simd<R>::largest);
+            any_alone |= alone[g] != 0;
             counts.zero += !alone[g] && R(norm) == 0;
         }
         for (int g = 0; g < tile.groups; ++g) shift[g] = roots.all_t()[g] / roots.all_r()[g];
@@ -195,6 +207,7 @@ template <class R> class GroupSolver {
 
     Outcome solve_alone(int g, double price) {
         wide_b.resize(task->outer * task->inner), wide_d.resize(wide_b.size());
+        if (roots.is_hopeless(g)) return kept;
         passes->take(*task, tile.first + g, wide_b.data(), wide_d.data());
         if (!solve_carefully(settings, price, Simd<R>::largest, wide_b, wide_d)) return kept;
         passes->put(*task, tile.first + g, wide_b.data());

@@ -7,30 +7,33 @@
 #include "tile.h"
 
 template <class R> class Lanes {
-    static constexpr int lanes = Simd<R>::lanes;
+    static constexpr int lanes = Simd<R>::lanes, vectors = lanes / Simd<double>::lanes;
     Tile tile{};
+    bool whole = false;
     std::vector<double> totals[5];
 
     static size_t padded(int count) { return (count + lanes - 1) / lanes * lanes; }
 
   public:
-    void reset(const Tile& which) {
-        tile = which;
-        if (!side_by_side() && !in_runs())
+    // `all_rows`: whether the sums over all rows of a tile are taken at once.
+    void reset(const Tile& which, bool all_rows) {
+        tile = which, whole = all_rows;
+        if (!side_by_side() && !together())
             for (auto& total : totals) total.resize(padded(tile.groups));
     }
 
     // Lanes of a row, whole vectors: at least as many as groups.
     size_t size() const { return size_t(tile.vectors) * lanes; }
 
-    // Whether lane and group are the same; whether vector and group are.
+    // Whether lane and group are the same; whether vector and group are; whether such a group has one sum from the start.
     bool side_by_side() const { return tile.lanes_a_group == 1 && tile.packs == 1; }
     bool in_runs() const { return tile.pieces > 0; }
+    bool together() const { return in_runs() && whole; }
 
-    // Where the sums of a vector begin among those of all: they have an entry per lane or, where groups have vectors of
-    // their own, per vector. Whole vectors of doubles, as many entries as groups at least.
-    int64_t sums_of(int v) const { return in_runs() ? v : int64_t(v) * lanes; }
-    size_t all_sums() const { return in_runs() ? padded(tile.vectors) : size(); }
+    // Where the sums of a vector begin among those of all: they have an entry per vector or per lane. Whole vectors of
+    // doubles, as many entries as groups at least.
+    int64_t sums_of(int v) const { return together() ? v : int64_t(v) * lanes; }
+    size_t all_sums() const { return together() ? padded(tile.vectors) : size(); }
 
     // Calls work(lane, group) for every lane that belongs to a group.
     template <class Work> void each(Work work) const {
@@ -42,8 +45,16 @@ template <class R> class Lanes {
 
     // The sums, or the maxima of magnitudes, of each group; `which` of five places to put them.
     template <bool maximum = false> const double* by_group(int which, const double* sums) {
-        if (side_by_side() || in_runs()) return sums;
+        if (side_by_side() || together()) return sums;
         double* total = totals[which].data();
+        if (in_runs() && !maximum) {
+            for (int g = 0; g < tile.groups; ++g) {
+                Doubles of_lanes[vectors];
+                memcpy(of_lanes, sums + int64_t(g) * lanes, sizeof of_lanes);
+                total[g] = lane_sum<vectors>(of_lanes);
+            }
+            return total;
+        }
         std::fill(total, total + tile.groups, 0.0);
         each([&](size_t lane, int g) {
             total[g] = maximum ? larger_size(total[g], sums[lane]) : total[g] + sums[lane];

@@ -23,8 +23,8 @@ template <class R> class Roots {
     int groups = 0;
     // t in units of b; 1/unit of b and of d, powers of two; the root, and the bounds that are known of it.
     std::vector<V> t, b_unit, d_unit, r, low, high;
-    // Solved, zero or failed; without a solution; the last gap was small but for rounding.
-    std::vector<M> done, failed, near;
+    // Solved, zero or failed; without a solution; because b or d is not finite; the last gap was small but for rounding.
+    std::vector<M> done, failed, hopeless, near;
     std::vector<uint8_t> flags;
 
     static V get(const double* from, size_t i) { return load<double>(from + i * lanes); }
@@ -49,6 +49,7 @@ template <class R> class Roots {
         return every(together);
     }
     bool has_failed(int g) const { return failed[g / lanes][g % lanes]; }
+    bool is_hopeless(int g) const { return hopeless[g / lanes][g % lanes]; }
     // Of every group, in its units: the root and t. 0 and infinity where z = 0, which gives z = 0 without further ado.
     const double* all_r() const { return (const double*)r.data(); }
     const double* all_t() const { return (const double*)t.data(); }
@@ -76,7 +77,7 @@ template <class R> class Roots {
         const size_t vectors = padded(count) / lanes;
         t.resize(vectors), r.assign(vectors, V{}), near.assign(vectors, M{});
         b_unit.assign(vectors, all<double>(1)), d_unit.assign(vectors, all<double>(1));
-        low.resize(vectors), high.resize(vectors), done.resize(vectors), failed.resize(vectors);
+        low.resize(vectors), high.resize(vectors), done.resize(vectors), failed.resize(vectors), hopeless.resize(vectors);
         const double enough = std::sqrt(double(size)) * (1 + settings.margin * eps), largest = Simd<R>::largest;
         M odd_ones = {};
         for (size_t i = 0; i < vectors; ++i) {
@@ -85,7 +86,7 @@ template <class R> class Roots {
             const M odd = finite & ~zero & ((b < least) | (b > most) | (d < least) | (d > most));
             odd_ones |= odd;
             t[i] = all<double>(price);
-            failed[i] = ~finite;
+            failed[i] = hopeless[i] = ~finite;
             done[i] = ~finite | zero;
             if (any(odd)) scale(i, odd, b, d);
         }
@@ -144,6 +145,8 @@ template <class R> class Roots {
         }
     }
 
+    void give_up(int g) { failed[g / lanes][g % lanes] = done[g / lanes][g % lanes] = -1; }
+
     // Give up on those that are not done.
     void close() {
         for (size_t i = 0; i < r.size(); ++i) {
@@ -161,7 +164,7 @@ template <class R> class Roots {
         for (int lane = 0; lane < lanes; ++lane) {
             if (!odd[lane]) continue;
             if (steepest[lane] == 0) {
-                failed[i][lane] = done[i][lane] = -1;
+                give_up(int(i) * lanes + lane);
                 continue;
             }
             b_unit[i][lane] = std::ldexp(1.0, -std::clamp(std::ilogb(longest[lane]), -widest, widest));

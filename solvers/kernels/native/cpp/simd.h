@@ -149,9 +149,11 @@ template <int half, class V, class Combine> INLINE V fold_lanes(V x, Combine com
     }
 }
 
-// The sum of the lanes.
-INLINE double lane_sum(Doubles x) {
-    return fold_lanes<Simd<double>::lanes / 2>(x, [](Doubles a, Doubles b) INLINE_LAMBDA { return a + b; })[0];
+// The sum of the lanes of some vectors.
+template <int vectors> INLINE double lane_sum(const Doubles* x) {
+    Doubles sum = x[0];
+    for (int i = 1; i < vectors; ++i) sum += x[i];
+    return fold_lanes<Simd<double>::lanes / 2>(sum, [](Doubles a, Doubles b) INLINE_LAMBDA { return a + b; })[0];
 }
 
 // The number whose bits are the largest of those that `size_bits` gave.

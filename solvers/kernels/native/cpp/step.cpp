@@ -12,7 +12,7 @@
 namespace {
 
 constexpr int64_t entries_a_thread = 1 << 14; // fewer are not worth waking a thread for
-constexpr int64_t kept_scratch = 1 << 18;     // entries of B and of D that a thread keeps from one call to the next
+constexpr int64_t kept_scratch = 1 << 16;     // entries of B and of D that a thread keeps from one call to the next
 
 template <class R> struct ProxGenPlain : ProxGen<R, false> {
     using ProxGen<R, false>::ProxGen;

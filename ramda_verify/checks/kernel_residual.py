@@ -1,0 +1,204 @@
+"""Is every step of the group LASSO stationary, whatever the scale, in every dtype and every build?
+
+B and D are put into the state as they are wanted, one step is taken, and the residual of every group is recomputed in
+float64. A backend may give a group up where its dtype cannot hold the solution, if it counts it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from ramda_verify import tolerances
+from ramda_verify.checks.helpers import Array, norm, tensor
+from ramda_verify.checks.kernels import DTYPES, device_of
+from ramda_verify.oracles import float_subproblem
+from ramda_verify.oracles.group_residuals import relative_residuals
+from ramda_verify.oracles.psi_model import PsiModel, norm_terms, require_model
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
+from solvers import RAMDA, GroupLasso
+from solvers.kernels import BACKENDS
+from solvers.kernels.native import Native, machine_builds
+from solvers.regularizers.base import accumulation_dtype
+
+#: What a group that is given up keeps.
+KEPT = 7.0
+EPS = 1e-30
+#: Shapes and groupings. Long groups, many groups, and one longer than the compiled kernel holds at a time.
+Layout = tuple[tuple[int, ...], str]
+SMALL: tuple[Layout, ...] = tuple(
+    (shape, grouping) for shape in ((2, 3), (1, 5), (7, 40), (40, 7), (5, 4, 3, 3)) for grouping in ("input", "output")
+)
+LARGE: tuple[Layout, ...] = (
+    *(((4099, 2), grouping) for grouping in ("input", "output")),
+    *(((300, 64), grouping) for grouping in ("input", "output")),
+    *(((1, 300_001), "output"), ((2, 4099), "output")),
+)
+
+
+@contextmanager
+def chosen(backend: str, scratch: int) -> Iterator[str]:
+    """The name to give an optimizer for ``backend``: "native:avx2" is that build of the compiled library alone.
+
+    ``scratch``: how many entries a thread of it may hold at a time, 0 for as many as it likes.
+    """
+    name, _, build = backend.partition(":")
+    if name != "native":
+        yield name
+        return
+    right = BACKENDS[name]
+    BACKENDS[name] = Native((build,) if build else None, scratch)
+    try:
+        yield name
+    finally:
+        BACKENDS[name] = right
+
+
+def measure_residual(
+    backend: str,
+    regularizer: GroupLasso,
+    shape: tuple[int, ...],
+    seed: int,
+    b: float,
+    d: float,
+    share: float,
+    dtype: str = "float32",
+    scratch: int = 0,
+) -> Measurement:
+    """Largest ||residual of a group|| / ||B of the group|| of Ŵ of one step, recomputed in float64.
+
+    ``b`` and ``d`` are how many powers of ten the entries of B and D spread over, ``share`` is lam in units of the
+    weight at which the middle group turns zero. Infinite where a group is given up for no reason or without a word.
+    """
+    sums = accumulation_dtype(torch.empty(0, dtype=DTYPES[dtype]))
+    rng = np.random.default_rng(seed)
+    B = tensor(rng.standard_normal(shape) * 10 ** rng.uniform(-b / 2, b / 2, shape), sums)
+    D = tensor(10 ** rng.uniform(-d / 2, d / 2, shape), sums)
+    terms = norm_terms(require_model(regularizer), shape)
+    exact_B = B.double().numpy()
+    lengths = sorted(norm(exact_B.ravel()[indices]) / price for price, indices in terms)
+    lam = share * lengths[len(lengths) // 2]
+    with chosen(backend, scratch) as name:
+        w, w_hat, exact_D, said = _step(B, D, lam, regularizer, DTYPES[dtype], name)
+    kind = torch.finfo(DTYPES[dtype])
+    if not (np.abs(w - w_hat) <= kind.eps * np.abs(w_hat) + kind.tiny).all():
+        return Measurement(np.inf, "W is not Ŵ after a step with momentum 1")
+    prices, groups = [lam * price for price, _ in terms], [indices for _, indices in terms]
+    residuals = relative_residuals(w_hat, exact_B, exact_D, prices, groups)
+    # Where the solution is denormal, the dtype has no digits to give.
+    tiny = float(torch.finfo(sums).tiny)
+    given_up = np.array([bool((w_hat.ravel()[indices] == KEPT).all()) for indices in groups])
+    if said != given_up.any():
+        return Measurement(np.inf, f"{given_up.sum()} groups are given up, and this is {'' if said else 'not '}counted")
+    for index in np.flatnonzero(given_up):
+        bs, ds = exact_B.ravel()[groups[index]], exact_D.ravel()[groups[index]]
+        alone = PsiModel("GroupLasso", terms[index][0] / len(bs) ** 0.5, "input")
+        held = norm(float_subproblem.solve(bs[:, None], ds[:, None], lam, alone)) <= float(torch.finfo(sums).max)
+        residuals[index] = np.inf if held else 0.0
+    for index in np.flatnonzero(residuals > tolerances.FLOAT64_RESIDUAL.value):
+        size = norm(exact_B.ravel()[groups[index]]) or 1.0
+        residuals[index] = max(0.0, residuals[index] - tiny * norm(exact_D.ravel()[groups[index]]) / size)
+    worst = int(np.argmax(residuals))
+    size = norm(exact_B.ravel()[groups[worst]])
+    fate = "given up" if given_up[worst] else "written"
+    note = f"group {worst} of {len(groups)} is {fate}, ||B|| {size:.3g}, lam {lam:.3g}"
+    return Measurement(float(residuals[worst]), note, problems=len(groups))
+
+
+def _step(
+    B: torch.Tensor, D: torch.Tensor, lam: float, regularizer: GroupLasso, dtype: torch.dtype, backend: str
+) -> tuple[Array, Array, Array, bool]:
+    """W and Ŵ of a step with such B, D and lam; D as its formula has it in float64; whether a group was given up."""
+    device = device_of(backend) if backend in BACKENDS else "cpu"
+    param = torch.nn.Parameter(torch.zeros(B.shape, dtype=dtype, device=device))
+    made = RAMDA([param], lr=1e-300, momentum=1.0, eps=EPS, regularizer=regularizer, backend=backend)
+    param.grad = torch.zeros_like(param)
+    made.step()
+    # With W0 = 0 and no gradient, B = -V and D = cbrt(U) + eps; U is rounded, and D is what it then is.
+    state = made.state[param]
+    state["grad_sum"].copy_(-B)
+    state["grad_sq_sum"].copy_(D.double() ** 3)
+    state["weight_sum"].fill_(lam)
+    param.detach().fill_(KEPT)
+    found: list[torch.Tensor] = []
+    made.observers.append(lambda _, w_hat: found.append(w_hat.cpu().double()))
+    before = made.unaccepted_steps
+    made.step()
+    exact_D = np.cbrt(state["grad_sq_sum"].cpu().double().numpy()) + EPS
+    return param.detach().cpu().double().numpy(), found[0].numpy(), exact_D, made.unaccepted_steps > before
+
+
+#: Powers of ten that the entries of B and of D spread over, as a step has them and as the dtype does not hold them.
+COMMON = ((0.0, 4.0, 20.0, 60.0), (0.0, 4.0, 8.0, 16.0, 24.0))
+EXTREME = {"float32": ((70.0,), (24.0,)), "float64": ((600.0,), (60.0,))}
+
+
+def _spreads(
+    dtypes: Sequence[str],
+    backends: Sequence[str],
+    layouts: Sequence[Layout],
+    spreads: tuple[Sequence[float], Sequence[float]] = COMMON,
+) -> st.SearchStrategy[Case]:
+    def of(layout: Layout) -> st.SearchStrategy[Case]:
+        shape, grouping = layout
+        return st.fixed_dictionaries(
+            {
+                "backend": st.sampled_from(backends),
+                "regularizer": st.just(GroupLasso(1.0, grouping)),
+                "shape": st.just(shape),
+                "seed": st.integers(0, 2**16),
+                "b": st.sampled_from(spreads[0]),
+                "d": st.sampled_from(spreads[1]),
+                "share": st.sampled_from([0.5, 0.9, 1e-3, 1.1, 1e-9, 1e9, 1 - 1e-6, 1 + 1e-6]),
+                "dtype": st.sampled_from(dtypes),
+                "scratch": st.sampled_from([0, 0, 64, 4096]),
+            }
+        )
+
+    return st.sampled_from(layouts).flatmap(of)
+
+
+def backends_here() -> list[str]:
+    """Plain torch and every build of the compiled library that runs here."""
+    builds = [build for build in machine_builds() if Native((build,)).unavailable_reason() is None]
+    return ["plain", *(f"native:{build}" for build in builds)]
+
+
+def _cases(*dtypes: str) -> st.SearchStrategy[Case]:
+    """Of ten cases three are large, one is out of range and one the Triton kernel's, small where it is interpreted."""
+    device = device_of("triton")
+    kinds = [_spreads(dtypes, backends_here(), SMALL)] * 5 + [_spreads(dtypes, backends_here(), LARGE)] * 3
+    kinds.append(_spreads(dtypes, backends_here(), SMALL, EXTREME[dtypes[0]]))
+    if BACKENDS["triton"].unavailable_reason() is None:
+        kinds.append(_spreads(dtypes, ["triton"], SMALL if device == "cpu" else SMALL + LARGE))
+    return st.sampled_from(range(len(kinds))).flatmap(lambda kind: kinds[kind])
+
+
+CHECKS = (
+    Check(
+        id="float32-residual",
+        claim="A group LASSO step with float32 sums is stationary to 5e-6 ||B||, entries 1e-30 to 1e30, or says that "
+        "it is not.",
+        source="definition of the subproblem, residual recomputed in float64",
+        kind="problem",
+        problems=("group-lasso-step",),
+        tolerance=tolerances.FLOAT32_RESIDUAL,
+        cases=lambda target: _cases("float32", "float32", "bfloat16"),
+        measure=measure_residual,
+        cost=2,
+    ),
+    Check(
+        id="float64-residual",
+        claim="So is one with float64 sums, to 2e-14 ||B||.",
+        source="as float32-residual",
+        kind="problem",
+        problems=("group-lasso-step",),
+        tolerance=tolerances.FLOAT64_RESIDUAL,
+        cases=lambda target: _cases("float64"),
+        measure=measure_residual,
+        share=0.5,
+    ),
+)
