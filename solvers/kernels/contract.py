@@ -61,6 +61,8 @@ class StepTask:
 
 #: A tensor, or none, for every task.
 OptionalTensors = Sequence[Tensor | None]
+#: A row of numbers for every task: a float64 tensor on the CPU or on the tasks' device, or lists of Python's numbers.
+Scalars = Tensor | Sequence[Sequence[float]]
 
 
 class Counts(NamedTuple):
@@ -77,8 +79,8 @@ class Counts(NamedTuple):
 class Prepared(Protocol):
     """Tasks of one recurrence, to be done as often as their tensors stay where they are."""
 
-    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Counts:
-        """Do all tasks. ``scalars`` has a row (lam, mix, k0, k1, ...) of float64 for each, on the CPU or their device.
+    def run(self, scalars: Scalars, gradients: OptionalTensors, structured: OptionalTensors) -> Counts:
+        """Do all tasks. ``scalars`` has a row (lam, mix, k0, k1, ...) for each.
 
         A gradient None leaves the state as it is. A ``structured`` tensor becomes Ŵ; it has the dtype of the state.
         Both lie in memory as the point does.

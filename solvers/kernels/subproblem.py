@@ -45,6 +45,5 @@ def subproblem_by_kernel(B: Tensor, D: Tensor, lam: Any, regularizer: Any, wante
     backend = choose(task, None, wanted)
     if backend is None:
         return None
-    scalars = torch.tensor([[float(lam), 1.0]], dtype=torch.float64)
-    counts = backend.prepare([task]).run(scalars, [None], [found])
+    counts = backend.prepare([task]).run([[float(lam), 1.0]], [None], [found])
     return None if counts.kept.any() else found

@@ -46,7 +46,9 @@ def of_the_run(
     right = steps.run
 
     def run(self, rows, tensors, structured):
-        counts = right(self, scalars(rows.clone()), gradients(tensors), structured)
+        counts = right(
+            self, scalars(torch.as_tensor(rows, dtype=torch.float64).clone()), gradients(tensors), structured
+        )
         with torch.no_grad():
             for task, w_hat in zip(self._tasks, structured, strict=True):
                 afterwards(task, w_hat)
@@ -113,7 +115,7 @@ def _trusts_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run(self, rows, tensors, structured):
         counts = right(self, rows, tensors, structured)
-        for task, row, w_hat in zip(self._tasks, rows.tolist(), structured, strict=True):
+        for task, row, w_hat in zip(self._tasks, torch.as_tensor(rows).tolist(), structured, strict=True):
             if task.recurrence.name == "ramda" and w_hat is not None and not counts.kept.any():
                 W0, V, U = (x.reshape(task.norms[1:]).double() for x in task.state)
                 d = (U ** (1 / 3) + row[3]).to(w_hat.dtype)

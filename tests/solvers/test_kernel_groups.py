@@ -176,11 +176,12 @@ def test_counts_of_many_tasks():
         D = torch.ones_like(B)
         D[0, 1, 0] = torch.nan
         tasks.append(StepTask(SUBPROBLEM, torch.ones_like(B), (B, D), GroupNorms(weight, *shape), flush=0.0))
-    scalars = torch.ones(4, 2, dtype=torch.float64)
-    counts = NATIVE.prepare(tasks).run(scalars, [None] * 4, [None] * 4)
-    assert (counts.kept.dtype, counts.zero.dtype) == (torch.int64, torch.int64)
-    assert counts.kept.tolist() == [1, 1, 1, 1]
-    assert counts.zero.tolist() == [1, 10, 0, 10]
+    prepared = NATIVE.prepare(tasks)
+    for scalars in (torch.ones(4, 2, dtype=torch.float64), [[1.0, 1.0]] * 4):
+        counts = prepared.run(scalars, [None] * 4, [None] * 4)
+        assert (counts.kept.dtype, counts.zero.dtype) == (torch.int64, torch.int64)
+        assert counts.kept.tolist() == [1, 1, 1, 1]
+        assert counts.zero.tolist() == [1, 10, 0, 10]
 
 
 def test_denormal_numbers_stay_what_they_are():

@@ -153,8 +153,7 @@ def test_zero_groups_are_counted(name: str, small_tiles: None):
     lengths = B.view(norms.outer, norms.groups, norms.inner).square().sum((0, 2)).sqrt()
     half = 0.999 * float(lengths.median()) / norms.weight
     for lam, zero in ((half, int((lengths <= half * norms.weight).sum())), (0.0, 0), (1e9, norms.groups)):
-        scalars = torch.tensor([[lam, 1.0, 0.1, 1e-3, 0.0]], dtype=torch.float64, device=DEVICE)
-        counts = Triton().prepare([trial.task]).run(scalars, [None], [trial.structured])
+        counts = Triton().prepare([trial.task]).run([[lam, 1.0, 0.1, 1e-3, 0.0]], [None], [trial.structured])
         assert (counts.kept.tolist(), counts.zero.tolist()) == ([0], [zero])
         groups = trial.structured.view(norms.outer, norms.groups, norms.inner)
         assert int((groups == 0).all(0).all(-1).sum()) == zero

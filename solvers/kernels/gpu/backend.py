@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from solvers.kernels.contract import Counts, OptionalTensors, StepTask, unlike
+from solvers.kernels.contract import Counts, OptionalTensors, Scalars, StepTask, unlike
 from solvers.kernels.gpu.spec import RECURRENCES
 
 if TYPE_CHECKING:
@@ -122,7 +122,9 @@ class TritonSteps:
         self._key = tuple(_key(task) for task in tasks)
         self._last: tuple[tuple[int, ...], Plan] | None = None
 
-    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Counts:
+    def run(self, scalars: Scalars, gradients: OptionalTensors, structured: OptionalTensors) -> Counts:
+        if not isinstance(scalars, Tensor):
+            scalars = torch.tensor(scalars, dtype=torch.float64)
         if self._device.type == "cpu":
             return self._run(scalars, gradients, structured, capturing=False)
         with torch.cuda.device(self._device):

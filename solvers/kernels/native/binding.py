@@ -13,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from solvers.kernels.contract import Counts, OptionalTensors, StepTask, unlike
+from solvers.kernels.contract import Counts, OptionalTensors, Scalars, StepTask, unlike
 from solvers.kernels.native.library import Settings, Task, Team, load, machine_builds, recurrences, torch_team
 from solvers.regularizers import norm_equation
 
@@ -108,8 +108,9 @@ class NativeSteps:
             places.setdefault(task.point.dtype, []).append(place)
         self._tables = [_Table([tasks[i] for i in mine], mine, DTYPES[dtype][0]) for dtype, mine in places.items()]
 
-    def run(self, scalars: Tensor, gradients: OptionalTensors, structured: OptionalTensors) -> Counts:
-        rows, kept, zero = scalars.tolist(), [0] * len(self._tasks), [0] * len(self._tasks)
+    def run(self, scalars: Scalars, gradients: OptionalTensors, structured: OptionalTensors) -> Counts:
+        rows = scalars.tolist() if isinstance(scalars, Tensor) else scalars
+        kept, zero = [0] * len(self._tasks), [0] * len(self._tasks)
         settings, threads = ctypes.addressof(self._settings), torch.get_num_threads()
         for table in self._tables:
             table.set(rows, gradients, structured)
@@ -140,7 +141,7 @@ class _Table:
             self.numbers[first + WEIGHT], self.numbers[first + FLUSH] = task.norms.weight, task.flush
             self.words[first + AVERAGES] = task.averages
 
-    def set(self, rows: list[list[float]], gradients: OptionalTensors, structured: OptionalTensors) -> None:
+    def set(self, rows: Sequence[Sequence[float]], gradients: OptionalTensors, structured: OptionalTensors) -> None:
         """Enter what changes from step to step."""
         self.words[GRADIENT::WORDS] = self._addresses(gradients)
         self.words[STRUCTURED::WORDS] = self._addresses(structured)

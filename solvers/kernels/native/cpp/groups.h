@@ -206,8 +206,8 @@ template <class R> class GroupSolver {
     }
 
     Outcome solve_alone(int g, double price) {
-        wide_b.resize(task->outer * task->inner), wide_d.resize(wide_b.size());
         if (roots.is_hopeless(g)) return kept;
+        wide_b.resize(task->outer * task->inner), wide_d.resize(wide_b.size());
         passes->take(*task, tile.first + g, wide_b.data(), wide_d.data());
         if (!solve_carefully(settings, price, Simd<R>::largest, wide_b, wide_d)) return kept;
         passes->put(*task, tile.first + g, wide_b.data());
