@@ -35,10 +35,12 @@ class NuclearNorm:
             raise ValueError(f"NuclearNorm needs a nonempty tensor of 2 or more dimensions, got shape {tuple(shape)}")
 
     def for_layout(self, layout: WeightLayout, shape: Sequence[int]) -> "NuclearNorm | None":
-        """Itself: a matrix and its transpose have the same singular values. None for (in, out, *kernel), which would
-        have to be seen as (out, everything else).
+        """Itself: a matrix and its transpose have the same singular values. None for (in, out, *kernel) and for a
+        convolution with groups in that order, which would have to be seen as (out, everything else).
+
+        The matrix of a convolution with groups is (out, in/conv_groups * kernel), its blocks below one another.
         """
-        return self if layout.order == "out_in" or len(shape) == 2 else None
+        return self if layout.order == "out_in" or (len(shape) == 2 and layout.conv_groups == 1) else None
 
     def value(self, w: Tensor) -> Tensor:
         return self.reg_weight * torch.linalg.svdvals(_matrix(w)).sum()

@@ -79,9 +79,9 @@ def test_proxsgd_is_dampened_sgd_from_a_scaled_first_gradient():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda solve: RamdaTranscription(INITIAL, 0.1, 1.0, 1e-6, solve),
-        lambda solve: RmdaTranscription(INITIAL, 0.1, 1.0, solve),
-        lambda solve: ProxSgdTranscription(INITIAL, 0.2, 0.5, solve),
+        lambda solve: RamdaTranscription(INITIAL, 0.1, 1.0, 1e-6, solve=solve),
+        lambda solve: RmdaTranscription(INITIAL, 0.1, 1.0, solve=solve),
+        lambda solve: ProxSgdTranscription(INITIAL, 0.2, 0.5, solve=solve),
         lambda solve: ProxGenTranscription(INITIAL, 0.05, solve=solve),
     ],
     ids=["ramda", "rmda", "proxsgd", "proxgen"],

@@ -131,7 +131,8 @@ def test_what_float32_cannot_solve_is_solved_in_float64(random):
     regularizer = GroupLasso(0.5, "input")
     found, right = (regularizer.metric_prox(B.to(dtype), D.to(dtype), 1.0).point for dtype in (B.dtype, torch.float64))
     assert torch.isfinite(found).all()
-    torch.testing.assert_close(found.double(), right, rtol=2e-6, atol=0)
+    # A group that psi shortens to nearly nothing keeps the rounding of B/D.
+    assert ((found.double() - right).abs() <= 2e-6 * (B.double() / D.double()).abs()).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)

@@ -97,6 +97,7 @@ def test_summary_says_what_got_what():
     assert rows["lstm.bias_ih_l0"].split()[-1] == "-"
 
 
+@pytest.mark.filterwarnings("ignore:.*became zero as a whole")
 @pytest.mark.parametrize("optimizer_input", [parameter_groups], ids=["groups"])
 def test_an_optimizer_takes_them(optimizer_input):
     model = Everything()
