@@ -2,14 +2,21 @@
 
 A regularizer is any object with ``value`` and ``prox``; nothing is inherited. Everything else is optional and
 unlocks speed and sharper certificates. A class that claims an optional member is held to it by the verifier.
+``offers`` finds out what an object has, for readers and for type checkers: after ``if offers(r, "metric_prox")`` the
+type of ``r`` is ``HasMetricProx``, and so on. The protocols of this file describe types; no class inherits from them.
 """
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, overload, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.regularizers.layout import WeightLayout
+
+#: A number, as Python has it or as a 0-d tensor, which stays on its device.
+Scalar = float | Tensor
 
 
 @runtime_checkable
@@ -17,12 +24,13 @@ class Regularizer(Protocol):
     """psi, its own weight included; +inf outside the set, where psi constrains (an indicator).
 
     ``value(w)`` returns psi(w) as a 0-d tensor. ``prox(w, step)`` returns
-    ``argmin_z step*psi(z) + 1/2||z - w||^2`` with the shape, dtype and device of ``w``; ``step`` > 0 is a number.
+    ``argmin_z step*psi(z) + 1/2||z - w||^2`` with the shape, dtype and device of ``w``; ``step`` > 0 is a number, which
+    may come as a 0-d tensor. Its type is not fixed, so that a class that writes ``float`` here is a regularizer, too.
     """
 
-    def value(self, w: Tensor) -> Tensor: ...
+    def value(self, w: Tensor, /) -> Tensor: ...
 
-    def prox(self, w: Tensor, step: Any) -> Tensor: ...
+    def prox(self, w: Tensor, step: Any, /) -> Tensor: ...
 
 
 #: Optional members and what each one unlocks.
@@ -67,6 +75,42 @@ class GroupNorms(NamedTuple):
     inner: int
 
 
+class HasShapeCheck(Regularizer, Protocol):
+    def check_shape(self, shape: Sequence[int], /) -> None: ...
+
+
+class HasMetricProx(Regularizer, Protocol):
+    def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar, /) -> Tensor | MetricProx: ...
+
+
+class HasSubgradientResidual(Regularizer, Protocol):
+    def subgradient_residual(self, Z: Tensor, G: Tensor, lam: Scalar, /) -> Tensor: ...
+
+
+class HasBlockwiseMax(Regularizer, Protocol):
+    def blockwise_max(self, D: Tensor, /) -> Tensor: ...
+
+
+class HasGroupNorms(Regularizer, Protocol):
+    def group_norms(self, w: Tensor, /) -> GroupNorms | None: ...
+
+
+class HasLayouts(Regularizer, Protocol):
+    def for_layout(self, layout: WeightLayout, shape: Sequence[int], /) -> Regularizer | None: ...
+
+
+class HasZeroMask(Regularizer, Protocol):
+    def zero_mask(self, B: Tensor, lam: Scalar, /) -> Tensor: ...
+
+
+class HasStructure(Regularizer, Protocol):
+    def structure(self, w: Tensor, /) -> Tensor: ...
+
+
+class HasSparsity(Regularizer, Protocol):
+    def sparsity(self, w: Tensor, /) -> tuple[int, int]: ...
+
+
 def is_constant(regularizer: object) -> bool:
     """Whether what it says of a tensor cannot change: a frozen dataclass of numbers and texts."""
     traits = getattr(type(regularizer), "__dataclass_params__", None)
@@ -85,6 +129,26 @@ def require_regularizer(name: str, value: object) -> None:
         )
 
 
+@overload
+def offers(regularizer: object, member: Literal["check_shape"]) -> TypeGuard[HasShapeCheck]: ...
+@overload
+def offers(regularizer: object, member: Literal["metric_prox"]) -> TypeGuard[HasMetricProx]: ...
+@overload
+def offers(regularizer: object, member: Literal["subgradient_residual"]) -> TypeGuard[HasSubgradientResidual]: ...
+@overload
+def offers(regularizer: object, member: Literal["blockwise_max"]) -> TypeGuard[HasBlockwiseMax]: ...
+@overload
+def offers(regularizer: object, member: Literal["group_norms"]) -> TypeGuard[HasGroupNorms]: ...
+@overload
+def offers(regularizer: object, member: Literal["for_layout"]) -> TypeGuard[HasLayouts]: ...
+@overload
+def offers(regularizer: object, member: Literal["zero_mask"]) -> TypeGuard[HasZeroMask]: ...
+@overload
+def offers(regularizer: object, member: Literal["structure"]) -> TypeGuard[HasStructure]: ...
+@overload
+def offers(regularizer: object, member: Literal["sparsity"]) -> TypeGuard[HasSparsity]: ...
+@overload
+def offers(regularizer: object, member: str) -> bool: ...
 def offers(regularizer: object, member: str) -> bool:
     """Whether ``regularizer`` has the optional ``member`` (for a bool member: has it and it is True)."""
     if member not in OPTIONAL_MEMBERS:
@@ -98,7 +162,7 @@ def accumulation_dtype(tensor: Tensor) -> torch.dtype:
     return torch.float32 if tensor.dtype in (torch.bfloat16, torch.float16) else tensor.dtype
 
 
-def check_prox_arguments(w: Tensor, step: Any) -> None:
+def check_prox_arguments(w: Tensor, step: Scalar) -> None:
     """Raise unless ``w`` is a floating-point tensor and ``step``, where it is a number, is finite and > 0.
 
     A tensor step comes from the library's own solvers and is not read, so that no device has to be waited for.
@@ -108,6 +172,6 @@ def check_prox_arguments(w: Tensor, step: Any) -> None:
         validate.positive("step", step)
 
 
-def shrink(w: Tensor, threshold: Any) -> Tensor:
+def shrink(w: Tensor, threshold: Scalar) -> Tensor:
     """Soft threshold ``sign(w) * max(|w| - threshold, 0)``, entry by entry; exact zeros, never -0 or NaN."""
     return torch.where(w.abs() > threshold, w - torch.sign(w) * threshold, torch.zeros_like(w))

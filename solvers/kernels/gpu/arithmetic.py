@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """Cube roots and powers of two, exact or to rounding over the whole range of the dtype."""
 
 import triton

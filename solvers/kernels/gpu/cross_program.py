@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """Sums over the programs that share a group: each posts its own, waits for the others and adds all up in one order.
 
 Programs wait for each other while they run. That needs all that share a group to be on the GPU together, and nothing

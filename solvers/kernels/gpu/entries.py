@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """Groups of one entry, and psi = 0: Ŵ = sign(B) * max(|B| - t, 0) / D, in one pass."""
 
 import triton

@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """Group norms: a program takes a tile of groups, or of parts of them, and keeps its B and D while the roots are found.
 
 Long groups are shared by several programs (``split``), each with a part, which add up their sums. Where the parts are

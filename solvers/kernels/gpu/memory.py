@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """The tensors of a task, and writing Ŵ or its average to them."""
 
 import triton

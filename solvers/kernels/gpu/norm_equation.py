@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """One scalar equation per group, as in solvers/regularizers/norm_equation.py, which has the reasons: with r = ||z||,
 z = r*b / (r*d + t) and phi(r) = sum b^2 / (r*d + t)^2 = 1.
 

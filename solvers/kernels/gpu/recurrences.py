@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """The elementwise part of each method: the state takes the gradient in, and gives B and D. Formulas in contract.py.
 
 A tensor is loaded when its turn comes, not all at the beginning: at most three tiles are in registers at a time.

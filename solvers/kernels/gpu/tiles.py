@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """Where the entries of a tile lie, and the sums over its groups."""
 
 import triton
