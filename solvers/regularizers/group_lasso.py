@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import GroupNorms, MetricProx, check_prox_arguments
+from solvers.regularizers.base import GroupNorms, MetricProx, Scalar, check_prox_arguments
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.norm_equation import solve_norm_equation
@@ -85,7 +85,7 @@ class GroupLasso:
         """psi(w), a 0-d tensor."""
         return self.group_weight(w) * self.groups.flat(self.groups.norm(w)).sum()
 
-    def prox(self, w: Tensor, step: Any) -> Tensor:
+    def prox(self, w: Tensor, step: Scalar) -> Tensor:
         """``step`` may also be a tensor with one entry per group, of the shape that ``blockwise_max`` returns."""
         check_prox_arguments(w, step)
         threshold = step * self.group_weight(w)
@@ -93,7 +93,7 @@ class GroupLasso:
         kept = torch.where(norm > threshold, 1 - threshold / norm, torch.zeros_like(norm))
         return torch.where(kept > 0, w * kept, torch.zeros_like(w)).to(w.dtype)
 
-    def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> MetricProx:
+    def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> MetricProx:
         """``argmin_z 1/2<z, D*z> - <B, z> + lam*psi(z)``, one scalar equation a group, see ``norm_equation``."""
         return solve_norm_equation(B, D, lam * self.group_weight(B), self.groups)
 
@@ -103,7 +103,7 @@ class GroupLasso:
         # GroupNorms has one axis of groups; pairs (block, index) that do not lie side by side have two.
         return None if found is None or found.blocks > 1 else GroupNorms(self.group_weight(w), *found[1:])
 
-    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
+    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Scalar) -> Tensor:
         """The member of ``gradient + lam*dpsi(point)`` of least norm, of the shape of ``point``."""
         threshold = lam * self.group_weight(point)
         norm = self.groups.norm(point)
@@ -117,7 +117,7 @@ class GroupLasso:
         """The largest entry of D in each group; broadcasts against D."""
         return self.groups.max(D)
 
-    def zero_mask(self, B: Tensor, lam: Any) -> Tensor:
+    def zero_mask(self, B: Tensor, lam: Scalar) -> Tensor:
         """True where the group is zero in the solution, whatever D; broadcasts against B."""
         # Theorem 1 of Deleu and Bengio (arXiv 2102.03869), with the weight of the group.
         return self.groups.norm(B) <= lam * self.group_weight(B)

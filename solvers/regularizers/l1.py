@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import GroupNorms, accumulation_dtype, check_prox_arguments, shrink
+from solvers.regularizers.base import GroupNorms, Scalar, accumulation_dtype, check_prox_arguments, shrink
 from solvers.regularizers.groups import memory_order
 
 
@@ -37,17 +37,17 @@ class L1:
     def value(self, w: Tensor) -> Tensor:
         return self.reg_weight * w.abs().sum(dtype=accumulation_dtype(w))
 
-    def prox(self, w: Tensor, step: Any) -> Tensor:
+    def prox(self, w: Tensor, step: Scalar) -> Tensor:
         check_prox_arguments(w, step)
         return shrink(w, step * self.reg_weight)
 
-    def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> Tensor:
+    def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> Tensor:
         return shrink(B, lam * self.reg_weight) / D
 
     def group_norms(self, w: Tensor) -> GroupNorms | None:
         return None if memory_order(w) is None else GroupNorms(self.reg_weight, 1, w.numel(), 1)
 
-    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
+    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Scalar) -> Tensor:
         threshold = lam * self.reg_weight
         # dpsi is {sign} at a nonzero entry and [-1, 1] at zero, where the nearest point to -gradient is its clip.
         return torch.where(point != 0, gradient + threshold * torch.sign(point), shrink(gradient, threshold))
@@ -55,7 +55,7 @@ class L1:
     def blockwise_max(self, D: Tensor) -> Tensor:
         return D
 
-    def zero_mask(self, B: Tensor, lam: Any) -> Tensor:
+    def zero_mask(self, B: Tensor, lam: Scalar) -> Tensor:
         return B.abs() <= lam * self.reg_weight
 
     def structure(self, w: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from solvers import validate
@@ -45,7 +46,7 @@ class WeightLayout:
 
     def blocks(self, w: Tensor) -> Tensor:
         """``w`` as (conv_groups, first/conv_groups, second, *kernel), a view of the same memory."""
-        return w.unflatten(0, (self.conv_groups, -1))
+        return torch.unflatten(w, 0, (self.conv_groups, -1))
 
     def swapped(self, w: Tensor) -> Tensor:
         """The same linear map in the other order: (out, in/g, *kernel) from (in, out/g, *kernel) or back, a copy."""

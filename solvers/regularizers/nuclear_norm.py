@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import accumulation_dtype, check_prox_arguments
+from solvers.regularizers.base import Scalar, accumulation_dtype, check_prox_arguments
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.singular_values import shrink_singular_values, singular_spaces
 
@@ -43,13 +43,14 @@ class NuclearNorm:
         return self if layout.order == "out_in" or (len(shape) == 2 and layout.conv_groups == 1) else None
 
     def value(self, w: Tensor) -> Tensor:
-        return self.reg_weight * torch.linalg.svdvals(_matrix(w)).sum()
+        sigma: Tensor = torch.linalg.svdvals(_matrix(w))
+        return self.reg_weight * sigma.sum()
 
-    def prox(self, w: Tensor, step: Any) -> Tensor:
+    def prox(self, w: Tensor, step: Scalar) -> Tensor:
         check_prox_arguments(w, step)
         return shrink_singular_values(_matrix(w), step * self.reg_weight).reshape(w.shape).to(w.dtype)
 
-    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
+    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Scalar) -> Tensor:
         """dpsi(Z) is ``{U V' + N : U'N = 0, N V = 0, ||N||_2 <= 1}`` over the singular vectors of nonzero value
         (Watson, 1992). The part of the gradient outside both spaces is shortened by the threshold, the rest is fixed.
         """
@@ -61,15 +62,15 @@ class NuclearNorm:
         free = shrink_singular_values(normal, threshold)
         return (slope - normal + threshold * (left @ right) + free).reshape(point.shape)
 
-    def zero_mask(self, B: Tensor, lam: Any) -> Tensor:
+    def zero_mask(self, B: Tensor, lam: Scalar) -> Tensor:
         """All or nothing: the solution is zero exactly if the spectral norm of B is at most the threshold."""
-        zero = torch.linalg.matrix_norm(_matrix(B), ord=2) <= lam * self.reg_weight
+        zero: Tensor = torch.linalg.matrix_norm(_matrix(B), ord=2) <= lam * self.reg_weight
         return zero.reshape((1,) * B.ndim)
 
     def structure(self, w: Tensor) -> Tensor:
         """The rank, a 0-d integer tensor."""
         matrix = _matrix(w)
-        sigma = torch.linalg.svdvals(matrix)
+        sigma: Tensor = torch.linalg.svdvals(matrix)
         return (sigma > rank_tolerance(sigma, matrix.shape)).sum()
 
     def sparsity(self, w: Tensor) -> tuple[int, int]:
@@ -82,6 +83,6 @@ def _matrix(w: Tensor) -> Tensor:
     return w.reshape(w.shape[0], -1).to(accumulation_dtype(w))
 
 
-def rank_tolerance(sigma: Tensor, shape: Sequence[int]) -> float | Tensor:
+def rank_tolerance(sigma: Tensor, shape: Sequence[int]) -> Tensor:
     """Singular values up to this are rounding: ``max(m, n) * eps * sigma_max``, as in ``torch.linalg.matrix_rank``."""
     return sigma.amax() * max(shape) * torch.finfo(sigma.dtype).eps

@@ -12,15 +12,13 @@ sigma_max that float32 leaves of any singular value. No threshold and no spectru
 read from a device, and everything runs under ``torch.vmap``.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import shrink
+from solvers.regularizers.base import Scalar, shrink
 
 
-def shrink_singular_values(matrix: Tensor, threshold: Any) -> Tensor:
+def shrink_singular_values(matrix: Tensor, threshold: Scalar) -> Tensor:
     """``sum_i max(sigma_i - threshold, 0) u_i v_i'`` of an (m, n) matrix, in its dtype (float32 or float64).
 
     The prox of ``threshold * (nuclear norm)`` (Cai, Candes and Shen, 2010). ``threshold`` >= 0 is a number or a 0-d
@@ -30,13 +28,14 @@ def shrink_singular_values(matrix: Tensor, threshold: Any) -> Tensor:
     return by(matrix, threshold)
 
 
-def shrink_by_svd(matrix: Tensor, threshold: Any) -> Tensor:
+def shrink_by_svd(matrix: Tensor, threshold: Scalar) -> Tensor:
     """The plain path: a singular value decomposition in the dtype of the matrix."""
     left, sigma, right = torch.linalg.svd(matrix, full_matrices=False)
-    return (left * shrink(sigma, threshold)) @ right
+    shrunk: Tensor = (left * shrink(sigma, threshold)) @ right
+    return shrunk
 
 
-def shrink_by_gram(matrix: Tensor, threshold: Any) -> Tensor:
+def shrink_by_gram(matrix: Tensor, threshold: Scalar) -> Tensor:
     """``U diag(max(1 - threshold/sigma, 0)) U' M`` with the eigenvectors U of ``M M'`` in float64; M lies wide.
 
     The two products with M are taken in its own dtype: they round relative to entries, not to squares.

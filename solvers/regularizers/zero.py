@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import GroupNorms, check_prox_arguments
+from solvers.regularizers.base import GroupNorms, Scalar, check_prox_arguments
 from solvers.regularizers.groups import memory_order
 
 
@@ -24,17 +24,17 @@ class Zero:
     def value(self, w: Tensor) -> Tensor:
         return w.new_zeros(())
 
-    def prox(self, w: Tensor, step: Any) -> Tensor:
+    def prox(self, w: Tensor, step: Scalar) -> Tensor:
         check_prox_arguments(w, step)
         return w.clone()
 
-    def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> Tensor:
+    def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> Tensor:
         return B / D
 
     def group_norms(self, w: Tensor) -> GroupNorms | None:
         return None if memory_order(w) is None else GroupNorms(0.0, 1, w.numel(), 1)
 
-    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
+    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Scalar) -> Tensor:
         return gradient
 
     def structure(self, w: Tensor) -> Tensor:
