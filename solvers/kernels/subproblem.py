@@ -1,19 +1,17 @@
 """A subproblem by itself, where a kernel knows its regularizer."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from solvers.kernels.contract import Recurrence, StepTask, plain_memory
 from solvers.kernels.dispatch import choose
-from solvers.regularizers.base import GroupNorms, offers
+from solvers.regularizers.base import GroupNorms, Regularizer, Scalar, offers
 
 #: No method: the "state" is B and D themselves.
 SUBPROBLEM = Recurrence("subproblem", ("B", "D"), 0)
 
 
-def group_norms(regularizer: Any, w: Tensor) -> GroupNorms | None:
+def group_norms(regularizer: Regularizer, w: Tensor) -> GroupNorms | None:
     """psi as a sum of group norms, where the regularizer's own class says that it is one.
 
     A class that changes psi or its prox and inherits ``group_norms`` has not said so: its parent has.
@@ -28,7 +26,9 @@ def group_norms(regularizer: Any, w: Tensor) -> GroupNorms | None:
     return regularizer.group_norms(w)
 
 
-def subproblem_by_kernel(B: Tensor, D: Tensor, lam: Any, regularizer: Any, wanted: str = "auto") -> Tensor | None:
+def subproblem_by_kernel(
+    B: Tensor, D: Tensor, lam: Scalar, regularizer: Regularizer, wanted: str = "auto"
+) -> Tensor | None:
     """``argmin 1/2<Z,D*Z> - <B,Z> + lam*psi(Z)``; None where no kernel takes it or finds a finite solution.
 
     On the CPU, in float32 and float64, for tensors without gaps that lie in memory alike. ``wanted`` as for ``choose``.

@@ -1,13 +1,12 @@
 """Solve thousands of small subproblems at once: ``solve`` problem by problem, in lock-step."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import Regularizer, Scalar, offers
 from solvers.regularizers.zero import Zero
 from solvers.subproblem import batch_steps as steps
 from solvers.subproblem.batch_problem import SubproblemBatch
@@ -22,11 +21,11 @@ from solvers.subproblem.result import Leg, Status
 def solve_batch(
     B: Tensor,
     D: Tensor,
-    lam: Any,
-    regularizer: Any,
+    lam: Scalar,
+    regularizer: Regularizer,
     reference: Tensor | None = None,
     *,
-    tolerance: Any,
+    tolerance: Scalar,
     max_iterations: int = 1000,
     method: str = "auto",
     step_rule: str = "block",
@@ -142,7 +141,7 @@ def _check_batch(name: str, value: object) -> None:
     validate.floating_tensor(name, value)
 
 
-def _per_problem(name: str, value: Any, B: Tensor) -> Tensor:
+def _per_problem(name: str, value: Scalar, B: Tensor) -> Tensor:
     """One float64 number per problem from a number or a tensor of shape (batch,). Raises unless all are >= 0."""
     if not isinstance(value, Tensor):
         validate.nonnegative(name, value)

@@ -7,12 +7,12 @@ problem at a time, and ``looped`` says so.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.regularizers.base import Regularizer, Scalar
 from solvers.subproblem.model import Subproblem
 
 #: A function of one problem and of tensors that belong to it; returns a tuple of tensors.
@@ -34,7 +34,7 @@ class SubproblemBatch:
     B: Tensor
     D: Tensor
     lam: Tensor
-    regularizer: Any
+    regularizer: Regularizer
     scale: float = 1.0
     looped: dict[str, str] = field(default_factory=dict)
 
@@ -81,5 +81,5 @@ class SubproblemBatch:
         ]
         return tuple(torch.stack(column) for column in zip(*found, strict=True))
 
-    def _problem(self, B: Tensor, D: Tensor, lam: Any) -> Subproblem:
+    def _problem(self, B: Tensor, D: Tensor, lam: Scalar) -> Subproblem:
         return Subproblem(B, D, lam, self.regularizer, self.scale)

@@ -7,13 +7,13 @@ alpha_t is multiplied by alpha_t here, in ``residual_norm``, and nowhere else.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import Scalar, offers
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.scale_free import is_batched, is_finite, norm, times
 
@@ -40,7 +40,7 @@ def exact_member(subproblem: Subproblem, Z: Tensor) -> Tensor | None:
     return exact(Z, slope, subproblem.lam) if is_finite(slope) else torch.full_like(slope, torch.inf)
 
 
-def prox_member(slope: Tensor, w: Tensor, Z: Tensor, theta: Any) -> Tensor:
+def prox_member(slope: Tensor, w: Tensor, Z: Tensor, theta: Scalar) -> Tensor:
     """``s = D*Z - B + (w - Z)/theta``, a member of dQ(Z) for ``Z = prox_{theta*lam*psi}(w)``, whatever w is.
 
     ``slope`` is D*Z - B. After a proximal gradient step, ``w = Y - theta*(D*Y - B)``, this is the paper's
@@ -125,7 +125,7 @@ class PowerSchedule:
         validate.in_interval("power", self.power, 0.5, math.inf, open_low=True)
 
     def __call__(self, step: int, unit: float) -> float:
-        return self.tolerance * unit * step**-self.power
+        return float(self.tolerance * unit * step**-self.power)
 
     @property
     def sum_of_squares(self) -> float:

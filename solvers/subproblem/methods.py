@@ -1,12 +1,10 @@
 """Which methods a regularizer allows, and the direct ones."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from solvers.kernels import subproblem_by_kernel
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import Scalar, offers
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.proximal_gradient import proximal_gradient
@@ -52,7 +50,7 @@ def direct_point(subproblem: Subproblem, method: str = "auto") -> tuple[Tensor, 
         if _is_zero(lam):
             return B / D, 1
         found = subproblem.regularizer.metric_prox(B, D, lam)
-        point, iterations = tuple(found) if isinstance(found, tuple) else (found, 1)
+        point, iterations = (found, 1) if isinstance(found, Tensor) else found
     elif method in ("auto", "separable") and offers(subproblem.regularizer, "separable"):
         point, iterations = subproblem.prox(B / D, 1 / D), 1
     else:
@@ -61,7 +59,7 @@ def direct_point(subproblem: Subproblem, method: str = "auto") -> tuple[Tensor, 
     return (torch.where(lam > 0, point, B / D) if isinstance(lam, Tensor) else point), iterations
 
 
-def _is_zero(lam: Any) -> bool:
+def _is_zero(lam: Scalar) -> bool:
     return not isinstance(lam, Tensor) and lam == 0
 
 

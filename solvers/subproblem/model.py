@@ -2,13 +2,12 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import offers, require_regularizer
+from solvers.regularizers.base import Regularizer, Scalar, offers, require_regularizer
 from solvers.subproblem.scale_free import is_batched, is_finite, unit
 
 
@@ -27,8 +26,8 @@ class Subproblem:
 
     B: Tensor
     D: Tensor
-    lam: Any
-    regularizer: Any
+    lam: Scalar
+    regularizer: Regularizer
     scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -64,7 +63,7 @@ class Subproblem:
         """Gradient of the smooth part, ``D*Z - B``."""
         return torch.addcmul(-self.B, self.D, Z)
 
-    def prox(self, w: Tensor, theta: Any) -> Tensor:
+    def prox(self, w: Tensor, theta: Scalar) -> Tensor:
         """``prox of theta*lam*psi``. (The paper's Algorithm 2 writes prox_psi and means this.)
 
         A regularizer is promised a finite ``w`` and a finite positive step. Where the step is zero, or underflows, the
@@ -72,9 +71,9 @@ class Subproblem:
         solve as NON_FINITE: the prox of an infinity may well be a finite number, and that number means nothing.
         """
         step = theta * self.lam
-        if is_batched(w, step):
-            return self._prox_of_many(w, step)
         if isinstance(step, Tensor):
+            if is_batched(w, step):
+                return self._prox_of_many(w, step)
             low, high = (float(bound) for bound in step.aminmax())
         else:
             low = high = float(step)
@@ -82,7 +81,7 @@ class Subproblem:
             return torch.full_like(w, torch.nan)
         if high == 0:
             return w
-        if low > 0:
+        if low > 0 or not isinstance(step, Tensor):
             return self.regularizer.prox(w, step)
         return torch.where(step > 0, self.regularizer.prox(w, torch.where(step > 0, step, 1.0)), w)
 

@@ -39,7 +39,7 @@ def norm(tensor: Tensor) -> float:
 def row_norms(tensor: Tensor) -> Tensor:
     """``norm`` of every slice along the first dimension, a float64 tensor of shape (batch,)."""
     rows = tensor.reshape(len(tensor), -1)
-    plain = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    plain: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
     if bool(((plain > SMALLEST_PLAIN) & (plain < LARGEST_PLAIN)).all()):
         return plain
     largest = rows.abs().amax(dim=1, keepdim=True).double()

@@ -27,7 +27,8 @@ DTYPES = {
 
 def _word(name: str) -> int:
     """Where a field of ``Task`` begins, in words of 64 bits, of which all fields are made."""
-    return getattr(Task, name).offset // 8
+    offset: int = getattr(Task, name).offset
+    return offset // 8
 
 
 POINT, STRUCTURED, GRADIENT, STATE, SHAPE = map(_word, ("point", "structured", "gradient", "state", "outer"))
