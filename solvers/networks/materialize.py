@@ -14,7 +14,7 @@ from solvers.optimizers.wrapped import unwrapped
 
 
 def materialize(
-    model: nn.Module, optimizer: Any, batches: Iterable[Any] | None = None, *, forward: Forward = run_forward
+    model: nn.Module, optimizer: object, batches: Iterable[Any] | None = None, *, forward: Forward = run_forward
 ) -> StructureLevels:
     """Write Ŵ into the parameters of ``model`` and recompute its running statistics there.
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from solvers.networks.layers import KINDS
 from solvers.networks.roles import OTHER, NetworkParameter, Role, network_parameters
-from solvers.regularizers.base import offers, require_regularizer
+from solvers.regularizers.base import Regularizer, offers, require_regularizer
 from solvers.regularizers.layout import WeightLayout
 
 
@@ -25,7 +25,7 @@ class Assignment:
     name: str
     shape: tuple[int, ...]
     kind: str
-    regularizer: Any
+    regularizer: Regularizer | None
     notes: tuple[str, ...] = ()
     frozen: bool = False
 
@@ -66,12 +66,12 @@ class ParameterGroups(list[dict[str, Any]]):
 def parameter_groups(
     module: nn.Module,
     *,
-    linear: Any = None,
-    convolution: Any = None,
-    recurrent: Any = None,
-    attention: Any = None,
-    embedding: Any = None,
-    overrides: Mapping[str, Any] | None = None,
+    linear: Regularizer | None = None,
+    convolution: Regularizer | None = None,
+    recurrent: Regularizer | None = None,
+    attention: Regularizer | None = None,
+    embedding: Regularizer | None = None,
+    overrides: Mapping[str, Regularizer | None] | None = None,
 ) -> ParameterGroups:
     """Group the parameters of ``module`` by regularizer.
 
@@ -148,7 +148,7 @@ def parameter_groups(
 _Match = tuple[str, tuple[str, ...]]
 
 
-def _first_match(entry: NetworkParameter, overrides: Mapping[str, Any]) -> _Match | None:
+def _first_match(entry: NetworkParameter, overrides: Mapping[str, Regularizer | None]) -> _Match | None:
     for pattern in overrides:
         names = _matching(entry, pattern)
         if names:
@@ -161,7 +161,7 @@ def _matching(entry: NetworkParameter, pattern: str) -> tuple[str, ...]:
 
 
 def _check_overrides(
-    overrides: Mapping[str, Any], found: list[NetworkParameter], matches: Mapping[str, _Match | None]
+    overrides: Mapping[str, Regularizer | None], found: list[NetworkParameter], matches: Mapping[str, _Match | None]
 ) -> None:
     """Raise ValueError where a pattern matches nothing, or never holds since earlier ones say something else."""
     matched = {
@@ -179,7 +179,10 @@ def _check_overrides(
 
 
 def _assigned(
-    entry: NetworkParameter, chosen: Mapping[str, Any], overrides: Mapping[str, Any], match: _Match | None
+    entry: NetworkParameter,
+    chosen: Mapping[str, Regularizer | None],
+    overrides: Mapping[str, Regularizer | None],
+    match: _Match | None,
 ) -> Assignment:
     names = None if match is None else match[1]
     role = entry.deciding_role(names)
@@ -208,7 +211,7 @@ def _assigned(
 _UNDO = "torch's remove_parametrizations, remove_weight_norm, remove_spectral_norm or prune.remove"
 
 
-def _for_layer(regularizer: Any, role: Role, shape: tuple[int, ...]) -> tuple[Any, list[str]]:
+def _for_layer(regularizer: Regularizer, role: Role, shape: tuple[int, ...]) -> tuple[Regularizer, list[str]]:
     """The regularizer for the weight of this layer, and what the summary has to say about that."""
     if role.weight is None or offers(regularizer, "separable"):
         return regularizer, []
@@ -238,7 +241,7 @@ def _description(role: Role) -> str:
 
 def _check_kind(
     kind: str,
-    regularizer: Any,
+    regularizer: Regularizer,
     found: list[NetworkParameter],
     assignments: list[Assignment],
     matches: Mapping[str, _Match | None],
@@ -260,5 +263,5 @@ def _check_kind(
         raise ValueError(f"{kind}={regularizer!r} gives no parameter a regularizer: {reasons}")
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     return one is other or (type(one) is type(other) and bool(one == other))

@@ -1,7 +1,6 @@
 """How much structure a network has: measured on Ŵ, the point that carries it, or on the parameters."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -58,7 +57,7 @@ class StructureLevels(dict[str, StructureLevel]):
         return "\n".join(lines)
 
 
-def structure_levels(optimizer: Any, of: str = "structured_iterate") -> StructureLevels:
+def structure_levels(optimizer: object, of: str = "structured_iterate") -> StructureLevels:
     """Structure per kind of regularizer (its class name), summed over all parameters that have it and are trained.
 
     For GroupLasso the fraction is the paper's weighted group sparsity, parameters in zero groups over parameters in

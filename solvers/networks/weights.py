@@ -33,7 +33,7 @@ class WeightMax:
     """
 
     name: str
-    regularizer: Any
+    regularizer: Regularizer
     factor: float
     reg_weight: float
 
@@ -136,7 +136,7 @@ def reg_weight_max(
             raise ValueError(f"the gradient of {name} must be finite, got NaN or infinite entries")
         if getattr(regularizer, "reg_weight", None) == 0 and is_dataclass(regularizer):
             # Zero times any factor is zero; the weight is found from 1.
-            regularizer = replace(regularizer, reg_weight=1.0)  # type: ignore[type-var]
+            regularizer = replace(regularizer, reg_weight=1.0)
         factor = smallest_killing_factor(regularizer, gradient)
         weight = getattr(regularizer, "reg_weight", None)
         rows.append(WeightMax(name, regularizer, factor, factor * (weight if isinstance(weight, int | float) else 1.0)))
@@ -175,12 +175,12 @@ def smallest_killing_factor(regularizer: Regularizer, gradient: Tensor) -> float
     return high
 
 
-def _regularized(model: nn.Module, groups: Any) -> Iterator[tuple[Tensor, Any]]:
+def _regularized(model: nn.Module, groups: Any) -> Iterator[tuple[Tensor, Regularizer]]:
     """(parameter, regularizer) of every trained parameter with one."""
     if groups is None:
         kinds = {entry.kind for entry in parameter_groups(model).assignments} & set(KINDS) - {"embedding"}
-        chosen: dict[str, Any] = dict.fromkeys(kinds, GroupLasso(1.0, "input"))
-        groups = parameter_groups(model, **chosen)
+        one = GroupLasso(1.0, "input")
+        groups = parameter_groups(model, overrides=None, **dict.fromkeys(kinds, one))
     elif not isinstance(groups, ParameterGroups | list):
         groups = unwrapped(groups).param_groups
     for group in groups:

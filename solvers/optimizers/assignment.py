@@ -15,7 +15,7 @@ from torch import Tensor
 from solvers.kernels import Backend, Prepared, Recurrence, StepTask, choose, group_norms, plain_memory, warn_once
 from solvers.optimizers.method import Counters, Group, Method, warmed_up
 from solvers.optimizers.slot import ParameterSlot
-from solvers.regularizers.base import accumulation_dtype, is_constant, offers
+from solvers.regularizers.base import Regularizer, Scalar, accumulation_dtype, is_constant, offers
 
 #: Inner methods whose solution a kernel gives.
 DIRECT = ("auto", "metric_prox")
@@ -25,8 +25,8 @@ DIRECT = ("auto", "metric_prox")
 class KernelSettings:
     """The settings of a parameter group that decide which kernel can step it."""
 
-    group: Any
-    regularizer: Any
+    group: dict[str, Any]
+    regularizer: Regularizer
     recurrence: Recurrence | None
     method: str
     backend: str
@@ -116,7 +116,7 @@ class Assignments:
 def _prepare(
     slots: Sequence[ParameterSlot], found: list[Assignment | None], *, one_group: bool
 ) -> list[tuple[list[int], KernelRun]]:
-    members: dict[tuple[Any, ...], list[int]] = {}
+    members: dict[tuple[object, ...], list[int]] = {}
     for place, (slot, assignment) in enumerate(zip(slots, found, strict=True)):
         if assignment is not None:
             recurrence = assignment.task.recurrence
@@ -158,7 +158,7 @@ def scalars(method: Method, slots: Sequence[ParameterSlot], counters: Sequence[C
 
 def scalars_on_device(method: Method, settings: Group, counters: Counters) -> Tensor:
     """The same for the parameters of one group, from counters that stay on a device: one vector each."""
-    step = counters["step"]
+    step = torch.as_tensor(counters["step"])
     numbers = _row(method, counters, settings)
     return torch.stack(
         [
@@ -169,7 +169,7 @@ def scalars_on_device(method: Method, settings: Group, counters: Counters) -> Te
     )
 
 
-def _row(method: Method, counters: Counters, settings: Group) -> tuple[Any, ...]:
+def _row(method: Method, counters: Counters, settings: Group) -> tuple[Scalar, ...]:
     lam = warmed_up(method.psi_weight(counters, settings), counters["step"], settings)
     return (lam, method.averaging(settings), *method.coefficients(counters, settings))
 

@@ -12,13 +12,14 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor
 
 from solvers.kernels import Recurrence
+from solvers.regularizers.base import Scalar
 
 #: The hyperparameters of a parameter group as plain numbers, see ``Settings``.
 Group = Mapping[str, Any]
 #: The state of one parameter: tensors of its shape, and counters (0-d tensors).
 State = dict[str, Tensor]
 #: The counters of a parameter as Python numbers, or of many as one tensor each where they stay on a device.
-Counters = dict[str, Any]
+Counters = Mapping[str, Scalar]
 
 
 class NormalForm(NamedTuple):
@@ -95,19 +96,21 @@ class Method(ABC):
         """The parameter after a decoupled weight decay, where the method applies one to it; may work in place."""
         return point
 
-    def step_weight(self, step: Any, group: Group) -> Any:
+    def step_weight(self, step: Scalar, group: Group) -> Scalar:
         """s_t, the weight of the gradient of step ``step`` (a number, or a tensor of numbers) in the sums."""
-        return group["lr"]
+        rate: Scalar = group["lr"]
+        return rate
 
-    def psi_weight(self, counters: Mapping[str, Any], group: Group) -> Any:
+    def psi_weight(self, counters: Counters, group: Group) -> Scalar:
         """lam of the step: the weight of psi in the subproblem, before ``reg_warmup``."""
-        return group["lr"]
+        rate: Scalar = group["lr"]
+        return rate
 
-    def unit(self, counters: Mapping[str, Any], group: Group) -> float:
+    def unit(self, counters: Counters, group: Group) -> float:
         """The scale of eps_t: the weight of psi in a first subproblem at the largest lr so far."""
-        return group["lr"]
+        return float(group["lr"])
 
-    def averaging(self, group: Group) -> float:
+    def averaging(self, group: Group) -> Scalar:
         """The share of Ŵ in the new parameter."""
         return 1.0
 
@@ -119,12 +122,12 @@ class Method(ABC):
         """The recurrence by which kernels step the parameters of ``group``; None where none can."""
         return self.recurrence
 
-    def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
+    def coefficients(self, counters: Counters, group: Group) -> tuple[Scalar, ...]:
         """The numbers k0, k1, ... of the recurrence after ``counted``; numbers, or tensors where the counters are."""
         return ()
 
 
-def warmed_up(weight: Any, step: Any, group: Group) -> Any:
+def warmed_up(weight: Scalar, step: Scalar, group: Group) -> Scalar:
     """``weight * min(1, step / reg_warmup)``: the weight of psi while it is phased in over the first steps."""
     steps = group["reg_warmup"]
     if steps == 0:

@@ -9,10 +9,13 @@ was computed from the product that was read (``group["lr"] *= 0.5``), which the 
 
 import sys
 import warnings
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from solvers.regularizers.base import Scalar
 
 #: The key under which a group stores the factor of its stage.
 STAGE_FACTOR = "stage_factor"
@@ -32,15 +35,15 @@ class StagedRate(float):
         made.base, made.factor = base, factor
         return made
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: float) -> "StagedRate":
         return StagedRate(self.base * other, self.factor) if isinstance(other, int | float) else NotImplemented
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: float) -> "StagedRate":
         return StagedRate(self.base / other, self.factor) if isinstance(other, int | float) else NotImplemented
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[float], tuple[float]]:
         return float, (float(self),)
 
 
@@ -89,17 +92,19 @@ class ParameterGroup(dict[str, Any]):
             )
 
 
-def rate_of(group: dict[str, Any]) -> Any:
+def rate_of(group: dict[str, Any]) -> Scalar:
     """The learning rate without the factor of the stage."""
-    return dict.__getitem__(group, "lr")
+    rate: Scalar = dict.__getitem__(group, "lr")
+    return rate
 
 
 def stage_factor_of(group: dict[str, Any]) -> float:
     """The factor of the stage: the product of the gammas of all restarts so far."""
-    return dict.get(group, STAGE_FACTOR, 1.0)
+    factor: float = dict.get(group, STAGE_FACTOR, 1.0)
+    return factor
 
 
-def set_rate(group: dict[str, Any], rate: Any) -> None:
+def set_rate(group: dict[str, Any], rate: Scalar) -> None:
     """Set the learning rate without the factor of the stage, a tensor in place."""
     held = rate_of(group)
     if isinstance(held, Tensor):
@@ -115,12 +120,12 @@ def set_momentum(group: dict[str, Any], momentum: float) -> None:
 
 def _a_scheduler_asks() -> bool:
     """Whether one of torch's learning-rate schedulers is at work in the frames above the access."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     for _ in range(_FRAMES):
         if frame is None:
             return False
         # A scheduler also wraps optimizer.step, in a function called wrapper, beneath which all of training runs.
         if frame.f_globals.get("__name__") == _SCHEDULERS and frame.f_code.co_name != "wrapper":
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False

@@ -17,7 +17,7 @@ from torch import Tensor
 from solvers import validate
 from solvers.optimizers.method import Group
 from solvers.optimizers.parameter_group import STAGE_FACTOR, rate_of, stage_factor_of
-from solvers.regularizers.base import offers, require_regularizer
+from solvers.regularizers.base import Regularizer, offers, require_regularizer
 from solvers.regularizers.zero import Zero
 
 #: Hyperparameters that every method has, with what a saved state from before they existed means.
@@ -35,7 +35,7 @@ _PLAIN = (int, float, bool, str, tuple, type(None))
 
 @dataclass
 class _Known:
-    group: Mapping[str, Any]
+    group: dict[str, Any]
     values: list[Any]
     settings: dict[str, Any]
 
@@ -50,9 +50,9 @@ class Settings:
         self._on_device = on_device
         self._known: dict[int, _Known] = {}
 
-    def of(self, group: Mapping[str, Any]) -> Group:
+    def of(self, group: dict[str, Any]) -> Group:
         """The settings of ``group``. Raises ValueError or TypeError, naming the setting, where one is not allowed."""
-        values = [dict.get(group, name) for name in self._names]  # type: ignore[call-overload]
+        values = [dict.get(group, name) for name in self._names]
         values.append(group["regularizer"])
         known = self._known.get(id(group))
         if known is not None and known.group is group and all(map(_unchanged, values, known.values)):
@@ -93,7 +93,7 @@ def plain(value: Any) -> Any:
     return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
 
 
-def regularizer_of(value: Any) -> Any:
+def regularizer_of(value: Regularizer | None) -> Regularizer:
     """The regularizer that a user named, None meaning none. Raises TypeError unless it is one."""
     if value is None:
         return Zero()
@@ -101,7 +101,7 @@ def regularizer_of(value: Any) -> Any:
     return value
 
 
-def check_shapes(params: Any, names: Any, regularizer: Any) -> None:
+def check_shapes(params: Any, names: Any, regularizer: Regularizer) -> None:
     """Raise ValueError, naming the parameter, where ``regularizer`` is not defined on its shape. An empty tensor has no
     subproblem.
     """

@@ -38,7 +38,7 @@ class Stages(LRScheduler):
 
     def __init__(
         self,
-        optimizer: Any,
+        optimizer: object,
         milestones: Sequence[int] = (),
         gamma: float = 0.1,
         ramp: bool = True,

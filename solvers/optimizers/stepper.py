@@ -6,7 +6,6 @@ counters, the log of steps that were not accepted, diagnostics and observers.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from solvers.optimizers.diagnostics import BlockReport, DiagnosticsHooks, block_
 from solvers.optimizers.method import Counters, Method, NormalForm, warmed_up
 from solvers.optimizers.saving import INNER
 from solvers.optimizers.slot import ParameterSlot
-from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.base import Regularizer, accumulation_dtype
 from solvers.regularizers.zero import Zero
 from solvers.subproblem.criterion import PowerSchedule, Schedule
 from solvers.subproblem.model import Subproblem
@@ -68,7 +67,7 @@ class Stepper:
         self.observers: list[Callable[[Tensor, Tensor], None]] = []
         self._assignments = Assignments()
         self._counters = CounterCache(method.record.counters)
-        self._solved_under: dict[Tensor, Any] = {}
+        self._solved_under: dict[Tensor, Regularizer] = {}
 
     # The state ---------------------------------------------------------------------------------------------------
 
@@ -121,7 +120,7 @@ class Stepper:
     def _count(self, slots: Sequence[ParameterSlot]) -> list[Counters]:
         """Count the step in the counters of the parameters; returns them as numbers."""
         old = [self._counters.read(slot) for slot in slots]
-        made: dict[tuple[Any, ...], Counters] = {}
+        made: dict[tuple[object, ...], Counters] = {}
         new = []
         for slot, numbers in zip(slots, old, strict=True):
             key = (id(slot.settings), *numbers.values())
@@ -136,7 +135,7 @@ class Stepper:
         old = {name: torch.stack([slot.state[name] for slot in slots]) for name in self.method.record.counters}
         new = self.method.counted(old, slots[0].settings)
         for name, vector in new.items():
-            torch._foreach_copy_([slot.state[name] for slot in slots], list(vector.unbind()))
+            torch._foreach_copy_([slot.state[name] for slot in slots], list(torch.as_tensor(vector).unbind()))
         return new
 
     def _accumulate(self, slot: ParameterSlot) -> None:

@@ -13,7 +13,7 @@ _INSIDE = ("optimizer", "_optimizer")
 _DEEPEST = 8
 
 
-def unwrapped(optimizer: Any) -> StructuredOptimizer:
+def unwrapped(optimizer: object) -> StructuredOptimizer:
     """The StructuredOptimizer that ``optimizer`` is or wraps. Raises TypeError where there is none."""
     found = optimizer
     for _ in range(_DEEPEST):
@@ -24,11 +24,11 @@ def unwrapped(optimizer: Any) -> StructuredOptimizer:
     raise TypeError(f"optimizer must be a StructuredOptimizer or wrap one, got {type(optimizer).__name__}")
 
 
-def structured_iterate(optimizer: Any) -> dict[Tensor, Tensor]:
+def structured_iterate(optimizer: object) -> dict[Tensor, Tensor]:
     """``StructuredOptimizer.structured_iterate`` of an optimizer that a framework may have wrapped."""
     return unwrapped(optimizer).structured_iterate()
 
 
-def structured_iterate_swapped_in(optimizer: Any, **options: Any) -> AbstractContextManager[None]:
+def structured_iterate_swapped_in(optimizer: object, **options: Any) -> AbstractContextManager[None]:
     """``StructuredOptimizer.structured_iterate_swapped_in`` of an optimizer that a framework may have wrapped."""
     return unwrapped(optimizer).structured_iterate_swapped_in(**options)

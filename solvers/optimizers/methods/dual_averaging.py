@@ -1,8 +1,5 @@
 """The part that RAMDA and RMDA share: step-weighted sums from an initial point, averaging, stages."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -10,6 +7,7 @@ from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.method import Counters, Group, State
 from solvers.optimizers.parameter_group import set_momentum
 from solvers.optimizers.saving import INNER
+from solvers.regularizers.base import Scalar
 
 #: How often, the paper's alpha, and the largest lr so far, which scales eps_t.
 COUNTERS = ("step", "weight_sum", "unit")
@@ -35,29 +33,32 @@ class DualAveraging(StructuredOptimizer):
         largest = unit.clamp_min(rate) if isinstance(unit, Tensor) else max(unit, rate)
         return {"step": step, "weight_sum": weight, "unit": largest}
 
-    def step_weight(self, step: Any, group: Group) -> Any:
+    def step_weight(self, step: Scalar, group: Group) -> Scalar:
         """``s_t = lr * sqrt(t)``."""
-        return group["lr"] * step**0.5
+        weight: Scalar = group["lr"] * step**0.5
+        return weight
 
-    def psi_weight(self, counters: Mapping[str, Any], group: Group) -> Any:
+    def psi_weight(self, counters: Counters, group: Group) -> Scalar:
         return counters["weight_sum"]
 
-    def unit(self, counters: Mapping[str, Any], group: Group) -> float:
+    def unit(self, counters: Counters, group: Group) -> float:
         return float(counters["unit"])
 
-    def averaging(self, group: Group) -> float:
-        return group["momentum"]
+    def averaging(self, group: Group) -> Scalar:
+        share: Scalar = group["momentum"]
+        return share
 
-    def added_decay(self, counters: Mapping[str, Any], group: Group) -> Any:
+    def added_decay(self, counters: Counters, group: Group) -> Scalar:
         """``alpha * weight_decay``, what the decay adds to every entry of D. (The paper has no weight decay.)
 
         W is an average of points that the sums determine, so shrinking W itself would be forgotten; the proximal form
         of the decay, ``alpha * weight_decay/2 * ||Z||^2`` in the subproblem, is not.
         """
-        return counters["weight_sum"] * group["weight_decay"]
+        decay: Scalar = counters["weight_sum"] * group["weight_decay"]
+        return decay
 
     def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
-        c = self.averaging(group)
+        c = float(self.averaging(group))
         # W = (1-c)*W + c*Ŵ; at c = 1 exactly Ŵ, so that W inherits the structure bit for bit.
         return structured if c == 1.0 else point.mul_(1 - c).add_(structured, alpha=c)
 

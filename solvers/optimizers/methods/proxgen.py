@@ -1,15 +1,16 @@
 """ProxGen on the AdamW base (Yun, Lozano and Yang, NeurIPS 2021; Huang and Lee, 2024, Algorithm 3)."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 from solvers import validate
 from solvers.kernels import Recurrence
 from solvers.optimizers.base import StructuredOptimizer
-from solvers.optimizers.method import Group, MethodRecord, NormalForm, State
+from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
+from solvers.regularizers.base import Regularizer, Scalar
 
 
 def check_betas(name: str, value: object) -> None:
@@ -50,13 +51,13 @@ class ProxGen(StructuredOptimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: ParamsT,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         amsgrad: bool = False,
-        regularizer: Any = None,
+        regularizer: Regularizer | None = None,
         **options: Any,
     ) -> None:
         defaults = {
@@ -97,7 +98,7 @@ class ProxGen(StructuredOptimizer):
             return self.recurrence
         return Recurrence("proxgen_amsgrad", (*self.recurrence.state, "max_exp_avg_sq"), coefficients=7)
 
-    def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
+    def coefficients(self, counters: Counters, group: Group) -> tuple[Scalar, ...]:
         (beta1, beta2), step = group["betas"], counters["step"]
         rate = group["lr"] / (1 - beta1**step)
         return (

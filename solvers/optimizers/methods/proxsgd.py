@@ -1,16 +1,17 @@
 """ProxSGD with momentum and a unit step (Yang et al., ICLR 2020)."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 from solvers import validate
 from solvers.kernels import Recurrence
 from solvers.optimizers.base import StructuredOptimizer
-from solvers.optimizers.method import Group, MethodRecord, NormalForm, State
+from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
+from solvers.regularizers.base import Regularizer, Scalar
 
 
 class ProxSGD(StructuredOptimizer):
@@ -36,7 +37,12 @@ class ProxSGD(StructuredOptimizer):
     )
 
     def __init__(
-        self, params: Any, lr: float = 1e-1, momentum: float = 1e-1, regularizer: Any = None, **options: Any
+        self,
+        params: ParamsT,
+        lr: float = 1e-1,
+        momentum: float = 1e-1,
+        regularizer: Regularizer | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "regularizer": regularizer}, **options)
 
@@ -54,5 +60,5 @@ class ProxSGD(StructuredOptimizer):
         B = torch.sub(point, state["momentum_buffer"], alpha=group["lr"])
         return NormalForm(B, B.new_ones(()).expand_as(B), group["lr"])
 
-    def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
+    def coefficients(self, counters: Counters, group: Group) -> tuple[Scalar, ...]:
         return group["momentum"], group["lr"], 1 - group["lr"] * group["weight_decay"]

@@ -1,16 +1,17 @@
 """RAMDA: regularized adaptive momentum dual averaging (Huang and Lee, NeurIPS 2024, Algorithm 1)."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 from solvers import validate
 from solvers.kernels import Recurrence
-from solvers.optimizers.method import Group, MethodRecord, NormalForm, State
+from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
 from solvers.optimizers.methods.dual_averaging import COUNTERS, DualAveraging
+from solvers.regularizers.base import Regularizer, Scalar
 
 
 class RAMDA(DualAveraging):
@@ -45,11 +46,11 @@ class RAMDA(DualAveraging):
 
     def __init__(
         self,
-        params: Any,
+        params: ParamsT,
         lr: float = 1e-2,
         momentum: float = 1e-1,
         eps: float = 1e-6,
-        regularizer: Any = None,
+        regularizer: Regularizer | None = None,
         **options: Any,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "eps": eps, "regularizer": regularizer}
@@ -59,7 +60,7 @@ class RAMDA(DualAveraging):
         return {**super().new_state(point, group), "grad_sq_sum": torch.zeros_like(point)}
 
     def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
-        s = self.step_weight(int(state["step"]), group)
+        s = float(self.step_weight(int(state["step"]), group))
         # V += s*G, U += s*G*G
         state["grad_sum"].add_(gradient, alpha=s)
         state["grad_sq_sum"].addcmul_(gradient, gradient, value=s)
@@ -70,7 +71,7 @@ class RAMDA(DualAveraging):
         B = (P * state["initial_point"]).sub_(state["grad_sum"])
         return NormalForm(B, P.add_(float(self.added_decay(state, group))), float(self.psi_weight(state, group)))
 
-    def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
+    def coefficients(self, counters: Counters, group: Group) -> tuple[Scalar, ...]:
         return self.step_weight(counters["step"], group), group["eps"], self.added_decay(counters, group)
 
 

@@ -1,16 +1,17 @@
 """RMDA: regularized modernized dual averaging (Huang and Lee, ICLR 2022, arXiv 2112.02612)."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 from solvers import validate
 from solvers.kernels import Recurrence
-from solvers.optimizers.method import Group, MethodRecord, NormalForm, State
+from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
 from solvers.optimizers.methods.dual_averaging import COUNTERS, DualAveraging
+from solvers.regularizers.base import Regularizer, Scalar
 
 
 class RMDA(DualAveraging):
@@ -34,12 +35,17 @@ class RMDA(DualAveraging):
     )
 
     def __init__(
-        self, params: Any, lr: float = 1e-1, momentum: float = 1e-1, regularizer: Any = None, **options: Any
+        self,
+        params: ParamsT,
+        lr: float = 1e-1,
+        momentum: float = 1e-1,
+        regularizer: Regularizer | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "regularizer": regularizer}, **options)
 
     def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
-        state["grad_sum"].add_(gradient, alpha=self.step_weight(int(state["step"]), group))
+        state["grad_sum"].add_(gradient, alpha=float(self.step_weight(int(state["step"]), group)))
 
     def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
         # B = beta*W0 - V; a weight decay adds alpha*weight_decay to D.
@@ -48,6 +54,6 @@ class RMDA(DualAveraging):
         D = B.new_tensor(beta + float(self.added_decay(state, group))).expand_as(B)
         return NormalForm(B, D, float(self.psi_weight(state, group)))
 
-    def coefficients(self, counters: Mapping[str, Any], group: Group) -> tuple[Any, ...]:
+    def coefficients(self, counters: Counters, group: Group) -> tuple[Scalar, ...]:
         step = counters["step"]
         return self.step_weight(step, group), step**0.5, self.added_decay(counters, group)
