@@ -19,6 +19,7 @@ from paper_checks.claim import Claim, Evidence, Kind, Settings
 from paper_checks.inner_run import inner_run
 from paper_checks.random_subproblems import FAMILIES, RandomSubproblem, random_subproblem
 from ramda_verify.record import Verdict
+from solvers.regularizers.base import offers
 
 CONDITION, ITERATIONS = 20.0, 2000
 LITERAL_AT_LEAST, OURS_AT_MOST = 1e-2, 1e-9
@@ -84,6 +85,7 @@ def _ours(problem: RandomSubproblem) -> Tensor:
 def _residual(problem: RandomSubproblem, Z: Tensor) -> float:
     """min ||s|| over s in dQ(Z), over ||B||."""
     model = problem.subproblem
+    assert offers(model.regularizer, "subgradient_residual")
     member = model.regularizer.subgradient_residual(Z, model.gradient(Z), model.lam)
     return float(member.norm() / model.B.norm())
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ramda_verify.problems.planted import Planted
-from solvers import L1, RAMDA
+from solvers import L1, RAMDA, Regularizer
 
 Array = np.ndarray
 
@@ -42,7 +42,9 @@ def converging_run(problem: Planted, seed: int, steps: Sequence[int]) -> Sums:
     return _run(lambda W: next(gradients)(W), problem.solution.shape, problem.regularizer, steps)
 
 
-def _run(gradient: Callable[[Array], Array], shape: tuple[int, ...], regularizer: object, steps: Sequence[int]) -> Sums:
+def _run(
+    gradient: Callable[[Array], Array], shape: tuple[int, ...], regularizer: Regularizer, steps: Sequence[int]
+) -> Sums:
     param = torch.nn.Parameter(torch.zeros(shape, dtype=torch.float64))
     optimizer = RAMDA([param], lr=LR, momentum=0.1, eps=EPS, regularizer=regularizer)
     wanted, rows = set(steps), []

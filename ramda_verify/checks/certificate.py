@@ -18,6 +18,7 @@ from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import problem_batches, seeds
 from ramda_verify.targets import Target
 from ramda_verify.worst import TINY, relative
+from solvers.regularizers.base import offers
 from solvers.subproblem import Status, Subproblem
 from solvers.subproblem.solve import ITERATIVE
 
@@ -110,6 +111,7 @@ def measure_minimum_norm(
 
 
 def _exact(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:
+    assert offers(problem.regularizer, "subgradient_residual")
     return (problem.regularizer.subgradient_residual(Z, problem.D * Z - problem.B, problem.lam),)
 
 

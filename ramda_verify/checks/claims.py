@@ -108,7 +108,8 @@ def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:
 def measure_structure(regularizer: Any, w: Array, step: float) -> Measurement:
     """structure answers the same for the same point in other memory, and calls a point all zero where sparsity does."""
     z = finite("prox", regularizer.prox(tensor(w), step))
-    named = regularizer.structure(z)
+    structure = regularizer.structure
+    named = structure(z)
     if not isinstance(named, torch.Tensor):
         return Measurement(np.inf, f"structure must return a tensor, got {type(named).__name__}")
     finite("structure", named)
@@ -118,13 +119,13 @@ def measure_structure(regularizer: Any, w: Array, step: float) -> Measurement:
         worst.see(0.0 if fact else np.inf, note)
 
     for memory, other in layouts(z).items():
-        must_hold(torch.equal(named, regularizer.structure(other)), f"structure names the point otherwise in {memory}")
+        must_hold(torch.equal(named, structure(other)), f"structure names the point otherwise in {memory}")
     if offers(regularizer, "sparsity"):
         zeros, total = regularizer.sparsity(z)
         at_zero, _ = regularizer.sparsity(torch.zeros_like(z))
         must_hold(0 <= zeros <= total, f"sparsity is {zeros} structured zeros of {total}")
         must_hold(at_zero == total, f"sparsity is {at_zero} of {total} at zero")
-        same = torch.equal(named, regularizer.structure(torch.zeros_like(z)))
+        same = torch.equal(named, structure(torch.zeros_like(z)))
         must_hold(same == (zeros == total), f"structure and sparsity disagree: {zeros} of {total} at {z.tolist()}")
     return worst.measurement()
 

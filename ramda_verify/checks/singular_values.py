@@ -61,7 +61,7 @@ def measure_solution(regularizer: Any, B: Array, D: Array, lam: float, start: Ar
 def _objective(subproblem: Subproblem, Z: Array) -> float:
     """Q in this file's own words."""
     B, D = subproblem.B.numpy(), subproblem.D.numpy()
-    return float((Z * (0.5 * D * Z - B)).sum()) + subproblem.lam * psi_value(subproblem.regularizer, Z)
+    return float((Z * (0.5 * D * Z - B)).sum()) + float(subproblem.lam) * psi_value(subproblem.regularizer, Z)
 
 
 def measure_splitting_certificate(

@@ -18,7 +18,8 @@ from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import problem_batches, subproblem_cases
 from ramda_verify.targets import Target
 from ramda_verify.worst import TINY, Worst, relative
-from solvers.regularizers import L1, GroupLasso
+from solvers.regularizers import L1, GroupLasso, MetricProx
+from solvers.regularizers.base import offers
 from solvers.subproblem import Subproblem, available_methods, solve
 from solvers.subproblem.result import Solution, Status
 
@@ -102,7 +103,9 @@ def measure_norm_equation(regularizer: Any, B: Array, D: Array, lam: Array) -> M
 
 
 def _direct(problem: Subproblem) -> tuple[Tensor, Tensor]:
+    assert offers(problem.regularizer, "metric_prox")
     found = problem.regularizer.metric_prox(problem.B, problem.D, problem.lam)
+    assert isinstance(found, MetricProx)
     return found.point, torch.as_tensor(found.iterations)
 
 

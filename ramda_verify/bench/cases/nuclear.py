@@ -41,7 +41,14 @@ class Problem(NamedTuple):
 
     def residual(self, point: Tensor) -> float:
         problem = self.subproblem
-        return nuclear_residual(point, problem.B, problem.D, float(problem.lam) * problem.regularizer.reg_weight)
+        return nuclear_residual(point, problem.B, problem.D, self.threshold)
+
+    @property
+    def threshold(self) -> float:
+        """lam times the weight of the norm."""
+        regularizer = self.subproblem.regularizer
+        assert isinstance(regularizer, NuclearNorm)
+        return float(self.subproblem.lam) * regularizer.reg_weight
 
 
 def nuclear_case(case: str, widths: tuple[int, ...], plan: Plan) -> Iterator[Row | Skipped]:
@@ -166,7 +173,7 @@ class Released:
             v=problem.V,
             denom=problem.subproblem.D,
             alpha=1.0,
-            lambda_=float(problem.subproblem.lam) * problem.subproblem.regularizer.reg_weight,
+            lambda_=problem.threshold,
             dim=None,
             dim_=None,
             max_iters=count,
