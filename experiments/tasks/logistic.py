@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -36,7 +37,7 @@ class LogisticTask:
         return model
 
     def optimizer(self, model: torch.nn.Linear, settings: Settings) -> StructuredOptimizer:
-        groups = [{"params": [model.weight], "regularizer": self.regularizer(settings)}, {"params": [model.bias]}]
+        groups: list[dict[str, Any]] = [{"params": [model.weight], "regularizer": self.regularizer(settings)}, {"params": [model.bias]}]
         return OPTIMIZERS[settings.optimizer](groups, **settings.hyperparameters)
 
     def optimum(self, dataset: Dataset, settings: Settings) -> CertifiedOptimum:

@@ -6,7 +6,7 @@ give other outputs, so that Ŵ in evaluation mode needs statistics of its own.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +64,7 @@ def batch_norm_advice(model: nn.Module) -> str | None:
     )
 
 
-def recompute_batch_norm(model: nn.Module, batches: Iterable[Any], *, forward: Forward = run_forward) -> int:
+def recompute_batch_norm(model: nn.Module, batches: Iterable[object], *, forward: Forward = run_forward) -> int:
     """Replace the running statistics of ``model`` by their averages over ``batches``, at its present parameters.
 
     As ``torch.optim.swa_utils.update_bn``: forward passes in training mode, each batch with the same weight. Only the
@@ -93,7 +93,7 @@ def recompute_batch_norm(model: nn.Module, batches: Iterable[Any], *, forward: F
 
 @contextmanager
 def batch_norm_recomputed(
-    model: nn.Module, batches: Iterable[Any], *, forward: Forward = run_forward
+    model: nn.Module, batches: Iterable[object], *, forward: Forward = run_forward
 ) -> Iterator[None]:
     """Within the context the running statistics are those of ``recompute_batch_norm``; afterwards, also after an
     exception, they are as before, bit for bit. Arguments and exceptions are the same.
@@ -109,7 +109,7 @@ def batch_norm_recomputed(
             statistics.put_into(layer)
 
 
-def _recomputed(model: nn.Module, batches: Iterable[Any], forward: Forward) -> list[tuple[_NormBase, _Statistics]]:
+def _recomputed(model: nn.Module, batches: Iterable[object], forward: Forward) -> list[tuple[_NormBase, _Statistics]]:
     """Averages over ``batches`` of every layer that they reach; leaves ``model`` as it was."""
     if isinstance(batches, Tensor | Mapping | str):
         raise TypeError(f"batches must be an iterable of batches, got one {type(batches).__name__}")
@@ -139,7 +139,7 @@ def _cumulative(layers: list[_NormBase]) -> Iterator[dict[_NormBase, int]]:
     momenta = [(layer, layer.momentum) for layer in layers]
     calls = dict.fromkeys(layers, 0)
 
-    def count(layer: nn.Module, _: Any) -> None:
+    def count(layer: nn.Module, _: object) -> None:
         assert isinstance(layer, _NormBase)
         calls[layer] += 1
         layer.momentum = 1 / calls[layer]

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-#: How a batch goes through a network where the caller does not say.
-Forward = Callable[[nn.Module, Any], Any]
+#: How a batch goes through a network where the caller does not say. The type of a batch is the caller's.
+Forward = Callable[[nn.Module, Any], object]
 
 
-def run_forward(model: nn.Module, batch: Any) -> Any:
+def run_forward(model: nn.Module, batch: object) -> object:
     """``model(batch)`` for a tensor, ``model(batch[0])`` for (inputs, targets, ...), ``model(**batch)`` for a mapping.
 
     Tensors are moved to the device of the model's first parameter or buffer.
@@ -25,7 +25,7 @@ def run_forward(model: nn.Module, batch: Any) -> Any:
     return model(_moved(batch, model))
 
 
-def _moved(value: Any, model: nn.Module) -> Any:
+def _moved(value: object, model: nn.Module) -> object:
     device = device_of(model)
     return value.to(device) if isinstance(value, Tensor) and device is not None else value
 

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,7 @@ from solvers.optimizers.wrapped import unwrapped
 
 
 def materialize(
-    model: nn.Module, optimizer: object, batches: Iterable[Any] | None = None, *, forward: Forward = run_forward
+    model: nn.Module, optimizer: object, batches: Iterable[object] | None = None, *, forward: Forward = run_forward
 ) -> StructureLevels:
     """Write Ŵ into the parameters of ``model`` and recompute its running statistics there.
 

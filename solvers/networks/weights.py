@@ -87,8 +87,8 @@ class RegWeightMax(Mapping[str, float]):
 def reg_weight_max(
     model: nn.Module,
     loss: Callable[[nn.Module, Any], Tensor],
-    batches: Iterable[Any],
-    groups: Any = None,
+    batches: Iterable[object],
+    groups: object = None,
 ) -> RegWeightMax:
     """For each regularized parameter the smallest weight of its regularizer from which on all of it is zero.
 
@@ -175,7 +175,7 @@ def smallest_killing_factor(regularizer: Regularizer, gradient: Tensor) -> float
     return high
 
 
-def _regularized(model: nn.Module, groups: Any) -> Iterator[tuple[Tensor, Regularizer]]:
+def _regularized(model: nn.Module, groups: object) -> Iterator[tuple[Tensor, Regularizer]]:
     """(parameter, regularizer) of every trained parameter with one."""
     if groups is None:
         kinds = {entry.kind for entry in parameter_groups(model).assignments} & set(KINDS) - {"embedding"}
@@ -194,7 +194,7 @@ def _regularized(model: nn.Module, groups: Any) -> Iterator[tuple[Tensor, Regula
 
 
 def _mean_gradients(
-    model: nn.Module, loss: Callable[[nn.Module, Any], Tensor], batches: Iterable[Any], params: list[Tensor]
+    model: nn.Module, loss: Callable[[nn.Module, Any], Tensor], batches: Iterable[object], params: list[Tensor]
 ) -> list[Tensor]:
     sums = [torch.zeros_like(param, dtype=accumulation_dtype(param)) for param in params]
     count = 0

@@ -6,15 +6,16 @@ import weakref
 from abc import ABC
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Generic, Self, TypeVar, overload
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 from solvers import validate
 from solvers.evaluation import batch_norm_advice, batch_norm_recomputed
 from solvers.optimizers.acceptance_log import AcceptanceLog
-from solvers.optimizers.diagnostics import StepReport
+from solvers.optimizers.diagnostics import DiagnosticsHooks, StepReport
 from solvers.optimizers.method import Method
 from solvers.optimizers.parameter_group import STAGE_FACTOR, ParameterGroup, stage_factor_of
 from solvers.optimizers.refusals import check_collection, check_gradients, check_parameter
@@ -24,8 +25,11 @@ from solvers.optimizers.slot import ParameterSlot
 from solvers.optimizers.stepper import Options, Stepper
 from solvers.subproblem.criterion import PowerSchedule, Schedule
 
+Value = TypeVar("Value")
+Loss = TypeVar("Loss")
 
-class _OfStepper:
+
+class _OfStepper(Generic[Value]):
     """An attribute of the optimizer that its stepper holds, there or among the options."""
 
     def __init__(self, *, option: bool = False) -> None:
@@ -34,13 +38,20 @@ class _OfStepper:
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def _holder(self, optimizer: "StructuredOptimizer") -> Any:
+    def _holder(self, optimizer: "StructuredOptimizer") -> Options | Stepper:
         return optimizer.stepper.options if self._option else optimizer.stepper
 
-    def __get__(self, optimizer: Any, owner: type | None = None) -> Any:
-        return self if optimizer is None else getattr(self._holder(optimizer), self._name)
+    @overload
+    def __get__(self, optimizer: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self, optimizer: "StructuredOptimizer", owner: type | None = None) -> Value: ...
+    def __get__(self, optimizer: "StructuredOptimizer | None", owner: type | None = None) -> Self | Value:
+        if optimizer is None:
+            return self
+        value: Value = getattr(self._holder(optimizer), self._name)
+        return value
 
-    def __set__(self, optimizer: "StructuredOptimizer", value: Any) -> None:
+    def __set__(self, optimizer: "StructuredOptimizer", value: Value) -> None:
         setattr(self._holder(optimizer), self._name, value)
 
 
@@ -77,13 +88,19 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         diagnostics: hooks that get a report of every step, see ``DiagnosticsHooks``.
     """
 
-    schedule, method, max_inner_iterations, solve_every = (_OfStepper(option=True) for _ in range(4))
-    check_finite, backend, capturable = (_OfStepper(option=True) for _ in range(3))
-    observers, diagnostics = _OfStepper(), _OfStepper()
+    schedule = _OfStepper[Schedule](option=True)
+    method = _OfStepper[str](option=True)
+    max_inner_iterations = _OfStepper[int](option=True)
+    solve_every = _OfStepper[int](option=True)
+    check_finite = _OfStepper[bool](option=True)
+    backend = _OfStepper[str](option=True)
+    capturable = _OfStepper[bool](option=True)
+    observers = _OfStepper[list[Callable[[Tensor, Tensor], None]]]()
+    diagnostics = _OfStepper[DiagnosticsHooks]()
 
     def __init__(
         self,
-        params: Any,
+        params: ParamsT,
         defaults: dict[str, Any],
         *,
         maximize: bool = False,
@@ -103,7 +120,7 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         self._build(options, AcceptanceLog(type(self).__name__))
         # The network whose parameters these are, where ``parameter_groups`` made the groups; it may go before us.
         network = getattr(params, "module", None)
-        self._module: Callable[[], Any] = (lambda: None) if network is None else weakref.ref(network)
+        self._module: Callable[[], torch.nn.Module | None] = (lambda: None) if network is None else weakref.ref(network)
         self._advised = False
         check_collection(params)
         common = {"maximize": maximize, "weight_decay": weight_decay, "reg_warmup": reg_warmup}
@@ -138,8 +155,12 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         check_shapes([param for _, param in named], [name for name, _ in named], regularizer)
         super().add_param_group(ParameterGroup({**group, "params": params, "regularizer": regularizer}))
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], Loss]) -> Loss: ...
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], Loss] | None = None) -> Loss | None:
         """Take one step.
 
         Arguments:
@@ -200,7 +221,7 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
     @contextmanager
     @torch.no_grad()
     def structured_iterate_swapped_in(
-        self, recompute_batch_norm: Iterable[Any] | None = None, *, model: torch.nn.Module | None = None
+        self, recompute_batch_norm: Iterable[object] | None = None, *, model: torch.nn.Module | None = None
     ) -> Iterator[None]:
         """Within the context every parameter holds Ŵ^t; afterwards its W^t, bit for bit. Do not step inside.
 

@@ -63,7 +63,7 @@ def checked(
 
 def restored(
     state_dict: dict[str, Any], optimizer: Optimizer, *, capturable: bool
-) -> Iterator[tuple[Tensor, str, Any]]:
+) -> Iterator[tuple[Tensor, str, object]]:
     """(parameter, key, value) of every saved entry in its own dtype, which torch's loader has cast.
 
     Counters go to the CPU, where reading them waits for nothing; with ``capturable`` to the device, in float64.
@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
     return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
-def _compare_regularizers(index: int, saved: Any, live: object) -> None:
+def _compare_regularizers(index: int, saved: object, live: object) -> None:
     if not isinstance(saved, Mapping):
         if saved is not None:  # a text, from before identities were saved
             _say(f"param_groups[{index}]: the saved regularizer {saved!r} cannot be compared with {live!r}")
@@ -111,7 +111,7 @@ def _compare_regularizers(index: int, saved: Any, live: object) -> None:
         )
 
 
-def _check_state(key: Any, state: Mapping[str, Any], method: Method, group: Group) -> None:
+def _check_state(key: object, state: Mapping[str, Any], method: Method, group: Group) -> None:
     if not state:
         return
     wanted = {*method.new_state(torch.zeros(()), group), *method.record.counters}

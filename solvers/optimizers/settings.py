@@ -6,7 +6,7 @@ a NumPy number for lr. A step reads these settings instead, so that a bad value 
 
 import difflib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -36,7 +36,7 @@ _PLAIN = (int, float, bool, str, tuple, type(None))
 @dataclass
 class _Known:
     group: dict[str, Any]
-    values: list[Any]
+    values: list[object]
     settings: dict[str, Any]
 
 
@@ -65,7 +65,7 @@ class Settings:
 
     def judged(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """The settings of a group, or of keys that are about to become one; shapes are not looked at."""
-        settings = {}
+        settings: dict[str, Any] = {}
         for name, check in self._checks.items():
             if name not in group:
                 raise ValueError(f"a parameter group needs the key {name!r}, got {sorted(map(str, group))}")
@@ -82,7 +82,7 @@ class Settings:
         return settings
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """A number of NumPy's or a tensor of one entry on the CPU as a Python number, a list as a tuple; all else as it
     is. NumPy's float32 would keep its precision through all that is computed from it.
     """
@@ -101,7 +101,7 @@ def regularizer_of(value: Regularizer | None) -> Regularizer:
     return value
 
 
-def check_shapes(params: Any, names: Any, regularizer: Regularizer) -> None:
+def check_shapes(params: Sequence[Tensor], names: Sequence[str] | None, regularizer: Regularizer) -> None:
     """Raise ValueError, naming the parameter, where ``regularizer`` is not defined on its shape. An empty tensor has no
     subproblem.
     """
@@ -136,7 +136,7 @@ def check_keys(owner: str, group: Mapping[str, Any], known: Mapping[str, Any]) -
             raise ValueError(f"{owner} has no hyperparameter {key!r}, given in a parameter group; is it {close[0]!r}?")
 
 
-def _unchanged(now: Any, before: Any) -> bool:
+def _unchanged(now: object, before: object) -> bool:
     if type(now) is not type(before):
         return False
     return now == before if isinstance(now, _PLAIN) else now is before and not isinstance(now, Tensor | list)

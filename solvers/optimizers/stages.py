@@ -90,6 +90,7 @@ class Stages(LRScheduler):
             self.optimizer.ramp_momentum(self.steps - entered + 1)
         self._last_lr = self.get_lr()
 
+    # torch has list[float] or list[float | Tensor] here, by its version.
     def get_lr(self) -> list[Any]:
         """The rates of the groups: those that other schedulers or the user have set, times the factor of the stage."""
         return [float(group["lr"]) for group in self.optimizer.param_groups]

@@ -1,9 +1,9 @@
 """The optimizer inside what frameworks wrap around it, and the structured iterate of a wrapped one."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from solvers.optimizers.base import StructuredOptimizer
 
@@ -29,6 +29,8 @@ def structured_iterate(optimizer: object) -> dict[Tensor, Tensor]:
     return unwrapped(optimizer).structured_iterate()
 
 
-def structured_iterate_swapped_in(optimizer: object, **options: Any) -> AbstractContextManager[None]:
+def structured_iterate_swapped_in(
+    optimizer: object, recompute_batch_norm: Iterable[object] | None = None, *, model: nn.Module | None = None
+) -> AbstractContextManager[None]:
     """``StructuredOptimizer.structured_iterate_swapped_in`` of an optimizer that a framework may have wrapped."""
-    return unwrapped(optimizer).structured_iterate_swapped_in(**options)
+    return unwrapped(optimizer).structured_iterate_swapped_in(recompute_batch_norm, model=model)

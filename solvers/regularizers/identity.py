@@ -35,7 +35,7 @@ def identity_of(regularizer: object) -> dict[str, Any]:
     return _object(regularizer, MAX_DEPTH)
 
 
-def text_of(identity: Any) -> str:
+def text_of(identity: object) -> str:
     """The identity as a line, such as ``L1(reg_weight=0.1)``."""
     if not isinstance(identity, Mapping) or CLASS not in identity:
         return str(identity)
@@ -72,7 +72,7 @@ def _names(slots: Any) -> tuple[str, ...]:
     return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _plain(value: object, depth: int) -> object:
     if value is None or (isinstance(value, bool | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Integral):
@@ -97,7 +97,7 @@ def _plain(value: Any, depth: int) -> Any:
     return {OPAQUE: f"{type(value).__module__}.{type(value).__qualname__}"}
 
 
-def _tensor(value: Any) -> Any:
+def _tensor(value: object) -> object:
     try:
         tensor = torch.as_tensor(value).detach().cpu().contiguous()
         if tensor.ndim == 0:

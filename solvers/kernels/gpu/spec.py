@@ -9,7 +9,7 @@ RECURRENCES = ("ramda", "rmda", "proxsgd", "proxgen", "proxgen_amsgrad")
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """The formulas and the types. ``point``, ``sums`` and ``index`` are dtypes of Triton's."""
+    """The formulas and the types. ``point``, ``sums`` and ``index`` are dtypes of Triton's, which has no types."""
 
     recurrence: str
     states: int

@@ -1,6 +1,6 @@
 """ProxGen on the AdamW base (Yun, Lozano and Yang, NeurIPS 2021; Huang and Lee, 2024, Algorithm 3)."""
 
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from solvers import validate
 from solvers.kernels import Recurrence
 from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
+from solvers.optimizers.options import StepOptions
 from solvers.regularizers.base import Regularizer, Scalar
 
 
@@ -58,7 +59,7 @@ class ProxGen(StructuredOptimizer):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
         regularizer: Regularizer | None = None,
-        **options: Any,
+        **options: Unpack[StepOptions],
     ) -> None:
         defaults = {
             "lr": lr,

@@ -1,7 +1,7 @@
 """ProxSGD with momentum and a unit step (Yang et al., ICLR 2020)."""
 
 from functools import partial
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from solvers import validate
 from solvers.kernels import Recurrence
 from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
+from solvers.optimizers.options import CommonOptions
 from solvers.regularizers.base import Regularizer, Scalar
 
 
@@ -42,7 +43,7 @@ class ProxSGD(StructuredOptimizer):
         lr: float = 1e-1,
         momentum: float = 1e-1,
         regularizer: Regularizer | None = None,
-        **options: Any,
+        **options: Unpack[CommonOptions],
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "regularizer": regularizer}, **options)
 

@@ -1,7 +1,7 @@
 """RAMDA: regularized adaptive momentum dual averaging (Huang and Lee, NeurIPS 2024, Algorithm 1)."""
 
 from functools import partial
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from solvers import validate
 from solvers.kernels import Recurrence
 from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
 from solvers.optimizers.methods.dual_averaging import COUNTERS, DualAveraging
+from solvers.optimizers.options import CommonOptions
 from solvers.regularizers.base import Regularizer, Scalar
 
 
@@ -51,7 +52,7 @@ class RAMDA(DualAveraging):
         momentum: float = 1e-1,
         eps: float = 1e-6,
         regularizer: Regularizer | None = None,
-        **options: Any,
+        **options: Unpack[CommonOptions],
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "eps": eps, "regularizer": regularizer}
         super().__init__(params, defaults, **options)

@@ -1,7 +1,7 @@
 """RMDA: regularized modernized dual averaging (Huang and Lee, ICLR 2022, arXiv 2112.02612)."""
 
 from functools import partial
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from solvers import validate
 from solvers.kernels import Recurrence
 from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
 from solvers.optimizers.methods.dual_averaging import COUNTERS, DualAveraging
+from solvers.optimizers.options import CommonOptions
 from solvers.regularizers.base import Regularizer, Scalar
 
 
@@ -40,7 +41,7 @@ class RMDA(DualAveraging):
         lr: float = 1e-1,
         momentum: float = 1e-1,
         regularizer: Regularizer | None = None,
-        **options: Any,
+        **options: Unpack[CommonOptions],
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "regularizer": regularizer}, **options)
 
