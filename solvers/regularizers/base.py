@@ -75,6 +75,11 @@ class GroupNorms(NamedTuple):
     inner: int
 
 
+class HasShapes(Regularizer, Protocol):
+    @property
+    def shapes(self) -> Sequence[Sequence[int]]: ...
+
+
 class HasShapeCheck(Regularizer, Protocol):
     def check_shape(self, shape: Sequence[int], /) -> None: ...
 
@@ -129,6 +134,8 @@ def require_regularizer(name: str, value: object) -> None:
         )
 
 
+@overload
+def offers(regularizer: object, member: Literal["shapes"]) -> TypeGuard[HasShapes]: ...
 @overload
 def offers(regularizer: object, member: Literal["check_shape"]) -> TypeGuard[HasShapeCheck]: ...
 @overload
