@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-from solvers import L1, GroupLasso, NuclearNorm
+from solvers import L1, GroupLasso, NuclearNorm, Regularizer
 from solvers.subproblem import Status, Subproblem, solve
 
 Array = np.ndarray
@@ -21,7 +20,7 @@ class Family:
     points, written apart from the regularizer.
     """
 
-    regularizer: Any
+    regularizer: Regularizer
     shape: tuple[int, ...]
     threshold: float
     value: Callable[[Array], Array]

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from solvers.regularizers.base import Regularizer
+
 #: Multiples of a weight at which some part of the solution turns zero.
 AROUND_A_THRESHOLD = (0.5, 2.0, 1.0, 1 - 1e-9, 1 + 1e-9, 0.01, 100.0)
 
@@ -71,7 +73,7 @@ def weight(rng: Rng, critical: list[float], plain: bool = False) -> float:
 
 
 def companion(
-    seed: int, regularizer: Any, shape: tuple[int, ...], critical: Any, max_condition: float, extreme: bool
+    seed: int, regularizer: Regularizer, shape: tuple[int, ...], critical: Any, max_condition: float, extreme: bool
 ) -> dict[str, Any]:
     """B, D, lam and a second point; ``critical(regularizer, B, D)`` lists the weights at which zeros appear."""
     rng, plain = np.random.default_rng(seed), seed < PLAIN_SEEDS

@@ -17,7 +17,7 @@ from ramda_verify.companions import AROUND_A_THRESHOLD, companion, without_a_sli
 from ramda_verify.oracles.psi_model import group_index_sets
 from ramda_verify.recorded.problems import RecordedProblem
 from solvers.regularizers import L1, GroupLasso, NuclearNorm
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import Regularizer, offers
 
 #: Shapes tried where a regularizer does not name its own; simplest first, for shrinking.
 SHAPES = (
@@ -58,7 +58,7 @@ def known_instances() -> dict[type, SearchStrategy[Any]]:
     }
 
 
-def shapes(regularizer: Any) -> tuple[tuple[int, ...], ...]:
+def shapes(regularizer: Regularizer) -> tuple[tuple[int, ...], ...]:
     """The shapes to try: the regularizer's own, else those of SHAPES that it accepts.
 
     Without ``check_shape`` a shape is accepted where ``value`` does not raise; where it raises on every one, all are
@@ -70,7 +70,7 @@ def shapes(regularizer: Any) -> tuple[tuple[int, ...], ...]:
     return accepted or SHAPES
 
 
-def _accepts(regularizer: Any, shape: tuple[int, ...]) -> bool:
+def _accepts(regularizer: Regularizer, shape: tuple[int, ...]) -> bool:
     probe = (
         regularizer.check_shape
         if offers(regularizer, "check_shape")
@@ -128,7 +128,7 @@ def metrics(draw: DrawFn, shape: tuple[int, ...], max_condition: float = 1e8, ex
 
 
 @st.composite
-def weights_for(draw: DrawFn, regularizer: Any, B: np.ndarray, D: np.ndarray | None = None) -> float:
+def weights_for(draw: DrawFn, regularizer: Regularizer, B: np.ndarray, D: np.ndarray | None = None) -> float:
     """lam: often on either side of a value at which a part of the solution turns zero, else from 1e-4 to 1e4."""
     critical = [c for c in critical_weights(regularizer, B, D) if np.isfinite(c) and 1e-12 < c < 1e12]
     near_a_threshold = draw(st.booleans())
@@ -137,7 +137,7 @@ def weights_for(draw: DrawFn, regularizer: Any, B: np.ndarray, D: np.ndarray | N
     return draw(steps())
 
 
-def critical_weights(regularizer: Any, B: np.ndarray, D: np.ndarray | None = None) -> list[float]:
+def critical_weights(regularizer: Regularizer, B: np.ndarray, D: np.ndarray | None = None) -> list[float]:
     """lam at which parts of the subproblem's solution turn zero: of our own regularizers in plain numpy, of any other
     by trying its prox in the metric max D.
     """
@@ -156,7 +156,7 @@ def critical_weights(regularizer: Any, B: np.ndarray, D: np.ndarray | None = Non
     return [float(size) / weight for size in sizes]
 
 
-def zeroing_weights(regularizer: Any, B: np.ndarray, scale: float) -> list[float]:
+def zeroing_weights(regularizer: Regularizer, B: np.ndarray, scale: float) -> list[float]:
     """The lam from which on ``prox(B/scale, lam/scale)`` is zero somewhere that B is not, and everywhere.
 
     By bisection to 1e-6, which is 50 proxes; those of the two that lie between 1e-8 and 1e8. None where prox raises,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from ramda_verify.recorded.problems import RecordedProblem
-from solvers.regularizers.base import require_regularizer
+from solvers.regularizers.base import Regularizer, require_regularizer
 
 ENTRY_POINT_GROUP = "ramda_verify.regularizers"
 
@@ -125,7 +125,7 @@ def known_target(name: str) -> Target:
     else:
         example = cls(1.0)
 
-    def import_lines(regularizer: Any) -> list[str]:
+    def import_lines(regularizer: Regularizer) -> list[str]:
         return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {regularizer!r}"]
 
     return Target(name, "regularizer", example, known, import_lines, traced=cls in known_instances())
@@ -134,7 +134,7 @@ def known_target(name: str) -> Target:
 def plain_target(name: str, kind: str) -> Target:
     """A target without a regularizer to draw, an optimizer or a problem; a case may still name one of ours."""
 
-    def import_lines(regularizer: Any) -> list[str]:
+    def import_lines(regularizer: Regularizer) -> list[str]:
         return [f"from solvers import {type(regularizer).__name__}", f"regularizer = {regularizer!r}"]
 
     return Target(name, kind, None, st.nothing(), import_lines)

@@ -37,7 +37,10 @@ class LogisticTask:
         return model
 
     def optimizer(self, model: torch.nn.Linear, settings: Settings) -> StructuredOptimizer:
-        groups: list[dict[str, Any]] = [{"params": [model.weight], "regularizer": self.regularizer(settings)}, {"params": [model.bias]}]
+        groups: list[dict[str, Any]] = [
+            {"params": [model.weight], "regularizer": self.regularizer(settings)},
+            {"params": [model.bias]},
+        ]
         return OPTIMIZERS[settings.optimizer](groups, **settings.hyperparameters)
 
     def optimum(self, dataset: Dataset, settings: Settings) -> CertifiedOptimum:

@@ -17,7 +17,7 @@ from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst
-from solvers import GroupLasso, NuclearNorm, PowerSchedule
+from solvers import GroupLasso, NuclearNorm, PowerSchedule, Regularizer
 from solvers.optimizers.diagnostics import StepReport
 from solvers.subproblem import Status
 
@@ -27,7 +27,13 @@ REGULARIZERS = (NuclearNorm(0.2), NuclearNorm(0.05), GroupLasso(0.1, "input"))
 
 
 def observed_run(
-    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, steps: int, limit: int, tolerance: float
+    optimizer: str,
+    regularizer: Regularizer,
+    shape: tuple[int, ...],
+    seed: int,
+    steps: int,
+    limit: int,
+    tolerance: float,
 ) -> tuple[list[StepReport], list[tuple[Any, ...]]]:
     """Reports of a run, and (W before, Ŵ, B, D, lam) of each step as numpy arrays."""
     param = torch.nn.Parameter(tensor(np.random.default_rng(seed).standard_normal(shape)))
@@ -65,7 +71,13 @@ def measure_acceptance(optimizer: str, shape: tuple[int, ...], seed: int, limit:
 
 
 def _judge(
-    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, limit: int, tolerance: float, worst: Worst
+    optimizer: str,
+    regularizer: Regularizer,
+    shape: tuple[int, ...],
+    seed: int,
+    limit: int,
+    tolerance: float,
+    worst: Worst,
 ) -> None:
     """Every condition is written as what must hold, which a NaN does not."""
     reports, solved = observed_run(optimizer, regularizer, shape, seed, STEPS, limit, tolerance)

@@ -15,6 +15,7 @@ from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import problem_batches, seeds
 from ramda_verify.targets import Target
 from ramda_verify.worst import TINY, Worst, largest, relative
+from solvers.regularizers.base import Regularizer
 from solvers.subproblem import Solution, Subproblem, available_methods, solve, solve_batch
 from solvers.subproblem.criterion import rounding_floor
 
@@ -25,7 +26,7 @@ ROUNDING = 16 * float(np.finfo(float).eps)
 
 
 def measure_batch(
-    regularizer: Any,
+    regularizer: Regularizer,
     B: Array,
     D: Array,
     lam: Array,

@@ -17,6 +17,7 @@ from torch import Tensor
 from ramda_verify.checks.helpers import Array, finite, tensor
 from ramda_verify.record import Measurement
 from ramda_verify.worst import Worst, infinite_if_nan
+from solvers.regularizers.base import Regularizer
 from solvers.subproblem import Status, Subproblem, available_methods, solve, solve_batch
 from solvers.subproblem import batch_steps as steps
 from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
@@ -46,11 +47,11 @@ class Problems:
     B: Tensor
     D: Tensor
     lam: Tensor
-    regularizer: Any
+    regularizer: Regularizer
     checked: int
 
     @classmethod
-    def of(cls, regularizer: Any, B: Array, D: Array, lam: Array) -> "Problems":
+    def of(cls, regularizer: Regularizer, B: Array, D: Array, lam: Array) -> "Problems":
         return cls(arranged(B), arranged(D), arranged(lam), regularizer, len(B))
 
     def __len__(self) -> int:
@@ -164,7 +165,7 @@ def arranged(array: Array) -> Tensor:
     return tensor(np.concatenate([array[1:] if len(array) > 1 else array, array[:1]]))
 
 
-def psi(regularizer: Any, points: Tensor) -> Tensor:
+def psi(regularizer: Regularizer, points: Tensor) -> Tensor:
     """psi of each of the points, without lam."""
 
     def value(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:
@@ -174,7 +175,7 @@ def psi(regularizer: Any, points: Tensor) -> Tensor:
     return SubproblemBatch(points, points, weights, regularizer).each(value, points)[0]
 
 
-def feasible_rows(regularizer: Any, points: Tensor) -> Tensor:
+def feasible_rows(regularizer: Regularizer, points: Tensor) -> Tensor:
     """The points, or their prox where psi is infinite there. Raises ArithmeticError where psi is NaN."""
     values = psi(regularizer, points)
     outside = values == torch.inf

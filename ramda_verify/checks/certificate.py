@@ -1,7 +1,5 @@
 """Are the certificates true? A reported subgradient is one, a small residual means a small error, scales are kept."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -18,7 +16,7 @@ from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import problem_batches, seeds
 from ramda_verify.targets import Target
 from ramda_verify.worst import TINY, relative
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import Regularizer, offers
 from solvers.subproblem import Status, Subproblem
 from solvers.subproblem.solve import ITERATIVE
 
@@ -48,7 +46,7 @@ def _member_violations(
 
 
 def member_violation(
-    regularizer: Any, B: Array, D: Array, lam: float, Z: Array, member: Array, came_from: Array, seed: int
+    regularizer: Regularizer, B: Array, D: Array, lam: float, Z: Array, member: Array, came_from: Array, seed: int
 ) -> tuple[float, str]:
     """The same of one problem: the violation and a sentence about it."""
     alone = Problems(tensor(B[None]), tensor(D[None]), tensor(np.array([lam])), regularizer, 1)
@@ -58,7 +56,7 @@ def member_violation(
 
 
 def measure_membership(
-    regularizer: Any, B: Array, D: Array, lam: Array, start: Array, iterations: int, seed: int
+    regularizer: Regularizer, B: Array, D: Array, lam: Array, start: Array, iterations: int, seed: int
 ) -> Measurement:
     """The certificate of each iterative method at its iterates lies in dQ there; for convex psi by the inequality."""
     problems, first = Problems.of(regularizer, B, D, lam), arranged(start)
@@ -73,7 +71,7 @@ def measure_membership(
 
 
 def measure_minimum_norm(
-    regularizer: Any, B: Array, D: Array, lam: Array, start: Array, iterations: int, seed: int
+    regularizer: Regularizer, B: Array, D: Array, lam: Array, start: Array, iterations: int, seed: int
 ) -> Measurement:
     """``subgradient_residual`` is a member of dQ, is no longer than the PG certificate, and agrees with our oracle."""
     problems = Problems.of(regularizer, B, D, lam)
@@ -116,7 +114,7 @@ def _exact(problem: Subproblem, Z: Tensor) -> tuple[Tensor, ...]:
 
 
 def measure_soundness(
-    regularizer: Any, B: Array, D: Array, lam: Array, start: Array, tolerance: Array, factor: float
+    regularizer: Regularizer, B: Array, D: Array, lam: Array, start: Array, tolerance: Array, factor: float
 ) -> Measurement:
     """Accepted means close: ||Z - Z*|| <= ||s||/mu and Q(Z) - Q* <= ||s||^2/(2 mu), also for Q divided by a factor.
 

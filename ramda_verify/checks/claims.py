@@ -26,13 +26,13 @@ from ramda_verify.strategies import prox_cases, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
 from solvers.regularizers import WeightLayout
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import HasLayouts, HasMetricProx, HasStructure, Regularizer, offers
 
 #: A step at which a prox moves by nothing but a violated constraint.
 VANISHING = 1e-20
 
 
-def measure_convex(regularizer: Any, w: Array, other: Array, share: float, **_: Any) -> Measurement:
+def measure_convex(regularizer: Regularizer, w: Array, other: Array, share: float, **_: Any) -> Measurement:
     """psi((1-a) w + a v) <= (1-a) psi(w) + a psi(v), relative to the values; between proxes where psi is infinite."""
     w, other = feasible(regularizer, w), feasible(regularizer, other)
     at_w, at_other = psi_value(regularizer, w), psi_value(regularizer, other)
@@ -48,7 +48,7 @@ def measure_convex(regularizer: Any, w: Array, other: Array, share: float, **_: 
     return Measurement(relative(between - chord, abs(at_w) + abs(at_other)), note)
 
 
-def measure_separable(regularizer: Any, w: Array, step: float, seed: int) -> Measurement:
+def measure_separable(regularizer: Regularizer, w: Array, step: float, seed: int) -> Measurement:
     """psi(w) = sum_i psi_i(w_i), and prox with one step per entry solves each entry's problem."""
     worst = Worst()
     # Where psi is infinite at zero, differences to that value say nothing.
@@ -74,7 +74,7 @@ def measure_separable(regularizer: Any, w: Array, step: float, seed: int) -> Mea
     return worst.measurement()
 
 
-def measure_metric_prox(regularizer: Any, B: Array, D: Array, lam: float, seed: int) -> Measurement:
+def measure_metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float, seed: int) -> Measurement:
     """No point has a lower Q than metric_prox(B, D, lam), relative to the scale of Q."""
     found = regularizer.metric_prox(tensor(B), tensor(D), lam)
     Z = (found[0] if isinstance(found, tuple) else found).numpy()
@@ -105,7 +105,7 @@ def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:
     return [*moves, Z + 1e-3 * (centre - Z), Z - 1e-3 * (centre - Z)]
 
 
-def measure_structure(regularizer: Any, w: Array, step: float) -> Measurement:
+def measure_structure(regularizer: HasStructure, w: Array, step: float) -> Measurement:
     """structure answers the same for the same point in other memory, and calls a point all zero where sparsity does."""
     z = finite("prox", regularizer.prox(tensor(w), step))
     structure = regularizer.structure
@@ -130,7 +130,7 @@ def measure_structure(regularizer: Any, w: Array, step: float) -> Measurement:
     return worst.measurement()
 
 
-def measure_cvxpy_value(regularizer: Any, w: Array, step: float) -> Measurement:
+def measure_cvxpy_value(regularizer: Regularizer, w: Array, step: float) -> Measurement:
     """psi by the CVXPY model (ours: ramda_verify/oracles, a user's: as_cvxpy) equals value."""
     model = psi_oracle.model_value(w, regularizer)
     if not np.isfinite(model):
@@ -139,7 +139,7 @@ def measure_cvxpy_value(regularizer: Any, w: Array, step: float) -> Measurement:
     return Measurement(relative(abs(model - value), abs(model) + abs(value)), f"value {value:.9g}, model {model:.9g}")
 
 
-def measure_layout(regularizer: Any, w: Array, conv_groups: int) -> Measurement:
+def measure_layout(regularizer: HasLayouts, w: Array, conv_groups: int) -> Measurement:
     """psi of a linear map is the same number in both orders of the weight's axes."""
     orders = {"out_in": w, "in_out": in_other_order(w, conv_groups)}
     try:
@@ -149,9 +149,9 @@ def measure_layout(regularizer: Any, w: Array, conv_groups: int) -> Measurement:
         }
     except ValueError:
         return Measurement(0.0)  # an instance with a layout of its own, or one for other shapes
-    if None in found.values():
+    here, there = [None if r is None else float(r.value(tensor(orders[order]))) for order, r in found.items()]
+    if here is None or there is None:
         return Measurement(0.0)
-    here, there = (float(found[order].value(tensor(weight))) for order, weight in orders.items())
     deviation = 0.0 if here == there else abs(here - there) / (abs(here) + abs(there))
     return Measurement(deviation, f"psi is {here:.9g} for (out, in) and {there:.9g} for (in, out)")
 

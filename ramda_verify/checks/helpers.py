@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ramda_verify.targets import Target
 from ramda_verify.worst import TINY
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import Regularizer, offers
 
 Array = np.ndarray
 Finite = TypeVar("Finite", Array, Tensor)
@@ -42,7 +42,7 @@ def finite(what: str, values: Finite) -> Finite:
     return values
 
 
-def psi_value(regularizer: Any, point: Array) -> float:
+def psi_value(regularizer: Regularizer, point: Array) -> float:
     """``value`` at a point in float64: a number, or infinity outside a constraint.
 
     Raises ArithmeticError where it is NaN or minus infinity, which no psi is.
@@ -60,7 +60,7 @@ def lowest(objective: Callable[[Array], float], points: Sequence[Array]) -> tupl
     return points[at], values[at]
 
 
-def feasible(regularizer: Any, point: Array) -> Array:
+def feasible(regularizer: Regularizer, point: Array) -> Array:
     """``point``, or its prox where psi is infinite there: a start at which an objective can be compared."""
     if psi_value(regularizer, point) < np.inf:
         return point

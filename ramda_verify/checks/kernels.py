@@ -20,7 +20,7 @@ from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, largest, relative
 from solvers import L1, GroupLasso, Zero
 from solvers.kernels import BACKENDS
-from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.base import HasGroupNorms, Regularizer, accumulation_dtype
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 #: Sizes around those of vectors and blocks, groups of one entry, one group, long groups.
@@ -41,7 +41,7 @@ def device_of(backend: str) -> str:
     return "cpu"
 
 
-def measure_group_norms(regularizer: Any, w: Array) -> Measurement:
+def measure_group_norms(regularizer: HasGroupNorms, w: Array) -> Measurement:
     """``group_norms`` against psi itself, on the tensor in three orders of memory, read as memory lies."""
     worst = Worst()
     for memory in ("as it comes", "reversed", "channels last"):
@@ -61,7 +61,7 @@ def measure_group_norms(regularizer: Any, w: Array) -> Measurement:
     return worst.measurement()
 
 
-def _is_one_array(regularizer: Any, point: torch.Tensor) -> bool:
+def _is_one_array(regularizer: Regularizer, point: torch.Tensor) -> bool:
     """Whether the groups of a known psi are one axis of an array (outer, groups, inner) in the order of memory."""
     labels = torch.empty_like(point)
     sets = [indices for _, indices in norm_terms(require_model(regularizer), tuple(point.shape))]
@@ -98,7 +98,7 @@ def laid_out(values: torch.Tensor, memory: str) -> torch.Tensor:
 def measure_kernel(
     optimizer: str,
     backend: str,
-    regularizer: Any,
+    regularizer: Regularizer,
     shape: tuple[int, ...],
     memory: str,
     dtype: str,

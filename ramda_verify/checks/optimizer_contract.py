@@ -22,12 +22,12 @@ from ramda_verify.checks.optimizer_runs import (
 from ramda_verify.property import Check
 from ramda_verify.record import Measurement
 from ramda_verify.worst import Worst, relative
-from solvers import Stages
+from solvers import Regularizer, Stages
 from solvers.optimizers import StructuredOptimizer
 
 
 def measure_reload(
-    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
+    optimizer: str, regularizer: Regularizer, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
 ) -> Measurement:
     """Stop, save, ``torch.load(weights_only=True)``, continue: the same bits as going on."""
     settings = settings_of(optimizer, **hyper)
@@ -58,7 +58,7 @@ def measure_reload(
 
 
 def measure_structured_iterate(
-    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
+    optimizer: str, regularizer: Regularizer, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
 ) -> Measurement:
     """structured_iterate() is the Ŵ that the step has used; swapping it in and out leaves W bit for bit."""
     param = torch.nn.Parameter(tensor(np.random.default_rng(seed).standard_normal(shape)))

@@ -24,10 +24,10 @@ from ramda_verify.oracles import float_subproblem, parents, transcriptions
 from ramda_verify.property import Check
 from ramda_verify.record import Measurement
 from ramda_verify.worst import relative
-from solvers import Stages
+from solvers import Regularizer, Stages
 
 
-def transcription_of(optimizer: str, start: Array, settings: dict[str, Any], regularizer: Any) -> Any:
+def transcription_of(optimizer: str, start: Array, settings: dict[str, Any], regularizer: Regularizer) -> Any:
     def subproblem(B: Array, D: Array, lam: float) -> Array:
         return float_subproblem.solve(B, D, lam, regularizer)
 
@@ -35,7 +35,7 @@ def transcription_of(optimizer: str, start: Array, settings: dict[str, Any], reg
 
 
 def measure_transcription(
-    optimizer: str, regularizer: Any, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
+    optimizer: str, regularizer: Regularizer, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any
 ) -> Measurement:
     """Largest deviation of W and Ŵ from the transcription over 50 steps with restarts, relative to their size."""
     settings = settings_of(optimizer, **hyper)

@@ -1,7 +1,5 @@
 """Is the prox the minimiser that it says it is? Claims about ``prox(w, step)`` and ``value(w)`` alone."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -13,11 +11,12 @@ from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases, seeds, steps, tensors
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
+from solvers.regularizers.base import Regularizer
 
 PARIKH_BOYD = "Parikh and Boyd, Proximal Algorithms, 2014"
 
 
-def _prox(regularizer: Any, w: Array, step: float) -> Array:
+def _prox(regularizer: Regularizer, w: Array, step: float) -> Array:
     return finite("prox", regularizer.prox(tensor(w), step).detach().numpy())
 
 
@@ -25,7 +24,7 @@ def _with_seed(target: Target) -> st.SearchStrategy[Case]:
     return st.builds(lambda case, seed: {**case, "seed": seed}, prox_cases(target.instances), seeds())
 
 
-def measure_minimises(regularizer: Any, w: Array, step: float, seed: int) -> Measurement:
+def measure_minimises(regularizer: Regularizer, w: Array, step: float, seed: int) -> Measurement:
     """How far below the prox objective at prox(w, step) some other point lies, relative to its scale."""
     z = _prox(regularizer, w, step)
 
@@ -40,7 +39,7 @@ def measure_minimises(regularizer: Any, w: Array, step: float, seed: int) -> Mea
     return Measurement(relative(ours - theirs, scale), note)
 
 
-def measure_optimality(regularizer: Any, w: Array, step: float, seed: int) -> Measurement:
+def measure_optimality(regularizer: Regularizer, w: Array, step: float, seed: int) -> Measurement:
     """Violation of psi(x) >= psi(z) + <(w - z)/step, x - z> over many x: whether (w - z)/step is in dpsi(z)."""
     z = _prox(regularizer, w, step)
     member, at_z = (w - z) / step, psi_value(regularizer, z)
@@ -57,7 +56,7 @@ def measure_optimality(regularizer: Any, w: Array, step: float, seed: int) -> Me
     return worst.measurement()
 
 
-def measure_firmly_nonexpansive(regularizer: Any, w: Array, other: Array, step: float) -> Measurement:
+def measure_firmly_nonexpansive(regularizer: Regularizer, w: Array, other: Array, step: float) -> Measurement:
     """||Pw - Pv||^2 <= <Pw - Pv, w - v>, relative to ||w - v||^2."""
     moved = _prox(regularizer, w, step) - _prox(regularizer, other, step)
     distance = float(((w - other) ** 2).sum())
@@ -67,7 +66,7 @@ def measure_firmly_nonexpansive(regularizer: Any, w: Array, other: Array, step: 
     return Measurement(relative(excess, scale), f"prox moves the pair to distance {np.linalg.norm(moved):.6g}")
 
 
-def measure_limits(regularizer: Any, w: Array, step: float, factor: float) -> Measurement:
+def measure_limits(regularizer: Regularizer, w: Array, step: float, factor: float) -> Measurement:
     """As the step grows psi(prox) must fall and ||prox - w|| grow; as it vanishes prox must approach w.
 
     The descent bound 1/2||z - w||^2 <= step*(psi(w) - psi(z)) gives the limit at zero with its rate; comparing with
@@ -99,7 +98,7 @@ def measure_limits(regularizer: Any, w: Array, step: float, factor: float) -> Me
     return worst.measurement()
 
 
-def measure_value_consistency(regularizer: Any, w: Array, step: float, move: Array) -> Measurement:
+def measure_value_consistency(regularizer: Regularizer, w: Array, step: float, move: Array) -> Measurement:
     """value is a 0-d tensor, finite at every prox and nowhere NaN or -inf, and the Moreau envelope that it forms with
     prox has the gradient w - prox(w).
 

@@ -19,6 +19,7 @@ from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import problem_batches
 from ramda_verify.targets import Target
 from ramda_verify.worst import infinite_if_nan, relative
+from solvers.regularizers.base import Regularizer
 from solvers.subproblem import Subproblem
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.proximal_gradient import proximal_gradient
@@ -26,7 +27,7 @@ from solvers.subproblem.proximal_gradient import proximal_gradient
 ITERATIONS = 40
 
 
-def measure_rate(regularizer: Any, B: Array, D: Array, lam: Array, start: Array) -> Measurement:
+def measure_rate(regularizer: Regularizer, B: Array, D: Array, lam: Array, start: Array) -> Measurement:
     """Worst excess over (9), (10) and (11) along the iterates, relative to the scale of Q.
 
     (9) ||s|| <= ||(L + 1/theta)*(Z+ - Z)||; (10) 1/2 <L*(Z+ - Z), Z+ - Z> <= Q(Z) - Q(Z+) (the square is missing in the

@@ -8,6 +8,7 @@ import numpy as np
 from ramda_verify.checks.helpers import Array
 from ramda_verify.checks.optimizers import transcription_of
 from ramda_verify.checks.step_judges import NAMES
+from solvers.regularizers.base import Regularizer
 
 EPS, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
 
@@ -25,7 +26,7 @@ class Shadow:
     """
 
     def __init__(
-        self, optimizer: str, start: Array, hyper: dict[str, Any], regularizer: Any, last_stage_after: int
+        self, optimizer: str, start: Array, hyper: dict[str, Any], regularizer: Regularizer, last_stage_after: int
     ) -> None:
         self.last_stage_after = last_stage_after
         self.method = transcription_of(optimizer, start.astype(np.float64), hyper, regularizer)

@@ -1,7 +1,6 @@
 """Is fewer and cheaper still exact? The splitting against the plain path, and narrow singular values against wide."""
 
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from ramda_verify.strategies import regularizers, seeds, subproblem_cases, tenso
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
 from solvers.regularizers import NuclearNorm, singular_values
+from solvers.regularizers.base import Regularizer
 from solvers.subproblem import Status, Subproblem, solve
 from solvers.subproblem import splitting as method
 from solvers.subproblem.criterion import certainly_descends, rounding_floor
@@ -31,7 +31,7 @@ SHORTENED = 0.99
 ENDED = (Status.CONVERGED, Status.PRECISION_LIMIT)
 
 
-def measure_solution(regularizer: Any, B: Array, D: Array, lam: float, start: Array) -> Measurement:
+def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, start: Array) -> Measurement:
     """The splitting against plain proximal gradient: Q to 1e-10 of its scale, the points within what ||s|| allows."""
     subproblem, target = model(regularizer, B, D, lam), 1e-10 * size(B)
     origin = torch.zeros_like(subproblem.B)
@@ -65,7 +65,7 @@ def _objective(subproblem: Subproblem, Z: Array) -> float:
 
 
 def measure_splitting_certificate(
-    regularizer: Any, B: Array, D: Array, lam: float, start: Array, iterations: int, seed: int
+    regularizer: Regularizer, B: Array, D: Array, lam: float, start: Array, iterations: int, seed: int
 ) -> Measurement:
     """The member of every iterate lies in dQ there; and where it is said to prove (7b), Q has not risen.
 
@@ -88,7 +88,7 @@ def measure_splitting_certificate(
     return worst.measurement()
 
 
-def measure_splitting_rate(regularizer: Any, B: Array, D: Array, lam: float, start: Array) -> Measurement:
+def measure_splitting_rate(regularizer: Regularizer, B: Array, D: Array, lam: float, start: Array) -> Measurement:
     """Every two proxes shorten the move T(x) - x by the contraction of a plain step or by 0.99, as long as rho stays.
 
     That is until it is looked at for the first time. x is recovered from the point and its certificate, T and its
@@ -121,7 +121,7 @@ def matrix_of(rows: int, columns: int, decades: float, seed: int) -> Array:
 
 
 def measure_narrow_shrinkage(
-    regularizer: Any, rows: int, columns: int, decades: float, share: float, seed: int
+    regularizer: Regularizer, rows: int, columns: int, decades: float, share: float, seed: int
 ) -> Measurement:
     """float32 shrinkage against a float64 decomposition of the same numbers, in epsilons of the largest value.
 
@@ -138,7 +138,7 @@ def measure_narrow_shrinkage(
 
 
 def measure_narrow_certificate(
-    regularizer: Any, rows: int, columns: int, decades: float, share: float, seed: int
+    regularizer: NuclearNorm, rows: int, columns: int, decades: float, share: float, seed: int
 ) -> Measurement:
     """What the splitting certifies in float32, recomputed in float64 outside the solver: only rounding may differ.
 
@@ -162,7 +162,7 @@ def measure_narrow_certificate(
     return Measurement(excess, f"certified {solution.residual:.6g}, recomputed {recomputed:.6g}, rounding {floor:.3g}")
 
 
-def measure_batch(regularizer: Any, first: Array, second: Array, lam: float) -> Measurement:
+def measure_batch(regularizer: NuclearNorm, first: Array, second: Array, lam: float) -> Measurement:
     """prox and subgradient_residual of two points at once (torch.vmap) and one after the other."""
     worst = Worst()
     for dtype in (torch.float64, torch.float32):

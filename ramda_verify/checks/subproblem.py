@@ -1,5 +1,6 @@
 """Does every method find the solution of the subproblem? Against oracles, against each other, and by (7b)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,12 @@ from ramda_verify.strategies import problem_batches, subproblem_cases
 from ramda_verify.targets import Target
 from ramda_verify.worst import TINY, Worst, relative
 from solvers.regularizers import L1, GroupLasso, MetricProx
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import HasZeroMask, Regularizer, Scalar, offers
 from solvers.subproblem import Subproblem, available_methods, solve
 from solvers.subproblem.result import Solution, Status
 
 
-def model(regularizer: Any, B: Array, D: Array, lam: float) -> Subproblem:
+def model(regularizer: Regularizer, B: Array, D: Array, lam: float) -> Subproblem:
     return Subproblem(tensor(B), tensor(D), lam, regularizer)
 
 
@@ -43,7 +44,7 @@ def _has_model(target: Target) -> str | None:
     )
 
 
-def measure_oracle(regularizer: Any, B: Array, D: Array, lam: float) -> Measurement:
+def measure_oracle(regularizer: Regularizer, B: Array, D: Array, lam: float) -> Measurement:
     """Objective gap to CVXPY, relative; and the distance that strong convexity allows for that gap."""
     answer = cvxpy_models.solve_subproblem(B, D, lam, regularizer)
     if not answer.solved or answer.point is None:
@@ -67,7 +68,7 @@ def measure_oracle(regularizer: Any, B: Array, D: Array, lam: float) -> Measurem
     return worst.measurement()
 
 
-def measure_high_precision(regularizer: Any, B: Array, D: Array, lam: float) -> Measurement:
+def measure_high_precision(regularizer: Regularizer, B: Array, D: Array, lam: float) -> Measurement:
     """Distance of the direct solution to the 70-digit one, relative to its size and to rounding of B/D."""
     exact = high_precision.subproblem(B, D, lam, regularizer)
     if not exact.solved or exact.point is None:
@@ -88,7 +89,7 @@ def _is_scalar_case(target: Target) -> str | None:
     )
 
 
-def measure_norm_equation(regularizer: Any, B: Array, D: Array, lam: Array) -> Measurement:
+def measure_norm_equation(regularizer: Regularizer, B: Array, D: Array, lam: Array) -> Measurement:
     """Residual of the group LASSO solution, recomputed outside the solver, over ||B||; at most 12 iterations."""
     problems = Problems.of(regularizer, B, D, lam)
     worst = WorstProblem(problems)
@@ -113,7 +114,7 @@ def _is_group_lasso(target: Target) -> str | None:
     return target.probe(lambda r: None if isinstance(r, GroupLasso) else "the norm equation belongs to GroupLasso")
 
 
-def measure_agreement(regularizer: Any, B: Array, D: Array, lam: Array) -> Measurement:
+def measure_agreement(regularizer: Regularizer, B: Array, D: Array, lam: Array) -> Measurement:
     """Largest distance between the solutions of any two methods, in units of the error that their residuals allow."""
     problems = Problems.of(regularizer, B, D, lam)
     worst = WorstProblem(problems)
@@ -126,7 +127,9 @@ def measure_agreement(regularizer: Any, B: Array, D: Array, lam: Array) -> Measu
     return worst.measurement(1)
 
 
-def measure_descent(regularizer: Any, B: Array, D: Array, lam: Array, reference: Array, iterations: int) -> Measurement:
+def measure_descent(
+    regularizer: Regularizer, B: Array, D: Array, lam: Array, reference: Array, iterations: int
+) -> Measurement:
     """(7b) from any reference and however early a method is stopped: Q(point) - Q(reference), relative.
 
     From the reference, and from where that led, which is harder to descend from.
@@ -166,13 +169,16 @@ def _with_reference(target: Target) -> st.SearchStrategy[Case]:
 class Unscreened:
     """A regularizer without what would find zeros without iteration."""
 
-    def __init__(self, regularizer: Any) -> None:
+    value: Callable[[Tensor], Tensor]
+    prox: Callable[[Tensor, Scalar], Tensor]
+
+    def __init__(self, regularizer: Regularizer) -> None:
         for member in ("value", "prox", "convex", "blockwise_max", "subgradient_residual"):
             if hasattr(regularizer, member):
                 setattr(self, member, getattr(regularizer, member))
 
 
-def measure_screening(regularizer: Any, B: Array, D: Array, lam: Array) -> Measurement:
+def measure_screening(regularizer: HasZeroMask, B: Array, D: Array, lam: Array) -> Measurement:
     """Whatever ``zero_mask`` calls zero is zero in a solution found without screening."""
     problems = Problems.of(Unscreened(regularizer), B, D, lam)
     worst = WorstProblem(problems)

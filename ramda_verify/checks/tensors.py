@@ -1,7 +1,5 @@
 """Does a regularizer treat tensors as tensors? Layout, batches, dtypes, devices, inputs left alone."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,7 +10,7 @@ from ramda_verify.property import Check
 from ramda_verify.record import Measurement
 from ramda_verify.strategies import prox_cases
 from ramda_verify.worst import Worst, relative
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import Regularizer, offers
 
 
 def layouts(w: Tensor) -> dict[str, Tensor]:
@@ -23,7 +21,7 @@ def layouts(w: Tensor) -> dict[str, Tensor]:
     return {"transposed storage": transposed, "strided storage": padded[..., ::2]}
 
 
-def measure_layout(regularizer: Any, w: Array, step: float) -> Measurement:
+def measure_layout(regularizer: Regularizer, w: Array, step: float) -> Measurement:
     """Same answer in every memory layout and every time; shape, dtype and device kept; the input unchanged."""
     given = tensor(w)
     first = regularizer.prox(given, step)
@@ -48,7 +46,7 @@ def measure_layout(regularizer: Any, w: Array, step: float) -> Measurement:
     return worst.measurement()
 
 
-def measure_dtypes(regularizer: Any, w: Array, step: float) -> Measurement:
+def measure_dtypes(regularizer: Regularizer, w: Array, step: float) -> Measurement:
     """float32 and bfloat16 agree with float64 on the same numbers, in units of their epsilon; the dtype is kept.
 
     The prox of a nonconvex psi jumps, and rounding decides on which side: there it is enough that the objective is as
@@ -73,7 +71,7 @@ def measure_dtypes(regularizer: Any, w: Array, step: float) -> Measurement:
     return worst.measurement()
 
 
-def _rise(regularizer: Any, w: Tensor, step: float, found: Tensor, exact: Tensor, dtype: torch.dtype) -> float:
+def _rise(regularizer: Regularizer, w: Tensor, step: float, found: Tensor, exact: Tensor, dtype: torch.dtype) -> float:
     """How much higher the prox objective is at ``found`` than at ``exact``, in epsilons of its terms."""
     moved = [0.5 * float((z - w).square().sum()) for z in (found, exact)]
     psi = [step * psi_value(regularizer, z.cpu().numpy()) for z in (found, exact)]

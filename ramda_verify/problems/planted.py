@@ -9,11 +9,11 @@ Choose a structured W*, a member v of dpsi(W*) strictly inside where it is a set
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from solvers import L1, GroupLasso, NuclearNorm
+from solvers.regularizers.base import HasStructure
 
 Array = np.ndarray
 
@@ -26,7 +26,7 @@ class Planted:
     """The problem: its regularizer, solution, curvature A and target T."""
 
     name: str
-    regularizer: Any
+    regularizer: HasStructure
     solution: Array
     curvature: Array
     target: Array
@@ -80,7 +80,7 @@ def _planted_nuclear_norm(rng: np.random.Generator) -> Planted:
     return _finish("nuclear_norm", NuclearNorm(weight), solution, member, rng)
 
 
-def _finish(name: str, regularizer: Any, solution: Array, member: Array, rng: np.random.Generator) -> Planted:
+def _finish(name: str, regularizer: HasStructure, solution: Array, member: Array, rng: np.random.Generator) -> Planted:
     curvature = rng.uniform(0.5, 2.0, solution.shape)
     return Planted(name, regularizer, solution, curvature, solution + member / curvature)
 

@@ -1,11 +1,12 @@
 """A recorded step as a case of a check: the subproblem that it solved, in place of a drawn one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ramda_verify.recorded.store import RecordedStep
+from solvers.regularizers.base import Regularizer
 
 Case = dict[str, Any]
 
@@ -40,14 +41,14 @@ class RecordedProblem:
     """
 
     step: RecordedStep
-    regularizer: Any
+    regularizer: Regularizer
 
     @classmethod
-    def of(cls, step: RecordedStep, example: Any) -> "RecordedProblem | None":
+    def of(cls, step: RecordedStep, example: object) -> "RecordedProblem | None":
         """The problem for the class of ``example``, with what it has beyond the step's regularizer as it is there; None
         where that is another regularizer, or one that cannot be built with the step's weight and grouping.
         """
-        if not isinstance(example, type(step.regularizer)):
+        if not isinstance(example, type(step.regularizer)) or not is_dataclass(example):
             return None
         try:
             return cls(step, replace(example, **vars(step.regularizer)))

@@ -1,18 +1,16 @@
 """Which groups of a tensor are kept: those at both ends of every scale, and those next to the threshold."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from ramda_verify.oracles.psi_model import READS_AN_INPUT
-from solvers import L1, GroupLasso
+from solvers import L1, GroupLasso, Regularizer
 
 #: Entries that a slice may have, and groups; at least two groups are kept.
 LARGEST, MOST_GROUPS = 240, 6
 
 
-def chosen(regularizer: Any, whole: dict[str, Tensor], lam: float) -> Tensor | None:
+def chosen(regularizer: Regularizer, whole: dict[str, Tensor], lam: float) -> Tensor | None:
     """Places of the groups (for L1 of the entries) to keep, in increasing order; None for a tensor that stays whole.
 
     In turn: the group next to the threshold on either side, the largest and the smallest W, the largest and the
@@ -48,7 +46,7 @@ def chosen(regularizer: Any, whole: dict[str, Tensor], lam: float) -> Tensor | N
     return torch.tensor(sorted(kept))
 
 
-def cut(regularizer: Any, tensor: Tensor, places: Tensor | None) -> Tensor:
+def cut(regularizer: Regularizer, tensor: Tensor, places: Tensor | None) -> Tensor:
     """The kept part of a tensor: whole groups in the tensor's own order of axes, for L1 a vector of entries."""
     if places is None:
         return tensor
@@ -57,14 +55,15 @@ def cut(regularizer: Any, tensor: Tensor, places: Tensor | None) -> Tensor:
     return tensor.index_select(_axis(regularizer), places)
 
 
-def _groups(regularizer: Any, tensor: Tensor) -> Tensor:
+def _groups(regularizer: Regularizer, tensor: Tensor) -> Tensor:
     """One group a row; for L1 one entry a row."""
     if isinstance(regularizer, L1):
         return tensor.reshape(-1, 1)
     return tensor.movedim(_axis(regularizer), 0).flatten(1)
 
 
-def _axis(regularizer: GroupLasso) -> int:
+def _axis(regularizer: Regularizer) -> int:
     """The axis of which every index is a group; the networks recorded here have no convolutions in blocks."""
+    assert isinstance(regularizer, GroupLasso)
     assert regularizer.conv_groups == 1
     return int(READS_AN_INPUT[regularizer.grouping] == (regularizer.layout == "out_in"))

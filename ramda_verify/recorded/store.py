@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers import L1, GroupLasso, NuclearNorm
+from solvers import L1, GroupLasso, NuclearNorm, Regularizer
 
 SCHEMA = 1
 #: The entry of the archive that holds everything but the arrays, as JSON.
@@ -46,7 +46,7 @@ class RecordedStep:
     parameter: str
     moment: str
     dtype: str
-    regularizer: Any
+    regularizer: Regularizer
     step: int
     hyper: dict[str, Any]
     counters: dict[str, float]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ramda_verify.trainings.networks import Training
-from solvers import GroupLasso, Stages, parameter_groups
+from solvers import GroupLasso, Regularizer, Stages, parameter_groups
 from solvers.optimizers import StructuredOptimizer
 
 #: The regularizer of a kind of layer: "linear", "convolution", "attention" or "embedding".
@@ -27,7 +27,7 @@ def group_lasso(reg_weight: float, side: str = "reading") -> RegularizerOf:
     return lambda kind: GroupLasso(reg_weight, GROUPINGS[side][kind])
 
 
-def same(regularizer: Any) -> RegularizerOf:
+def same(regularizer: Regularizer) -> RegularizerOf:
     """One regularizer for every kind of layer."""
     return lambda kind: regularizer
 
