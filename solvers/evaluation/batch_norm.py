@@ -24,18 +24,25 @@ class _Statistics(NamedTuple):
     @classmethod
     def of(cls, layer: _NormBase) -> "_Statistics":
         tracked = layer.num_batches_tracked
-        mean, variance = layer.running_mean, layer.running_var
-        assert isinstance(mean, Tensor)
-        assert isinstance(variance, Tensor)
+        mean, variance = _mean_and_variance(layer)
         return cls(mean.clone(), variance.clone(), None if tracked is None else tracked.clone())
 
     def put_into(self, layer: _NormBase) -> None:
         """Copy into the buffers of ``layer``, bit for bit."""
+        mean, variance = _mean_and_variance(layer)
         with torch.no_grad():
-            layer.running_mean.copy_(self.mean)  # type: ignore[union-attr]
-            layer.running_var.copy_(self.variance)  # type: ignore[union-attr]
+            mean.copy_(self.mean)
+            variance.copy_(self.variance)
             if self.batches is not None and layer.num_batches_tracked is not None:
                 layer.num_batches_tracked.copy_(self.batches)
+
+
+def _mean_and_variance(layer: _NormBase) -> tuple[Tensor, Tensor]:
+    """The running statistics of a layer that has them."""
+    mean, variance = layer.running_mean, layer.running_var
+    assert isinstance(mean, Tensor)
+    assert isinstance(variance, Tensor)
+    return mean, variance
 
 
 def layers_with_statistics(model: nn.Module) -> list[_NormBase]:
