@@ -22,7 +22,7 @@ from solvers.subproblem import Status, Subproblem, available_methods, solve, sol
 from solvers.subproblem import batch_steps as steps
 from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
 from solvers.subproblem.iterate import Iterate
-from solvers.subproblem.solve import ITERATIVE
+from solvers.subproblem.methods import ITERATIVE
 
 #: Enough for proximal gradient at the condition numbers drawn for it (at most 100) down to 1e-10.
 ITERATIONS = 20_000

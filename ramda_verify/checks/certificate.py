@@ -18,7 +18,7 @@ from ramda_verify.targets import Target
 from ramda_verify.worst import TINY, relative
 from solvers.regularizers.base import Regularizer, offers
 from solvers.subproblem import Status, Subproblem
-from solvers.subproblem.solve import ITERATIVE
+from solvers.subproblem.methods import ITERATIVE
 
 NOT_A_MEMBER = "fails at X = {X} for s = {member} at Z = {Z}"
 

@@ -12,7 +12,7 @@ from solvers.optimizers.slot import ParameterSlot
 from solvers.regularizers.base import offers
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
-from solvers.subproblem.solve import certify
+from solvers.subproblem.verdict import certify
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ramda_verify.bench.statistics import ratio_of_medians
 from ramda_verify.bench.timing import Contestant, take_turns
 from ramda_verify.threads import threads
 from solvers import GroupLasso, Subproblem, solve
-from solvers.subproblem.solve import directly
+from solvers.subproblem.methods import directly
 
 GROUP_SIZE, GROUPS = 64, 512
 REG_WEIGHT = 1.0
