@@ -32,6 +32,9 @@ OPTIONAL_MEMBERS = {
     "shapes": "the shapes of tensors to try, where not every shape makes sense.",
     "check_shape": "check_shape(shape) raises ValueError where psi is not defined on such a tensor.",
     "metric_prox": "metric_prox(B, D, lam): argmin 1/2<Z,D*Z> - <B,Z> + lam*psi(Z); a tensor or a MetricProx.",
+    "prox_with_derivative": "prox_with_derivative(w, step): an object with point, the prox; derivative(H), an element of "
+    "the prox's generalised Jacobian at w applied to H; and gain, a number from 0 to 1 that stands for the derivative "
+    "where one number has to. The splitting then takes Newton steps.",
     "subgradient_residual": "subgradient_residual(Z, G, lam): the minimum-norm element of G + lam*dpsi(Z).",
     "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
     "takes such a tensor as its step.",

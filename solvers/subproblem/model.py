@@ -86,6 +86,15 @@ class Subproblem:
             return self.regularizer.prox(w, step)
         return torch.where(step > 0, self.regularizer.prox(w, torch.where(step > 0, step, 1.0)), w)
 
+    def prox_with_derivative(self, w: Tensor, theta: Any) -> Any:
+        """The prox together with its derivative, by a regularizer that offers it; None where ``prox`` is NaN or the
+        identity.
+        """
+        step = float(theta * self.lam)
+        if not (is_finite(w) and 0 < step < math.inf):
+            return None
+        return self.regularizer.prox_with_derivative(w, step)
+
     def _prox_of_many(self, w: Tensor, step: Tensor) -> Tensor:
         """``prox`` under ``torch.vmap``, where no number may be read."""
         usable = torch.isfinite(w).all() & torch.isfinite(step).all()
