@@ -32,9 +32,9 @@ OPTIONAL_MEMBERS = {
     "shapes": "the shapes of tensors to try, where not every shape makes sense.",
     "check_shape": "check_shape(shape) raises ValueError where psi is not defined on such a tensor.",
     "metric_prox": "metric_prox(B, D, lam): argmin 1/2<Z,D*Z> - <B,Z> + lam*psi(Z); a tensor or a MetricProx.",
-    "prox_with_derivative": "prox_with_derivative(w, step): an object with point, the prox; derivative(H), an element of "
-    "the prox's generalised Jacobian at w applied to H; and gain, a number from 0 to 1 that stands for the derivative "
-    "where one number has to. The splitting then takes Newton steps.",
+    "prox_with_derivative": "prox_with_derivative(w, step): an object with point, the prox; derivative(H), an element "
+    "of the prox's generalised Jacobian at w applied to H; and gain, a number from 0 to 1 that stands for the "
+    "derivative where one number has to. The splitting then takes Newton steps.",
     "subgradient_residual": "subgradient_residual(Z, G, lam): the minimum-norm element of G + lam*dpsi(Z).",
     "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
     "takes such a tensor as its step.",
@@ -48,6 +48,11 @@ OPTIONAL_MEMBERS = {
     "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
     "as_cvxpy": "as_cvxpy(x): psi of a CVXPY variable, the exact model that the verifier compares with.",
 }
+
+
+#: Members that say the same as another method in other words: where a subclass overrides that one alone, what it
+#: inherits of these is not its own and counts as absent.
+RESTATES = {"prox_with_derivative": "prox"}
 
 
 class MetricProx(NamedTuple):
@@ -93,7 +98,17 @@ def offers(regularizer: object, member: str) -> bool:
     if member not in OPTIONAL_MEMBERS:
         raise KeyError(member)
     found = getattr(regularizer, member, None)
-    return found if isinstance(found, bool) else found is not None
+    if isinstance(found, bool):
+        return found
+    return found is not None and not (member in RESTATES and _overrides(regularizer, RESTATES[member], member))
+
+
+def _overrides(regularizer: object, method: str, member: str) -> bool:
+    """Whether ``method`` is redefined, by the object or a subclass, below the class that defines ``member``."""
+    levels = [vars(regularizer) if hasattr(regularizer, "__dict__") else {}, *map(vars, type(regularizer).__mro__)]
+    places = {name: next((i for i, level in enumerate(levels) if name in level), None) for name in (method, member)}
+    lower, upper = places[method], places[member]
+    return lower is not None and upper is not None and lower < upper
 
 
 def accumulation_dtype(tensor: Tensor) -> torch.dtype:

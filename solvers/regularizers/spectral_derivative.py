@@ -65,7 +65,7 @@ class SpectralProx:
 
     @cached_property
     def _unit(self) -> float:
-        return float(self.sigma[-1])
+        return float(self.sigma[-1]) if self.rank else 1.0
 
     @cached_property
     def _scaled(self) -> Tensor:

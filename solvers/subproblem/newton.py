@@ -23,6 +23,8 @@ ROUNDING = 16
 ORDER = 1.25
 #: No linear model is trusted to be better than this.
 SMALLEST_MISS = 1e-4
+#: Share of a system's residual below which an error of the model is not told from it.
+VISIBLE = 0.1
 
 
 class Newton:
@@ -81,6 +83,8 @@ class Newton:
             return
         before, predicted = self._before
         missed = math.sqrt(max(length**2 - predicted**2, 0.0)) / before if length < before else 1.0
+        # Below a part of what the system was left with it cannot be seen.
+        missed = min(1.0, max(missed, VISIBLE * predicted / before, SMALLEST_MISS))
         if self._first:
-            self._memory.missed, self._first = max(missed, SMALLEST_MISS), False
-        self._missed = min(1.0, max(missed, SMALLEST_MISS) ** ORDER)
+            self._memory.missed, self._first = missed, False
+        self._missed = missed**ORDER

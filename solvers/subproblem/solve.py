@@ -75,8 +75,8 @@ def solve(
             "plain" for torch operations.
         memory: what the last solve of a sequence of similar problems of this regularizer left, and filled anew; used by
             "splitting" where the regularizer differentiates its prox.
-        refine: whether a tolerance below the rounding level of the dtype is aimed at as long as residuals fall. Without,
-            the solve ends at that level, PRECISION_LIMIT, as the optimizers want it.
+        refine: whether a tolerance below the rounding level of the dtype is aimed at as long as residuals fall.
+            Without, the solve ends at that level, PRECISION_LIMIT, as the optimizers want it.
 
     Returns:
         A Solution: the point, of the kind of B, its residual and a status that says how it ended. Non-convergence is a
