@@ -91,13 +91,13 @@ def test_the_same_solution_in_fewer_proxes(shape, spread):
     fast, slow = (problem(shape, spread, regularizer=r) for r in (NuclearNorm(1.0), WithoutDerivative(1.0)))
     options = {"tolerance": 1e-9, "method": "splitting", "max_iterations": 5000}
     by_newton, by_anderson = solve(fast, **options), solve(slow, **options)
-    assert by_newton.accepted
+    assert by_newton.status in (Status.CONVERGED, Status.PRECISION_LIMIT)
     assert by_newton.iterations <= by_anderson.iterations
     apart = float((by_newton.point - by_anderson.point).norm())
     reach = by_newton.residual + by_anderson.residual + rounding_floor(fast, by_newton.point)
     assert apart <= reach / float(fast.D.min())
     arrays = (by_newton.point.numpy(), fast.B.numpy(), fast.D.numpy())
-    assert certificate.stationarity(*arrays, 1.0, NuclearNorm(1.0)) <= 1e-9 * 1.01
+    assert certificate.stationarity(*arrays, 1.0, NuclearNorm(1.0)) <= by_newton.residual * 1.01 + 1e-11
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -114,7 +114,7 @@ def test_memory_of_the_last_problem(dtype):
         cold = solve(next_one, start.point, tolerance=goal)
         kept = Memory(memory.x, memory.step, memory.missed, memory.prox)
         warm = solve(next_one, start.point, tolerance=goal, warm_starts=(start.point,), memory=kept)
-        assert warm.status is Status.CONVERGED
+        assert warm.accepted or (warm.status is Status.PRECISION_LIMIT and dtype == torch.float32)
         assert not fewer or warm.iterations <= cold.iterations
         # Without the prox, as after loading, the same numbers come out.
         loaded = Memory(memory.x, memory.step, memory.missed)
