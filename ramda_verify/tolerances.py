@@ -17,6 +17,7 @@ CVXPY_GAP = Tolerance(1e-7, "relative objective gap that the interior-point solv
 HIGH_PRECISION = Tolerance(1e-12, "70-digit oracle; float64 rounding of sums over a few dozen entries")
 NORM_EQUATION = Tolerance(1e-12, "residual of the group equation relative to ||B||: rounding of the final division")
 CHALLENGE = Tolerance(1e-9, "a search found nothing lower by more than this share of the objective's scale")
+DERIVATIVE = Tolerance(1e-5, "central differences of a prox over 1e-6 of its size: rounding, and its third derivative")
 SUBGRADIENT = Tolerance(1e-11, "float64 rounding of a subgradient inequality, relative to the size of its terms")
 EXACT = Tolerance(0.0, "the two computations must agree bit for bit")
 FLOAT32 = Tolerance(64.0, "in units of the epsilon of the narrower dtype times the size of the input")

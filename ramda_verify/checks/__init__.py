@@ -13,6 +13,7 @@ from ramda_verify.checks import (
     optimizer_contract,
     optimizers,
     prox,
+    prox_derivative,
     rate,
     recorded_steps,
     singular_values,
@@ -26,6 +27,7 @@ from ramda_verify.record import Measurement
 ALL_CHECKS: tuple[Check, ...] = (
     *prox.CHECKS,
     *tensors.CHECKS,
+    *prox_derivative.CHECKS,
     *claims.CHECKS,
     *subproblem.CHECKS,
     *batch.CHECKS,

@@ -18,17 +18,15 @@ from solvers.optimizers.assignment import Assignments, KernelRun, like_sums, sca
 from solvers.optimizers.counters import CounterCache, new_counters
 from solvers.optimizers.diagnostics import BlockReport, DiagnosticsHooks, block_report, certified
 from solvers.optimizers.method import Counters, Method, NormalForm, warmed_up
-from solvers.optimizers.saving import INNER
 from solvers.optimizers.slot import ParameterSlot
-from solvers.regularizers.base import Regularizer, accumulation_dtype
+from solvers.optimizers.warm_start import WarmStarts
+from solvers.regularizers.base import accumulation_dtype
 from solvers.regularizers.zero import Zero
 from solvers.subproblem.criterion import PowerSchedule, Schedule
+from solvers.subproblem.memory import Memory
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
 from solvers.subproblem.solve import METHODS, direct_point, solve
-
-#: Ŵ of the last solve, kept where the subproblem is solved by iteration: the next solve starts there.
-LAST = INNER + "structured"
 
 
 @dataclass
@@ -67,7 +65,7 @@ class Stepper:
         self.observers: list[Callable[[Tensor, Tensor], None]] = []
         self._assignments = Assignments()
         self._counters = CounterCache(method.record.counters)
-        self._solved_under: dict[Tensor, Regularizer] = {}
+        self._warm_starts = WarmStarts()
 
     # The state ---------------------------------------------------------------------------------------------------
 
@@ -212,20 +210,22 @@ class Stepper:
         self, slot: ParameterSlot, subproblem: Subproblem, point: Tensor, tolerance: float
     ) -> tuple[Tensor, Solution | None]:
         """Ŵ by an iterative method and the record of the solve, or Ŵ of an earlier step where this one is left out."""
-        state, last = slot.state, self._last(slot)
-        if last is not None and (int(state["step"]) - 1) % self.options.solve_every:
+        last, memory = self._warm_starts.last(slot), self._warm_starts.memory(slot)
+        if last is not None and (int(slot.state["step"]) - 1) % self.options.solve_every:
             return last, None
-        solution = self._solve(subproblem, point, last, tolerance)
+        solution = self._solve(subproblem, point, last, tolerance, memory)
         # At the rounding level of the dtype there is nothing left to solve; diagnostics show it, no alarm is due.
         if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:
             missed = f"residual {solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}"
             self.log.record_unaccepted(slot, missed)
         # The reference itself may be the solution, and ``mix`` works in place.
         structured = solution.point.clone() if solution.point.data_ptr() == point.data_ptr() else solution.point
-        state[LAST], self._solved_under[slot.param] = structured, slot.settings["regularizer"]
+        self._warm_starts.keep(slot, structured, memory)
         return structured, solution
 
-    def _solve(self, subproblem: Subproblem, point: Tensor, last: Tensor | None, tolerance: float) -> Solution:
+    def _solve(
+        self, subproblem: Subproblem, point: Tensor, last: Tensor | None, tolerance: float, memory: Memory | None = None
+    ) -> Solution:
         return solve(
             subproblem,
             point,
@@ -235,12 +235,9 @@ class Stepper:
             warm_starts=() if last is None else (last,),
             check_values=False,
             report_objective=False,
+            memory=memory,
+            refine=False,
         )
-
-    def _last(self, slot: ParameterSlot) -> Tensor | None:
-        """Ŵ of the last solve, unless the regularizer is another one since."""
-        regularizer = slot.settings["regularizer"]
-        return slot.state.get(LAST) if self._solved_under.get(slot.param, regularizer) is regularizer else None
 
     def _subproblem(self, slot: ParameterSlot, point: Tensor) -> Subproblem:
         settings = slot.settings
@@ -270,7 +267,7 @@ class Stepper:
     def _find_plainly(self, slot: ParameterSlot) -> Tensor:
         """Ŵ of the last solve, else by the subproblem that the state stands for; nothing is touched."""
         point = slot.param.detach().to(accumulation_dtype(slot.param), copy=True)
-        subproblem, last = self._subproblem(slot, point), self._last(slot)
+        subproblem, last = self._subproblem(slot, point), self._warm_starts.last(slot)
         direct = direct_point(subproblem, self.options.method)
         if direct is not None:
             return torch.where(_solved(subproblem, direct[0]), direct[0], point)

@@ -40,6 +40,9 @@ OPTIONAL_MEMBERS = {
     "shapes": "the shapes of tensors to try, where not every shape makes sense.",
     "check_shape": "check_shape(shape) raises ValueError where psi is not defined on such a tensor.",
     "metric_prox": "metric_prox(B, D, lam): argmin 1/2<Z,D*Z> - <B,Z> + lam*psi(Z); a tensor or a MetricProx.",
+    "prox_with_derivative": "prox_with_derivative(w, step): an object with point, the prox; derivative(H), an element "
+    "of the prox's generalised Jacobian at w applied to H; and gain, a number from 0 to 1 that stands for the "
+    "derivative where one number has to. The splitting then takes Newton steps.",
     "subgradient_residual": "subgradient_residual(Z, G, lam): the minimum-norm element of G + lam*dpsi(Z).",
     "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
     "takes such a tensor as its step.",
@@ -53,6 +56,11 @@ OPTIONAL_MEMBERS = {
     "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
     "as_cvxpy": "as_cvxpy(x): psi of a CVXPY variable, the exact model that the verifier compares with.",
 }
+
+
+#: Members that say the same as another method in other words: where a subclass overrides that one alone, what it
+#: inherits of these is not its own and counts as absent.
+RESTATES = {"prox_with_derivative": "prox"}
 
 
 class MetricProx(NamedTuple):
@@ -86,6 +94,22 @@ class HasShapeCheck(Regularizer, Protocol):
 
 class HasMetricProx(Regularizer, Protocol):
     def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar, /) -> Tensor | MetricProx: ...
+
+
+class ProxWithDerivative(Protocol):
+    """A prox and an element of its generalised Jacobian, as ``prox_with_derivative`` returns them."""
+
+    @property
+    def point(self) -> Tensor: ...
+
+    @property
+    def gain(self) -> float: ...
+
+    def derivative(self, direction: Tensor, /) -> Tensor: ...
+
+
+class HasProxWithDerivative(Regularizer, Protocol):
+    def prox_with_derivative(self, w: Tensor, step: float, /) -> ProxWithDerivative: ...
 
 
 class HasSubgradientResidual(Regularizer, Protocol):
@@ -141,6 +165,8 @@ def offers(regularizer: object, member: Literal["check_shape"]) -> TypeGuard[Has
 @overload
 def offers(regularizer: object, member: Literal["metric_prox"]) -> TypeGuard[HasMetricProx]: ...
 @overload
+def offers(regularizer: object, member: Literal["prox_with_derivative"]) -> TypeGuard[HasProxWithDerivative]: ...
+@overload
 def offers(regularizer: object, member: Literal["subgradient_residual"]) -> TypeGuard[HasSubgradientResidual]: ...
 @overload
 def offers(regularizer: object, member: Literal["blockwise_max"]) -> TypeGuard[HasBlockwiseMax]: ...
@@ -161,7 +187,17 @@ def offers(regularizer: object, member: str) -> bool:
     if member not in OPTIONAL_MEMBERS:
         raise KeyError(member)
     found = getattr(regularizer, member, None)
-    return found if isinstance(found, bool) else found is not None
+    if isinstance(found, bool):
+        return found
+    return found is not None and not (member in RESTATES and _overrides(regularizer, RESTATES[member], member))
+
+
+def _overrides(regularizer: object, method: str, member: str) -> bool:
+    """Whether ``method`` is redefined, by the object or a subclass, below the class that defines ``member``."""
+    levels = [vars(regularizer) if hasattr(regularizer, "__dict__") else {}, *map(vars, type(regularizer).__mro__)]
+    places = {name: next((i for i, level in enumerate(levels) if name in level), None) for name in (method, member)}
+    lower, upper = places[method], places[member]
+    return lower is not None and upper is not None and lower < upper
 
 
 def accumulation_dtype(tensor: Tensor) -> torch.dtype:

@@ -11,6 +11,7 @@ from solvers import validate
 from solvers.regularizers.base import Scalar, accumulation_dtype, check_prox_arguments
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.singular_values import shrink_singular_values, singular_spaces
+from solvers.regularizers.spectral_derivative import SpectralProx, spectral_prox
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class NuclearNorm:
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         check_prox_arguments(w, step)
         return shrink_singular_values(_matrix(w), step * self.reg_weight).reshape(w.shape).to(w.dtype)
+
+    def prox_with_derivative(self, w: Tensor, step: float) -> SpectralProx:
+        """``prox(w, step)`` of a float32 or float64 matrix, with its derivative."""
+        return spectral_prox(w, step * self.reg_weight)
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Scalar) -> Tensor:
         """dpsi(Z) is ``{U V' + N : U'N = 0, N V = 0, ||N||_2 <= 1}`` over the singular vectors of nonzero value

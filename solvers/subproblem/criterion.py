@@ -90,12 +90,13 @@ def certainly_descends(subproblem: Subproblem, Z: Tensor, member: Tensor, refere
     own expansion. No psi is evaluated, which for the nuclear norm saves two decompositions. The rounding of the member
     and of Z, ``rounding_floor``, is taken off. Both sides are divided by ||W - Z||, which leaves the range of B.
     """
-    move = reference.double() - Z.double()
+    move = reference.double() - Z
     length = norm(move)
     if length == 0:
         return True
-    slope = torch.addcmul(member.double(), subproblem.D.double(), move, value=0.5)
-    gain = float(torch.sum(slope * (move / length)))
+    move /= length
+    slope = torch.addcmul(member.double(), subproblem.D.double(), move, value=0.5 * length)
+    gain = float(torch.dot(slope.flatten(), move.flatten()))
     return gain * subproblem.scale >= rounding_floor(subproblem, Z)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from solvers.subproblem.criterion import RoundingFloor, exact_member, residual_norm
 from solvers.subproblem.model import Subproblem
-from solvers.subproblem.pace import REACH, Pace, Stagnation
+from solvers.subproblem.pace import PATIENCE, REACH, Pace, Stagnation
 from solvers.subproblem.result import Status
 from solvers.subproblem.scale_free import is_finite
 
@@ -61,6 +61,8 @@ def run(
     exact_always: bool = True,
     judge_start: bool = True,
     pace: Pace | None = None,
+    patience: int = PATIENCE,
+    refine: bool = True,
 ) -> Ending:
     """Draw iterates until the residual is at most ``tolerance``; say so when that does not happen.
 
@@ -71,11 +73,13 @@ def run(
         judge_start: the start is accepted without an iteration where its exact residual is available and small enough.
         pace: ends the run where the residual falls too slowly for the tolerance to be met within ``max_iterations``;
             the status is ITERATION_LIMIT then, and fewer iterations were made.
+        patience: iterations at the level of rounding without a residual half as large.
+        refine: whether to go on at the level of rounding, as long as the residual falls.
 
     The point returned is the one with the smallest residual. PRECISION_LIMIT takes two things: a residual at the level
     of rounding, and either a tolerance out of reach below it or a residual that no longer falls.
     """
-    floor, stagnation = RoundingFloor(subproblem), Stagnation()
+    floor, stagnation = RoundingFloor(subproblem), Stagnation(patience)
     best = Ending(start, Status.ITERATION_LIMIT, max_iterations, math.inf)
     member = exact_member(subproblem, start) if judge_start else None
     if member is not None:
@@ -99,13 +103,13 @@ def run(
             best = Ending(iterate.point, Status.ITERATION_LIMIT, max_iterations, residual, iterate.member)
         if residual <= tolerance:
             return best._replace(status=Status.CONVERGED, iterations=count)
-        if residual <= level and (stagnation.seen(residual) or tolerance <= level / REACH):
+        if residual <= level and (not refine or stagnation.seen(residual) or tolerance <= level / REACH):
             best = best._replace(status=Status.PRECISION_LIMIT, iterations=count)
             break
         if pace is not None and pace.hopeless(count, best.residual, max(tolerance, level / REACH)):
             best = best._replace(iterations=count)
             break
-    if not exact_always and best.member is not None:
+    if not exact_always and best.member is not None and (refine or best.status is not Status.PRECISION_LIMIT):
         residual = best_residual(subproblem, Iterate(best.point, best.member), floor(best.point))
         best = best._replace(residual=residual)
     return best._replace(status=Status.CONVERGED) if best.residual <= tolerance else best

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import Regularizer, Scalar, offers, require_regularizer
+from solvers.regularizers.base import ProxWithDerivative, Regularizer, Scalar, offers, require_regularizer
 from solvers.subproblem.scale_free import is_batched, is_finite, unit
 
 
@@ -84,6 +84,15 @@ class Subproblem:
         if low > 0 or not isinstance(step, Tensor):
             return self.regularizer.prox(w, step)
         return torch.where(step > 0, self.regularizer.prox(w, torch.where(step > 0, step, 1.0)), w)
+
+    def prox_with_derivative(self, w: Tensor, step: float) -> ProxWithDerivative | None:
+        """The prox of step*psi at ``w`` with its derivative; None where the regularizer does not offer it, or where
+        ``w`` or the step is out of range.
+        """
+        regularizer = self.regularizer
+        if not offers(regularizer, "prox_with_derivative") or not (is_finite(w) and 0 < step < math.inf):
+            return None
+        return regularizer.prox_with_derivative(w, step)
 
     def _prox_of_many(self, w: Tensor, step: Tensor) -> Tensor:
         """``prox`` under ``torch.vmap``, where no number may be read."""

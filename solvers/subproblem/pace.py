@@ -6,15 +6,18 @@ import math
 REACH = 256
 #: At the rounding level a residual that has not been halved for so many iterations will not be.
 PATIENCE = 12
+#: The same for Newton steps: each gains a digit or more, or rounding is in the way.
+PATIENCE_OF_NEWTON = 1
 #: Iterations after which a pace is measured for the first time, over their second half; then at twice as many, and so
 #: on. The splitting has revised its rho up to five times by then.
 FIRST_LOOK = 256
 
 
 class Stagnation:
-    """Counts the iterations since a residual was last halved."""
+    """Counts the iterations since a residual was last halved, up to ``patience``."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: int = PATIENCE) -> None:
+        self._patience = patience
         self._best, self._since = math.inf, 0
 
     def seen(self, residual: float) -> bool:
@@ -23,7 +26,7 @@ class Stagnation:
             self._best, self._since = residual, 0
         else:
             self._since += 1
-        return self._since >= PATIENCE
+        return self._since >= self._patience
 
 
 class Pace:

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.regularizers.base import offers
 from solvers.regularizers.zero import Zero
 from solvers.subproblem.iterate import Ending, Observer, run
+from solvers.subproblem.memory import Memory
 from solvers.subproblem.methods import ITERATIVE, MANY_ENTRIES, SPLITTING, allowed_methods, directly
 from solvers.subproblem.methods import METHODS as METHODS
 from solvers.subproblem.methods import available_methods as available_methods
 from solvers.subproblem.methods import direct_point as direct_point
 from solvers.subproblem.model import Subproblem
-from solvers.subproblem.pace import Pace
+from solvers.subproblem.pace import PATIENCE, PATIENCE_OF_NEWTON, Pace
 from solvers.subproblem.relay import in_turn
 from solvers.subproblem.result import Leg, Solution
 from solvers.subproblem.screening import screen
@@ -37,6 +39,8 @@ def solve(
     check_values: bool = True,
     report_objective: bool = True,
     backend: str = "auto",
+    memory: Memory | None = None,
+    refine: bool = True,
 ) -> Solution:
     """Minimise ``Q(Z) = 1/2<Z, D*Z> - <B, Z> + lam*psi(Z)`` until criterion (7) of the paper holds with eps_t =
     ``tolerance``: ||s|| <= tolerance for some s in dQ(Z), and Q(Z) <= Q(reference).
@@ -69,6 +73,10 @@ def solve(
             in float64 takes as long as an iteration.
         backend: "auto" to solve a direct method's problem by a kernel where one knows the regularizer, "native", or
             "plain" for torch operations.
+        memory: what the last solve of a sequence of similar problems of this regularizer left, and filled anew; used by
+            "splitting" where the regularizer differentiates its prox.
+        refine: whether a tolerance below the rounding level of the dtype is aimed at as long as residuals fall.
+            Without, the solve ends at that level, PRECISION_LIMIT, as the optimizers want it.
 
     Returns:
         A Solution: the point, of the kind of B, its residual and a status that says how it ended. Non-convergence is a
@@ -113,6 +121,8 @@ def solve(
             max_iterations=max_iterations,
             step_rule=step_rule,
             observe=observe,
+            memory=memory,
+            refine=refine,
         )
         chosen = legs[-1].method
     descent = None
@@ -148,18 +158,28 @@ def _iterate(
     max_iterations: int,
     step_rule: str,
     observe: Observer | None,
+    memory: Memory | None,
+    refine: bool,
 ) -> tuple[Ending, tuple[Leg, ...]]:
     """Iterative methods in turn."""
 
     def run_method(method: str, start: Tensor | None, budget: int, before: int, pace: Pace | None) -> Ending:
         watch = None if observe is None else lambda count, *what: observe(before + count, *what)
-        options: dict[str, Any] = {"tolerance": tolerance, "max_iterations": budget, "observe": watch, "pace": pace}
+        options: dict[str, Any] = {
+            "tolerance": tolerance,
+            "max_iterations": budget,
+            "observe": watch,
+            "pace": pace,
+            "refine": refine,
+        }
         thrifty = method == SPLITTING and subproblem.B.numel() >= MANY_ENTRIES
         if start is None:
             start = warm_starts[0] if thrifty and warm_starts else _best_start(subproblem, starts)
         if method == SPLITTING:
             # Unscreened: it gains nothing where psi does not separate, and the spectral norm costs as much as a step.
-            steps = splitting(subproblem, start)
+            steps = splitting(subproblem, start, tolerance=tolerance, refine=refine, memory=memory)
+            newton = offers(subproblem.regularizer, "prox_with_derivative")
+            options["patience"] = PATIENCE_OF_NEWTON if newton else PATIENCE
             return run(subproblem, steps, start, exact_always=False, judge_start=not thrifty, **options)
         if subproblem.convex:
             start = screen(subproblem, start)

@@ -1,15 +1,19 @@
-"""Douglas-Rachford splitting with Anderson acceleration, for convex regularizers whose prox is dear."""
+"""Douglas-Rachford splitting, accelerated, for convex regularizers whose prox is dear."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from solvers.regularizers.base import ProxWithDerivative, offers
 from solvers.subproblem.anderson import Anderson
 from solvers.subproblem.criterion import prox_member
 from solvers.subproblem.iterate import Iterate
+from solvers.subproblem.memory import Memory
 from solvers.subproblem.model import Subproblem
-from solvers.subproblem.penalty import Penalty, mean_of_metric
+from solvers.subproblem.newton import Newton
+from solvers.subproblem.penalty import ALIKE, Penalty, mean_of_metric
 from solvers.subproblem.scale_free import norm
 
 #: Length of a plain step in units of the Douglas-Rachford step; any value below 2 converges.
@@ -25,60 +29,137 @@ class SplittingStep(NamedTuple):
     move: Tensor
 
 
-def splitting_step(subproblem: Subproblem, x: Tensor, rho: Tensor) -> SplittingStep:
+def splitting_step(subproblem: Subproblem, x: Tensor, rho: Tensor, Z: Tensor | None = None) -> SplittingStep:
     """``Z = prox_{lam*psi/rho}(x)``, ``X = (B + rho*(2*Z - x)) / (D + rho)``, ``T(x) = x + RELAXATION*(X - Z)``.
 
     X is the prox of the quadratic part, exact in closed form because the metric is diagonal: the spread of D, which
     sets the pace of proximal gradient, enters with max D / rho and rho / min D instead of their product. And
-    ``rho*(x - Z)`` lies in ``lam*dpsi(Z)``, so the certificate ``D*Z - B + rho*(x - Z)`` in dQ(Z) comes for free.
+    ``rho*(x - Z)`` lies in ``lam*dpsi(Z)``, so the certificate s = ``D*Z - B + rho*(x - Z)`` in dQ(Z) comes for free;
+    ``X - Z`` is ``-s/(D + rho)``. Where ``Z`` is known already it is not computed.
     """
-    Z = subproblem.prox(x, 1 / rho)
+    if Z is None:
+        Z = subproblem.prox(x, 1 / rho)
     member = prox_member(subproblem.gradient(Z), x, Z, 1 / rho)
-    X = (subproblem.B + rho * (2 * Z - x)) / (subproblem.D + rho)
-    return SplittingStep(Iterate(Z, member), RELAXATION * (X - Z))
+    return SplittingStep(Iterate(Z, member), (member / (subproblem.D + rho)).mul_(-RELAXATION))
 
 
-def splitting(subproblem: Subproblem, start: Tensor, *, step_rule: str = "block") -> Iterator[Iterate]:
+class Extrapolation:
+    """Where to go from x: by a Newton step where the prox was differentiated, else by Anderson's method.
+
+    A Newton step that was not kept is followed by Anderson steps, twice as many each time.
+    """
+
+    def __init__(self, newton: Newton | None) -> None:
+        self._newton = newton
+        self._anderson: Anderson | None = None
+        self._pause, self._left = 1, 0
+
+    def propose(self, x: Tensor, prox: ProxWithDerivative | None, step: SplittingStep, rho: Tensor) -> Tensor | None:
+        """The extrapolated next point, or None where the plain step is to be taken."""
+        if self._newton is not None and prox is not None and self._left == 0:
+            proposed = self._newton.propose(x, prox, step.iterate.member, rho)
+            if proposed is not None:
+                return proposed
+            self._left = self._pause
+        self._left = max(self._left - 1, 0)
+        self._anderson = self._anderson or Anderson(x)
+        return self._anderson.propose(x, step.move)
+
+    def forget(self) -> None:
+        """Start anew, as after a new rho."""
+        if self._newton is not None:
+            self._newton.forget()
+        if self._anderson is not None:
+            self._anderson.forget()
+
+    def fail(self) -> None:
+        """Take in that the last proposal was not kept."""
+        if self._left == 0:
+            self._left, self._pause = self._pause, 2 * self._pause
+        self.forget()
+
+
+def splitting(
+    subproblem: Subproblem,
+    start: Tensor,
+    *,
+    step_rule: str = "block",
+    tolerance: float = 0.0,
+    refine: bool = True,
+    memory: Memory | None = None,
+) -> Iterator[Iterate]:
     """Douglas-Rachford (Lions and Mercier, 1979; Eckstein and Bertsekas, 1992) from the x whose subgradient at
     ``start`` would be ``B - D*start``; rho begins as the mean of D, see ``Penalty``. ``step_rule`` has no say: one rho
-    serves all blocks.
+    serves all blocks. Where ``memory`` holds the prox of an earlier solve, the first iterate is the one that it gives,
+    without a prox; memory is left with the last prox. ``tolerance`` is the residual that will do, or without ``refine``
+    the rounding level, where that is larger.
 
-    The plain step contracts ``||T(x) - x||`` by ``contraction(subproblem, rho)`` < 1. An extrapolated point (Anderson)
-    is kept where it shortens the move by the larger of that factor and SAFEGUARD; else the plain step that it replaced
-    is taken. So every two proxes shorten the move by that much: linear convergence is not put at risk. A new rho keeps
-    Z and its subgradient. Every iterate has its own certificate, kept or not.
+    The plain step contracts ``||T(x) - x||`` by ``contraction(subproblem, rho)`` < 1. An extrapolated point (Newton or
+    Anderson) is kept where it shortens the move by the larger of that factor and SAFEGUARD; else the plain step that it
+    replaced is taken. So every two proxes shorten the move by that much: linear convergence is not put at risk. A new
+    rho keeps Z and its subgradient. Every iterate has its own certificate, kept or not.
 
     On the subproblems of a 784-512-...-10 network after 100 steps of RAMDA this takes 8 iterations to a relative
     residual of 1e-4 where proximal gradient takes 87 and the accelerated method 38.
     """
     penalty = Penalty(subproblem, RELAXATION)
+    newton, x, prox = None, None, None
+    if offers(subproblem.regularizer, "prox_with_derivative"):
+        memory = Memory() if memory is None else memory
+        newton = Newton(subproblem, tolerance, memory, refine=refine)
+        x, prox = _remembered(subproblem, penalty, memory)
+    if x is None:
+        x = start - subproblem.gradient(start) / penalty.rho
     rho = penalty.rho
+    extrapolation = Extrapolation(newton)
     enough = max(SAFEGUARD, contraction(subproblem, rho))
-    anderson = Anderson(start)
-    x = start - subproblem.gradient(start) / rho
-    plain: Tensor | None = None
+    before: tuple[Tensor, Tensor] | None = None
     shortest = float("inf")
     while True:
-        step = splitting_step(subproblem, x, rho)
+        if newton is not None and prox is None:
+            psi_step = float(subproblem.lam / rho)
+            prox = subproblem.prox_with_derivative(x, psi_step)
+            newton.remember(x, psi_step, prox)
+        step = splitting_step(subproblem, x, rho, None if prox is None else prox.point)
         yield step.iterate
         Z, length = step.iterate.point, norm(step.move)
         revised = penalty.revised(x, Z, step.move, length)
         if revised is not None:
             x, rho = Z + (rho / revised) * (x - Z), revised
             enough = max(SAFEGUARD, contraction(subproblem, rho))
-            anderson.forget()
-            plain, shortest = None, float("inf")
-            continue
-        if plain is not None and not length <= enough * shortest:
-            anderson.forget()
-            x, plain = plain, None
-            continue
-        proposed = anderson.propose(x, step.move)
-        shortest = length
-        if proposed is None:
-            x, plain = x + step.move, None
+            extrapolation.forget()
+            before, shortest = None, float("inf")
+        elif before is not None and not length <= enough * shortest:
+            extrapolation.fail()
+            x, before = before[0] + before[1], None
         else:
-            x, plain = proposed, x + step.move
+            proposed = extrapolation.propose(x, prox, step, rho)
+            shortest = length
+            if proposed is None:
+                x, before = x + step.move, None
+            else:
+                x, before = proposed, (x, step.move)
+        prox = None
+
+
+def _remembered(
+    subproblem: Subproblem, penalty: Penalty, memory: Memory
+) -> tuple[Tensor | None, ProxWithDerivative | None]:
+    """The x that is remembered and its prox, with the rho that it has here; where that is far from the mean of D, the
+    x of the same point and multiplier, without a prox; None where nothing is remembered.
+    """
+    if memory.x is None:
+        return None, None
+    if memory.prox is None:
+        memory.prox = subproblem.prox_with_derivative(memory.x, memory.step)
+    if memory.prox is None:
+        return None, None
+    rho, mean = float(subproblem.lam) / memory.step, float(penalty.rho)
+    if mean / ALIKE <= rho <= ALIKE * mean:
+        penalty.rho = torch.full_like(penalty.rho, rho)
+        return memory.x, memory.prox
+    Z = memory.prox.point
+    return Z + (rho / mean) * (memory.x - Z), None
 
 
 def contraction(subproblem: Subproblem, penalty: Tensor | None = None) -> float:

@@ -22,6 +22,7 @@ from tests.mutants import (
     nan_proxes,
     nan_solvers,
     optimizers,
+    prox_derivatives,
     recorded_steps,
     singular_values,
     solver_slips,
@@ -45,6 +46,7 @@ FAMILIES = (
     layouts,
     identification,
     singular_values,
+    prox_derivatives,
     recorded_steps,
     training,
 )

@@ -106,10 +106,32 @@ def test_offers_reads_flags_and_members():
     assert not offers(Flags(), "convex")
     assert offers(Flags(), "separable")
     assert not offers(Flags(), "zero_mask")
-    absent = ("shapes", "as_cvxpy", "for_layout")
+    absent = ("shapes", "as_cvxpy", "for_layout", "prox_with_derivative")
     assert all(offers(L1(1.0), member) for member in OPTIONAL_MEMBERS if member not in absent)
     with pytest.raises(KeyError):
         offers(Flags(), "no such member")
+
+
+def test_an_overridden_prox_voids_what_restates_it():
+    class Halved(NuclearNorm):
+        def prox(self, w, step):
+            return super().prox(w, step) / 2
+
+    class HalvedTwice(Halved):
+        def prox_with_derivative(self, w, step):
+            return super().prox_with_derivative(w, step)
+
+    class Elsewhere(NuclearNorm):
+        def value(self, w):
+            return super().value(w)
+
+    assert offers(NuclearNorm(1.0), "prox_with_derivative")
+    assert not offers(Halved(1.0), "prox_with_derivative")
+    assert offers(HalvedTwice(1.0), "prox_with_derivative")
+    assert offers(Elsewhere(1.0), "prox_with_derivative")
+    patched = Elsewhere(1.0)
+    object.__setattr__(patched, "prox", lambda w, step: w)
+    assert not offers(patched, "prox_with_derivative")
 
 
 def test_groups_of_size_one_are_l1(random):

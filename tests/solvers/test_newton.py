@@ -1,0 +1,169 @@
+"""Newton steps of the splitting: the linear solver, how fast they are, and what one solve leaves to the next."""
+
+import math
+
+import pytest
+import torch
+
+from ramda_verify.oracles import certificate
+from solvers import L1, NuclearNorm, Status, Subproblem, solve
+from solvers.regularizers.base import offers
+from solvers.subproblem.criterion import rounding_floor
+from solvers.subproblem.krylov import Krylov
+from solvers.subproblem.memory import Memory
+from solvers.subproblem.splitting import splitting
+
+
+class WithoutDerivative:
+    """The nuclear norm as a user writes it: Anderson's method serves."""
+
+    convex = True
+
+    def __init__(self, reg_weight):
+        self._norm = NuclearNorm(reg_weight)
+
+    def value(self, w):
+        return self._norm.value(w)
+
+    def prox(self, w, step):
+        return self._norm.prox(w, step)
+
+    def subgradient_residual(self, point, gradient, lam):
+        return self._norm.subgradient_residual(point, gradient, lam)
+
+
+class DifferentiatedL1:
+    """A regularizer of a user's that differentiates its prox: what the splitting asks for is not a matrix's."""
+
+    convex = True
+
+    def value(self, w):
+        return w.abs().sum()
+
+    def prox(self, w, step):
+        return L1(1.0).prox(w, step)
+
+    def prox_with_derivative(self, w, step):
+        return Kept(self.prox(w, step))
+
+
+class Kept:
+    def __init__(self, point):
+        self.point, self._kept = point, point != 0
+        self.gain = float(self._kept.double().mean())
+
+    def derivative(self, direction):
+        return torch.where(self._kept, direction, 0.0)
+
+
+def problem(shape=(20, 30), spread=100.0, dtype=torch.float64, seed=0, regularizer=None, lam=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    B = torch.randn(shape, generator=generator, dtype=torch.float64)
+    D = spread ** -torch.rand(shape, generator=generator, dtype=torch.float64)
+    return Subproblem(B.to(dtype), D.to(dtype), lam, regularizer or NuclearNorm(3.0))
+
+
+def test_krylov_solves_what_is_symmetric_up_to_a_scaling():
+    generator = torch.Generator().manual_seed(0)
+    half = torch.randn(12, 12, generator=generator, dtype=torch.float64)
+    A = torch.eye(12, dtype=torch.float64) * 12 + half @ half.T
+    right = torch.randn(3, 4, generator=generator, dtype=torch.float64)
+    right /= right.norm()
+    for tolerance in (0.3, 1e-3, 1e-9):
+        found, rest = Krylov(right, 30).solve(lambda v: (A @ v.flatten()).view(3, 4), right, tolerance)
+        assert rest <= tolerance
+        residual = float(((A @ found.flatten()).view(3, 4) - right).norm())
+        assert residual <= 3 * tolerance
+    found, _ = Krylov(right, 1).solve(lambda v: 2 * v, right, 0.0)
+    torch.testing.assert_close(found, right / 2)
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, 0.0])
+def test_krylov_with_an_operator_out_of_range(broken):
+    right = torch.full((2, 2), 0.5, dtype=torch.float64)
+    found, _ = Krylov(right, 5).solve(lambda v: v * broken, right, 1e-3)
+    assert not bool(torch.isfinite(found).all())
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20), (3, 3), (1, 8), (6, 2, 3, 3)], ids=str)
+@pytest.mark.parametrize("spread", [1.0, 1e2, 1e6])
+def test_the_same_solution_in_fewer_proxes(shape, spread):
+    fast, slow = (problem(shape, spread, regularizer=r) for r in (NuclearNorm(1.0), WithoutDerivative(1.0)))
+    options = {"tolerance": 1e-9, "method": "splitting", "max_iterations": 5000}
+    by_newton, by_anderson = solve(fast, **options), solve(slow, **options)
+    assert by_newton.status in (Status.CONVERGED, Status.PRECISION_LIMIT)
+    assert by_newton.iterations <= by_anderson.iterations
+    apart = float((by_newton.point - by_anderson.point).norm())
+    reach = by_newton.residual + by_anderson.residual + rounding_floor(fast, by_newton.point)
+    assert apart <= reach / float(fast.D.min())
+    arrays = (by_newton.point.numpy(), fast.B.numpy(), fast.D.numpy())
+    assert certificate.stationarity(*arrays, 1.0, NuclearNorm(1.0)) <= by_newton.residual * 1.01 + 1e-11
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_memory_of_the_last_problem(dtype):
+    first, memory = problem(dtype=dtype), Memory()
+    goal = 1e-4 if dtype == torch.float32 else 1e-9
+    start = solve(first, tolerance=goal, memory=memory)
+    assert memory.x is not None
+    assert 0 < memory.missed <= 1
+    again = solve(first, start.point, tolerance=goal, memory=memory)
+    assert (again.status, again.iterations) == (Status.CONVERGED, 1)
+    for lam, fewer in ((1.01, True), (1.9, False), (40.0, False)):
+        next_one = Subproblem(first.B * lam, first.D, lam, first.regularizer)
+        cold = solve(next_one, start.point, tolerance=goal)
+        kept = Memory(memory.x, memory.step, memory.missed, memory.prox)
+        warm = solve(next_one, start.point, tolerance=goal, warm_starts=(start.point,), memory=kept)
+        assert warm.accepted or (warm.status is Status.PRECISION_LIMIT and dtype == torch.float32)
+        assert not fewer or warm.iterations <= cold.iterations
+        # Without the prox, as after loading, the same numbers come out.
+        loaded = Memory(memory.x, memory.step, memory.missed)
+        same = solve(next_one, start.point, tolerance=goal, warm_starts=(start.point,), memory=loaded)
+        assert torch.equal(same.point, warm.point)
+        assert (same.iterations, same.residual) == (warm.iterations, warm.residual)
+
+
+def test_first_iterate_of_a_memory_has_a_true_certificate():
+    first, memory = problem(), Memory()
+    solve(first, tolerance=1e-9, memory=memory)
+    other = Subproblem(first.B.flip(0), first.D.flip(1), 1.5, first.regularizer)
+    iterate = next(splitting(other, torch.zeros_like(first.B), memory=memory))
+    exact = certificate.stationarity(iterate.point.numpy(), other.B.numpy(), other.D.numpy(), 1.5, NuclearNorm(3.0))
+    assert exact <= float(iterate.member.norm()) * (1 + 1e-9)
+    slope = (iterate.member - other.gradient(iterate.point)) / (1.5 * 3.0)
+    assert float(torch.linalg.matrix_norm(slope, ord=2)) <= 1 + 1e-9
+    assert float(torch.sum(slope * iterate.point)) == pytest.approx(
+        float(torch.linalg.svdvals(iterate.point).sum()), rel=1e-9
+    )
+
+
+def test_a_regularizer_of_a_user_takes_newton_steps():
+    mine = problem(regularizer=DifferentiatedL1(), spread=1e4)
+    assert offers(mine.regularizer, "prox_with_derivative")
+    found = solve(mine, tolerance=1e-10, method="splitting")
+    exact = solve(Subproblem(mine.B, mine.D, 1.0, L1(1.0)), tolerance=1e-10)
+    assert found.accepted
+    torch.testing.assert_close(found.point, exact.point, rtol=0, atol=1e-10 / float(mine.D.min()))
+
+
+def test_a_wrong_derivative_costs_iterations_and_nothing_else():
+    class Wrong(DifferentiatedL1):
+        def prox_with_derivative(self, w, step):
+            right = super().prox_with_derivative(w, step)
+            right.derivative = lambda direction: -3 * direction
+            return right
+
+    found = solve(problem(regularizer=Wrong()), tolerance=1e-9, method="splitting", max_iterations=2000)
+    right = solve(problem(regularizer=DifferentiatedL1()), tolerance=1e-9, method="splitting")
+    assert found.accepted
+    torch.testing.assert_close(found.point, right.point, rtol=0, atol=1e-6)
+
+
+def test_without_refinement_a_solve_ends_at_the_rounding_level():
+    narrow = problem(dtype=torch.float32)
+    coarse, fine = (solve(narrow, tolerance=1e-7, refine=refine) for refine in (False, True))
+    assert coarse.status is Status.PRECISION_LIMIT
+    assert fine.residual <= coarse.residual
+    assert coarse.iterations <= fine.iterations
+    reachable = solve(narrow, tolerance=1e-2, refine=False)
+    assert reachable.status is Status.CONVERGED
