@@ -8,6 +8,7 @@ from torch import Tensor
 from solvers.kernels.contract import Recurrence, StepTask, plain_memory
 from solvers.kernels.dispatch import choose
 from solvers.regularizers.base import GroupNorms, offers
+from solvers.regularizers.groups import memory_order
 
 #: No method: the "state" is B and D themselves.
 SUBPROBLEM = Recurrence("subproblem", ("B", "D"), 0)
@@ -18,14 +19,32 @@ def group_norms(regularizer: Any, w: Tensor) -> GroupNorms | None:
 
     A class that changes psi or its prox and inherits ``group_norms`` has not said so: its parent has.
     """
-    if not offers(regularizer, "group_norms"):
+    if not offers(regularizer, "group_norms") or _redefined_by(regularizer) is not None:
         return None
+    return regularizer.group_norms(w)
+
+
+def no_group_norms_reason(regularizer: Any, w: Tensor) -> str:
+    """Why ``group_norms`` is None for a regularizer that offers it."""
+    owner = _redefined_by(regularizer)
+    if owner is not None:
+        return f"a regularizer of the class {owner.__name__}, which defines psi or its prox and inherits group_norms"
+    if memory_order(w) is None:
+        return "a parameter whose memory has gaps or overlaps"
+    return (
+        f"the groups of {type(regularizer).__name__} in a parameter of shape {tuple(w.shape)} and strides {w.stride()} "
+        "are no array (blocks, outer, groups, inner) in memory"
+    )
+
+
+def _redefined_by(regularizer: Any) -> type | None:
+    """The class that defines psi or its prox anew and inherits ``group_norms`` from a parent, or None."""
     for owner in type(regularizer).__mro__:
         if "group_norms" in vars(owner):
-            break
-        if not {"value", "prox", "metric_prox"}.isdisjoint(vars(owner)):
             return None
-    return regularizer.group_norms(w)
+        if not {"value", "prox", "metric_prox"}.isdisjoint(vars(owner)):
+            return owner
+    return None
 
 
 def subproblem_by_kernel(B: Tensor, D: Tensor, lam: Any, regularizer: Any, wanted: str = "auto") -> Tensor | None:

@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from solvers.kernels import Backend, Prepared, Recurrence, StepTask, choose, group_norms, plain_memory, warn_once
+from solvers.kernels import (
+    Backend,
+    Prepared,
+    Recurrence,
+    StepTask,
+    choose,
+    group_norms,
+    no_group_norms_reason,
+    plain_memory,
+    warn_once,
+)
 from solvers.optimizers.method import Counters, Group, Method, warmed_up
 from solvers.optimizers.slot import ParameterSlot
 from solvers.regularizers.base import accumulation_dtype, is_constant, offers
@@ -138,7 +148,8 @@ def _task(slot: ParameterSlot, settings: KernelSettings) -> StepTask | None:
     norms = group_norms(regularizer, point.detach())
     if norms is None:
         if offers(regularizer, "group_norms") and settings.backend != "plain":
-            warn_once("no kernel takes a parameter whose memory has gaps; plain torch takes the step")
+            reason = no_group_norms_reason(regularizer, point.detach())
+            warn_once(f"no kernel is used: {reason}; plain torch takes the step")
         return None
     state = tuple(slot.state[name] for name in recurrence.state)
     return StepTask(recurrence, point, state, norms, flush=torch.finfo(point.dtype).tiny)

@@ -57,14 +57,20 @@ class MetricProx(NamedTuple):
 class GroupNorms(NamedTuple):
     """psi(w) = weight * sum over groups of ||w_g||_2, the groups given by where their entries lie in memory.
 
-    In the order of memory the tensor is an array of shape (outer, groups, inner), and a group is one index of the
-    middle axis. Groups of one entry make it the L1 norm, a weight of zero makes it zero.
+    In the order of memory the tensor is an array of shape (blocks, outer, groups, inner), and a group is one index of
+    the first axis and one of the third. Groups of one entry make it the L1 norm, a weight of zero makes it zero.
     """
 
     weight: float
     outer: int
     groups: int
     inner: int
+    blocks: int = 1
+
+    @property
+    def all_groups(self) -> int:
+        """The number of groups, those of all blocks."""
+        return self.blocks * self.groups
 
 
 def is_constant(regularizer: object) -> bool:

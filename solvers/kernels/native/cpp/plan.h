@@ -15,7 +15,9 @@ struct Plan {
     struct Part {
         Task task; // as the kernels see it
         Task* theirs;
-        int64_t groups_a_tile, groups_a_unit, units;
+        int64_t groups_a_tile, groups_a_unit;
+        int64_t blocks_a_unit, units_a_block; // one of them is 1
+        int64_t units;
         bool by_entries;
     };
     std::vector<Part> parts;
@@ -23,31 +25,35 @@ struct Plan {
     // B and D of all threads' tiles together are no larger than the largest tensor, or small. What does not fit is
     // formed again in every pass.
     int64_t scratch_entries = 0;
+    int64_t point_bytes; // an entry of the point
 
-    Plan(Task* tasks, int64_t count, const Settings& settings, int threads, int lanes) {
+    Plan(Task* tasks, int64_t count, const Settings& settings, int threads, int lanes, int64_t point_bytes)
+        : point_bytes(point_bytes) {
         int64_t largest = 0, wanted = 0;
         parts.reserve(count);
         for (Task* theirs = tasks; theirs < tasks + count; ++theirs) {
             theirs->kept = theirs->zero = 0;
             Task task = *theirs;
-            const int64_t size = task.outer * task.inner, all = size * task.groups;
+            const int64_t size = task.outer * task.inner, block = size * task.groups, all = block * task.blocks;
             if (all == 0) continue;
             if (task.groups == 1) task.inner = size, task.outer = 1;
             const bool by_entries = size == 1 || task.lam * task.weight == 0;
-            int64_t tile = 1, unit = std::max<int64_t>(1, unit_entries / size);
+            int64_t tile = 1, unit = std::max<int64_t>(1, unit_entries / size), blocks = 1;
             if (by_entries) {
-                task.groups = all, task.outer = task.inner = 1;
+                task.groups = all, task.outer = task.inner = task.blocks = 1;
                 unit = unit_entries;
             } else {
-                tile = groups_a_tile(task, lanes, all <= small_task ? close_entries : cached_entries);
+                tile = groups_a_tile(task, lanes, block <= small_task ? close_entries : cached_entries);
                 unit = std::max<int64_t>(1, unit / tile) * tile;
+                if (block < unit_entries) unit = task.groups, blocks = std::min(task.blocks, unit_entries / block);
                 const Tile first = make_tile(task, 0, tile, lanes);
                 wanted = std::max(wanted, first.rows * first.vectors * lanes);
             }
             largest = std::max(largest, all);
             entries += all;
-            parts.push_back({task, theirs, tile, unit, (task.groups + unit - 1) / unit, by_entries});
-            units += parts.back().units;
+            const int64_t of_a_block = (task.groups + unit - 1) / unit, of_all = (task.blocks + blocks - 1) / blocks * of_a_block;
+            parts.push_back({task, theirs, tile, unit, blocks, of_a_block, of_all, by_entries});
+            units += of_all;
         }
         const int64_t allowed = std::min(most_scratch, largest / 2 / threads / lanes * lanes);
         scratch_entries = std::min(wanted, settings.scratch_entries ? settings.scratch_entries : std::max(least_scratch, allowed));
