@@ -183,7 +183,7 @@ def _regularized() -> st.SearchStrategy[Case]:
     def grouped(case: tuple[tuple[int, ...], int]) -> st.SearchStrategy[Case]:
         shape, blocks = case
         kinds = st.sampled_from([("channel", "out_in"), ("filter", "in_out"), ("filter", "out_in")])
-        psi = st.builds(lambda weight, kind: GroupLasso(weight, *kind, conv_groups=blocks), weights, kinds)
+        psi = st.builds(lambda weight, kind: GroupLasso(weight, kind[0], kind[1], blocks), weights, kinds)
         return st.fixed_dictionaries({"regularizer": psi, "shape": st.just(shape)})
 
     plain = (st.fixed_dictionaries({"regularizer": psi, "shape": st.sampled_from(SHAPES)}) for psi in (lasso, entries))

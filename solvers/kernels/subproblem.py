@@ -65,4 +65,4 @@ def subproblem_by_kernel(B: Tensor, D: Tensor, lam: Any, regularizer: Any, wante
     if backend is None:
         return None
     counts = backend.prepare([task]).run([[float(lam), 1.0]], [None], [found])
-    return None if counts.kept.any() else found
+    return None if any(counts.kept) else found

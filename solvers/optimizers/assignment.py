@@ -155,8 +155,8 @@ def _task(slot: ParameterSlot, settings: KernelSettings) -> StepTask | None:
     return StepTask(recurrence, point, state, norms, flush=torch.finfo(point.dtype).tiny)
 
 
-def scalars(method: Method, slots: Sequence[ParameterSlot], counters: Sequence[Counters]) -> Tensor:
-    """(lam, mix, k0, k1, ...) of every parameter after the counters have counted, as rows of a float64 tensor."""
+def scalars(method: Method, slots: Sequence[ParameterSlot], counters: Sequence[Counters]) -> list[list[float]]:
+    """(lam, mix, k0, k1, ...) of every parameter after the counters have counted."""
     made: dict[tuple[int, int], list[float]] = {}
     rows = []
     for slot, numbers in zip(slots, counters, strict=True):
@@ -164,7 +164,7 @@ def scalars(method: Method, slots: Sequence[ParameterSlot], counters: Sequence[C
         if key not in made:
             made[key] = [float(number) for number in _row(method, numbers, slot.settings)]
         rows.append(made[key])
-    return torch.tensor(rows, dtype=torch.float64)
+    return rows
 
 
 def scalars_on_device(method: Method, settings: Group, counters: Counters) -> Tensor:

@@ -44,9 +44,9 @@ template <class R> void work(const Plan& plan, const Kernel<R>& kernel, const Se
         while (unit >= part->units) unit -= (part++)->units;
         const Task& all = part->task;
         const int64_t begin = unit % part->units_a_block * part->groups_a_unit;
-        const int64_t end = std::min(all.groups, begin + part->groups_a_unit);
+        const int64_t end = std::min(part->groups, begin + part->groups_a_unit);
         const int64_t first = unit / part->units_a_block * part->blocks_a_unit;
-        const int64_t last = std::min(all.blocks, first + part->blocks_a_unit);
+        const int64_t last = std::min(part->blocks, first + part->blocks_a_unit);
         Counts counts = {};
         if (part->by_entries) counts = kernel.entries(all, begin, end);
         else
@@ -54,7 +54,8 @@ template <class R> void work(const Plan& plan, const Kernel<R>& kernel, const Se
                 const Task task = block_of(all, block, plan.point_bytes, sizeof(R));
                 for (int64_t group = begin; group < end; group += part->groups_a_tile) {
                     const int64_t groups = std::min(part->groups_a_tile, end - group);
-                    const Counts more = solver.solve(task, kernel.groups, make_tile(task, group, groups, Simd<R>::lanes));
+                    const Tile tile = (part->turned ? make_turned_tile : make_tile)(task, group, groups, Simd<R>::lanes);
+                    const Counts more = solver.solve(task, kernel.groups, tile);
                     counts.kept += more.kept, counts.zero += more.zero;
                 }
             }
