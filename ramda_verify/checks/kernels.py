@@ -21,6 +21,8 @@ from ramda_verify.worst import Worst, largest, relative
 from solvers import L1, GroupLasso, Zero
 from solvers.kernels import BACKENDS
 from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.groups import GROUP_SIDE
+from solvers.regularizers.layout import ORDERS
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 #: Sizes around those of vectors and tiles, groups of one entry, one group, long groups.
@@ -172,25 +174,37 @@ def measure_kernel(
     return worst.measurement()
 
 
-def _regularized() -> st.SearchStrategy[Case]:
-    """``regularizer`` and ``shape``: as often groups that are the indices of an axis as those of every block of a
-    convolution and entries.
-    """
-    weights, layouts = st.sampled_from([0.1, 1.0, 0.01, 0.0, 10.0]), st.sampled_from(["out_in", "in_out"])
-    lasso = st.builds(GroupLasso, weights, st.sampled_from(["input", "output", "channel", "filter"]), layouts)
-    entries = st.one_of(st.builds(L1, weights), st.just(Zero()))
+def _weights() -> st.SearchStrategy[float]:
+    return st.sampled_from([0.1, 1.0, 0.01, 0.0, 10.0])
 
-    def grouped(case: tuple[tuple[int, ...], int]) -> st.SearchStrategy[Case]:
+
+def _of_an_axis() -> st.SearchStrategy[Case]:
+    """``regularizer`` and ``shape``: groups that are the indices of an axis."""
+    groupings, layouts = (st.sampled_from(names) for names in (tuple(GROUP_SIDE), ORDERS))
+    return _shaped(st.builds(GroupLasso, _weights(), groupings, layouts))
+
+
+def _of_entries() -> st.SearchStrategy[Case]:
+    return _shaped(st.one_of(st.builds(L1, _weights()), st.just(Zero())))
+
+
+def _shaped(regularizers: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    return st.fixed_dictionaries({"regularizer": regularizers, "shape": st.sampled_from(SHAPES)})
+
+
+def _of_blocks() -> st.SearchStrategy[Case]:
+    """Groups that are pairs (block, index) of a grouped convolution."""
+
+    def of(case: tuple[tuple[int, ...], int]) -> st.SearchStrategy[Case]:
         shape, blocks = case
-        kinds = st.sampled_from([("channel", "out_in"), ("filter", "in_out"), ("filter", "out_in")])
-        psi = st.builds(lambda weight, kind: GroupLasso(weight, kind[0], kind[1], blocks), weights, kinds)
+        kinds = st.sampled_from([("channel", "out_in"), ("filter", "in_out")])
+        psi = st.builds(lambda weight, kind: GroupLasso(weight, kind[0], kind[1], blocks), _weights(), kinds)
         return st.fixed_dictionaries({"regularizer": psi, "shape": st.just(shape)})
 
-    plain = (st.fixed_dictionaries({"regularizer": psi, "shape": st.sampled_from(SHAPES)}) for psi in (lasso, entries))
-    return st.one_of(*plain, st.sampled_from(GROUPED).flatmap(grouped))
+    return st.sampled_from(GROUPED).flatmap(of)
 
 
-def _kernel_cases(target: Target, backend: str) -> st.SearchStrategy[Case]:
+def _kernel_cases(target: Target, backend: str, *regularized: st.SearchStrategy[Case]) -> st.SearchStrategy[Case]:
     hyper = st.fixed_dictionaries(
         {
             "lr": st.sampled_from([0.1, 0.01, 1.0]),
@@ -211,7 +225,7 @@ def _kernel_cases(target: Target, backend: str) -> st.SearchStrategy[Case]:
             "hyper": hyper,
         }
     )
-    return st.builds(lambda one, other: {**one, **other}, _regularized(), rest)
+    return st.builds(lambda one, other: {**one, **other}, st.one_of(*regularized), rest)
 
 
 CHECKS = (
@@ -232,7 +246,7 @@ CHECKS = (
         source="solvers/optimizers, evaluated in plain torch and float64",
         kind="optimizer",
         tolerance=tolerances.KERNEL,
-        cases=lambda target: _kernel_cases(target, "native"),
+        cases=lambda target: _kernel_cases(target, "native", _of_an_axis(), _of_blocks(), _of_entries()),
         measure=measure_kernel,
         applies=_there_is("native"),
         cost=2,
@@ -243,10 +257,22 @@ CHECKS = (
         source="as kernel-step",
         kind="optimizer",
         tolerance=tolerances.KERNEL,
-        cases=lambda target: _kernel_cases(target, "triton"),
+        cases=lambda target: _kernel_cases(target, "triton", _of_an_axis(), _of_entries()),
         measure=measure_kernel,
         applies=_there_is("triton"),
         share=0.2,
+        cost=4,
+    ),
+    Check(
+        id="gpu-grouped-step",
+        claim="And so does one of a grouped or depthwise convolution.",
+        source="as kernel-step",
+        kind="optimizer",
+        tolerance=tolerances.KERNEL,
+        cases=lambda target: _kernel_cases(target, "triton", _of_blocks()),
+        measure=measure_kernel,
+        applies=_there_is("triton"),
+        share=0.4,
         cost=4,
     ),
 )

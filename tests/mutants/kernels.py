@@ -20,7 +20,7 @@ from solvers.regularizers.base import GroupNorms
 from tests.mutants import trusting
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer, wrong_regularizer
 
-STEP, GPU_STEP = "kernel-step", "gpu-kernel-step"
+STEP, GPU_STEP, GPU_GROUPED = "kernel-step", "gpu-kernel-step", "gpu-grouped-step"
 RESIDUAL, RESIDUAL_64 = "float32-residual", "float64-residual"
 
 Change = Callable[[Any], Any]
@@ -190,8 +190,8 @@ MUTANTS = [
     _wrong("kernel_writes_nan", "rmda", of_the_run(afterwards=_to_both(lambda w: w.fill_(torch.nan)))),
     _wrong("gpu_kernel_lam", "ramda", of_the_run(scalar(0, lambda lam: 1.1 * lam), steps=TritonSteps), GPU_STEP),
     _wrong("gpu_kernel_groups_transposed", "proxsgd", of_the_task(transposed, Triton), GPU_STEP),
-    _wrong("gpu_kernel_takes_the_first_block", "rmda", of_the_task(first_block, Triton), GPU_STEP),
-    _wrong("gpu_kernel_merges_blocks", "proxgen", of_the_task(blocks_merged, Triton), GPU_STEP),
+    _wrong("gpu_kernel_takes_the_first_block", "rmda", of_the_task(first_block, Triton), GPU_GROUPED),
+    _wrong("gpu_kernel_merges_blocks", "proxgen", of_the_task(blocks_merged, Triton), GPU_GROUPED),
     *(
         Mutant(name, STEP_PROBLEM, checks, patch)
         for name, patch, checks in (

@@ -49,10 +49,14 @@ def guarded(source):
     return flat.view(source.shape).copy_(source)
 
 for BACK in (True, False):
-    for shape in ((1, 1), (3, 1), (1, 3), (5, 7), (17, 33), (129, 3), (3, 129), (2, 3, 3, 3), (40, 2, 1, 1), (33, 17)):
+    for shape in (
+        *((1, 1), (3, 1), (1, 3), (5, 7), (17, 33), (129, 3), (3, 129), (2, 3, 3, 3), (40, 2, 1, 1), (33, 17)),
+        (12, 4, 3, 3),
+    ):
+        grouped = [GroupLasso(0.1, "channel", conv_groups=number) for number in (3, 20) if shape[0] % number == 0]
         for dtype in (torch.float32, torch.float64, torch.bfloat16):
             for cls in (RAMDA, RMDA, ProxSGD, ProxGen):
-                for regularizer in (GroupLasso(0.1, "input"), GroupLasso(0.1, "output"), L1(0.1), Zero()):
+                for regularizer in (GroupLasso(0.1, "input"), GroupLasso(0.1, "output"), *grouped, L1(0.1), Zero()):
                     param = torch.nn.Parameter(guarded(torch.randn(shape).to(dtype)))
                     made = cls([param], regularizer=regularizer, backend="native")
                     param.grad = guarded(torch.randn(shape).to(dtype))
@@ -80,7 +84,8 @@ def test_every_build_takes_the_step(build, cls, dtype, monkeypatch):
     """The suite sees the best build alone; the others must agree with it to rounding."""
     alone = Native((build,))
     assert alone.unavailable_reason() is None
-    for regularizer in (GroupLasso(0.05, "input"), GroupLasso(0.05, "output"), L1(0.05), None):
+    grouped = [GroupLasso(0.05, "channel", conv_groups=number) for number in (3, 11)]
+    for regularizer in (GroupLasso(0.05, "input"), GroupLasso(0.05, "output"), *grouped, L1(0.05), None):
         results = []
         for backend in (NATIVE, alone):
             monkeypatch.setitem(BACKENDS, "native", backend)
