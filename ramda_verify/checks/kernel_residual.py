@@ -27,15 +27,20 @@ from solvers.regularizers.base import accumulation_dtype
 #: What a group that is given up keeps.
 KEPT = 7.0
 EPS = 1e-30
-#: Shapes and groupings. Long groups, many groups, and one longer than the compiled kernel holds at a time.
-Layout = tuple[tuple[int, ...], str]
-SMALL: tuple[Layout, ...] = tuple(
-    (shape, grouping) for shape in ((2, 3), (1, 5), (7, 40), (40, 7), (5, 4, 3, 3)) for grouping in ("input", "output")
+#: Shapes, and grouping, layout and conv_groups. Long groups, many groups, one longer than the compiled kernel holds at
+#: a time; depthwise and grouped convolutions, small blocks of which a thread takes several and large ones.
+Layout = tuple[tuple[int, ...], tuple[str, str, int]]
+INPUT, OUTPUT = ("input", "out_in", 1), ("output", "out_in", 1)
+SMALL: tuple[Layout, ...] = (
+    *((shape, kind) for shape in ((2, 3), (1, 5), (7, 40), (40, 7), (5, 4, 3, 3)) for kind in (INPUT, OUTPUT)),
+    *(((6, 4, 3, 3), ("channel", "out_in", 2)), ((12, 5), ("filter", "in_out", 3))),
+    ((9, 1, 3, 3), ("channel", "out_in", 9)),
 )
 LARGE: tuple[Layout, ...] = (
-    *(((4099, 2), grouping) for grouping in ("input", "output")),
-    *(((300, 64), grouping) for grouping in ("input", "output")),
-    *(((1, 300_001), "output"), ((2, 4099), "output")),
+    *(((4099, 2), kind) for kind in (INPUT, OUTPUT)),
+    *(((300, 64), kind) for kind in (INPUT, OUTPUT)),
+    *(((1, 300_001), OUTPUT), ((2, 4099), OUTPUT)),
+    *(((256, 20, 3, 3), ("channel", "out_in", 32)), ((600, 64), ("filter", "in_out", 2))),
 )
 
 
@@ -143,11 +148,11 @@ def _spreads(
     spreads: tuple[Sequence[float], Sequence[float]] = COMMON,
 ) -> st.SearchStrategy[Case]:
     def of(layout: Layout) -> st.SearchStrategy[Case]:
-        shape, grouping = layout
+        shape, kind = layout
         return st.fixed_dictionaries(
             {
                 "backend": st.sampled_from(backends),
-                "regularizer": st.just(GroupLasso(1.0, grouping)),
+                "regularizer": st.just(GroupLasso(1.0, *kind)),
                 "shape": st.just(shape),
                 "seed": st.integers(0, 2**16),
                 "b": st.sampled_from(spreads[0]),

@@ -21,12 +21,19 @@ from ramda_verify.worst import Worst, largest, relative
 from solvers import L1, GroupLasso, Zero
 from solvers.kernels import BACKENDS
 from solvers.regularizers.base import HasGroupNorms, Regularizer, accumulation_dtype
+from solvers.regularizers.groups import GROUP_SIDE
+from solvers.regularizers.layout import ORDERS
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
-#: Sizes around those of vectors and blocks, groups of one entry, one group, long groups.
+#: Sizes around those of vectors and tiles, groups of one entry, one group, long groups.
 SHAPES: tuple[tuple[int, ...], ...] = (
     *((2, 3), (1, 1), (1, 9), (9, 1), (17, 33), (70, 3), (3, 70), (300, 20), (5, 300)),
     *((4, 3, 3, 3), (33, 17, 3, 3), (8, 1, 3, 3), (3, 40, 2, 1, 1)),
+)
+#: Weights of grouped and depthwise convolutions with their numbers of blocks.
+GROUPED: tuple[tuple[tuple[int, ...], int], ...] = (
+    *(((4, 3), 2), ((6, 5, 2), 3), ((4, 3, 3, 3), 2), ((33, 17, 3, 3), 3), ((48, 5, 3, 3), 8), ((24, 70, 1, 1), 4)),
+    *(((8, 1, 3, 3), 8), ((8, 1, 3, 3), 4), ((24, 2, 1, 1), 12)),
 )
 
 
@@ -51,18 +58,21 @@ def measure_group_norms(regularizer: HasGroupNorms, w: Array) -> Measurement:
             if _is_one_array(regularizer, point):
                 return Measurement(np.inf, f"no group norms for a tensor without gaps, strides {point.stride()}")
             continue
-        weight, outer, groups, inner = claim
-        if outer * groups * inner != w.size:
+        weight, outer, groups, inner, blocks = claim
+        if blocks * outer * groups * inner != w.size:
             return Measurement(np.inf, f"{claim} does not have the {w.size} entries of the tensor")
-        flat = point.as_strided((w.size,), (1,)).numpy().reshape(outer, groups, inner)
-        value, psi = weight * sum(norm(flat[:, g]) for g in range(groups)), float(regularizer.value(tensor(w)))
+        array = point.as_strided((w.size,), (1,)).numpy().reshape(blocks, outer, groups, inner)
+        norms = sum(norm(array[block, :, group]) for block in range(blocks) for group in range(groups))
+        value, psi = weight * norms, float(regularizer.value(tensor(w)))
         deviation = 0.0 if value == psi else relative(abs(value - psi), abs(value) + abs(psi))
         worst.see(deviation, f"{memory}: psi(w) = {psi:.6g}, the norms of {claim} add to {value:.6g}")
     return worst.measurement()
 
 
 def _is_one_array(regularizer: Regularizer, point: torch.Tensor) -> bool:
-    """Whether the groups of a known psi are one axis of an array (outer, groups, inner) in the order of memory."""
+    """Whether the groups of a known psi are the first and third axis of an array (blocks, outer, groups, inner) in the
+    order of memory.
+    """
     labels = torch.empty_like(point)
     sets = [indices for _, indices in norm_terms(require_model(regularizer), tuple(point.shape))]
     for number, indices in enumerate(sets):
@@ -70,10 +80,13 @@ def _is_one_array(regularizer: Regularizer, point: torch.Tensor) -> bool:
     flat = labels.as_strided((point.numel(),), (1,)).numpy()
     # The first run of equal labels is one index of the axis, unless there is one group only.
     inner = int(np.argmax(flat != flat[0])) if len(sets) > 1 else flat.size
-    if flat.size % (len(sets) * inner):
-        return False
-    array = flat.reshape(-1, len(sets), inner)
-    return bool((array == array[:1, :, :1]).all())
+    for blocks in (number for number in range(1, len(sets) + 1) if len(sets) % number == 0):
+        if flat.size % (len(sets) * inner):
+            continue
+        array = flat.reshape(blocks, -1, len(sets) // blocks, inner)
+        if (array == array[:, :1, :, :1]).all() and len(np.unique(array[:, 0, :, 0])) == len(sets):
+            return True
+    return False
 
 
 def _there_is(backend: str) -> Callable[[Target], str | None]:
@@ -161,13 +174,37 @@ def measure_kernel(
     return worst.measurement()
 
 
-def _regularizers() -> st.SearchStrategy[Any]:
-    weights = st.sampled_from([0.1, 1.0, 0.01, 0.0, 10.0])
-    groupings = st.sampled_from(["input", "output", "channel", "filter"])
-    return st.one_of(st.builds(GroupLasso, weights, groupings), st.builds(L1, weights), st.just(Zero()))
+def _weights() -> st.SearchStrategy[float]:
+    return st.sampled_from([0.1, 1.0, 0.01, 0.0, 10.0])
 
 
-def _kernel_cases(target: Target, backend: str) -> st.SearchStrategy[Case]:
+def _of_an_axis() -> st.SearchStrategy[Case]:
+    """``regularizer`` and ``shape``: groups that are the indices of an axis."""
+    groupings, layouts = (st.sampled_from(names) for names in (tuple(GROUP_SIDE), ORDERS))
+    return _shaped(st.builds(GroupLasso, _weights(), groupings, layouts))
+
+
+def _of_entries() -> st.SearchStrategy[Case]:
+    return _shaped(st.one_of(st.builds(L1, _weights()), st.just(Zero())))
+
+
+def _shaped(regularizers: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    return st.fixed_dictionaries({"regularizer": regularizers, "shape": st.sampled_from(SHAPES)})
+
+
+def _of_blocks() -> st.SearchStrategy[Case]:
+    """Groups that are pairs (block, index) of a grouped convolution."""
+
+    def of(case: tuple[tuple[int, ...], int]) -> st.SearchStrategy[Case]:
+        shape, blocks = case
+        kinds = st.sampled_from([("channel", "out_in"), ("filter", "in_out")])
+        psi = st.builds(lambda weight, kind: GroupLasso(weight, kind[0], kind[1], blocks), _weights(), kinds)
+        return st.fixed_dictionaries({"regularizer": psi, "shape": st.just(shape)})
+
+    return st.sampled_from(GROUPED).flatmap(of)
+
+
+def _kernel_cases(target: Target, backend: str, *regularized: st.SearchStrategy[Case]) -> st.SearchStrategy[Case]:
     hyper = st.fixed_dictionaries(
         {
             "lr": st.sampled_from([0.1, 0.01, 1.0]),
@@ -176,12 +213,10 @@ def _kernel_cases(target: Target, backend: str) -> st.SearchStrategy[Case]:
             "amsgrad": st.booleans(),
         }
     )
-    return st.fixed_dictionaries(
+    rest = st.fixed_dictionaries(
         {
             "optimizer": st.just(target.name),
             "backend": st.just(backend),
-            "regularizer": _regularizers(),
-            "shape": st.sampled_from(SHAPES),
             "memory": st.sampled_from(["as it comes", "reversed", "channels last"]),
             "dtype": st.sampled_from(list(DTYPES)),
             "seed": st.integers(0, 2**16),
@@ -190,6 +225,7 @@ def _kernel_cases(target: Target, backend: str) -> st.SearchStrategy[Case]:
             "hyper": hyper,
         }
     )
+    return st.builds(lambda one, other: {**one, **other}, st.one_of(*regularized), rest)
 
 
 CHECKS = (
@@ -210,7 +246,7 @@ CHECKS = (
         source="solvers/optimizers, evaluated in plain torch and float64",
         kind="optimizer",
         tolerance=tolerances.KERNEL,
-        cases=lambda target: _kernel_cases(target, "native"),
+        cases=lambda target: _kernel_cases(target, "native", _of_an_axis(), _of_blocks(), _of_entries()),
         measure=measure_kernel,
         applies=_there_is("native"),
         cost=2,
@@ -221,10 +257,22 @@ CHECKS = (
         source="as kernel-step",
         kind="optimizer",
         tolerance=tolerances.KERNEL,
-        cases=lambda target: _kernel_cases(target, "triton"),
+        cases=lambda target: _kernel_cases(target, "triton", _of_an_axis(), _of_entries()),
         measure=measure_kernel,
         applies=_there_is("triton"),
         share=0.2,
+        cost=4,
+    ),
+    Check(
+        id="gpu-grouped-step",
+        claim="And so does one of a grouped or depthwise convolution.",
+        source="as kernel-step",
+        kind="optimizer",
+        tolerance=tolerances.KERNEL,
+        cases=lambda target: _kernel_cases(target, "triton", _of_blocks()),
+        measure=measure_kernel,
+        applies=_there_is("triton"),
+        share=0.4,
         cost=4,
     ),
 )

@@ -1,20 +1,22 @@
 """The steps of the optimizers as compiled kernels. Nothing here defines a meaning."""
 
-from solvers.kernels.contract import Backend, Counts, Prepared, Recurrence, StepTask, plain_memory
+from solvers.kernels.contract import Backend, Counts, Integers, Prepared, Recurrence, StepTask, plain_memory
 from solvers.kernels.dispatch import BACKENDS, choose, warn_once
 from solvers.kernels.finite import all_finite
-from solvers.kernels.subproblem import group_norms, subproblem_by_kernel
+from solvers.kernels.subproblem import group_norms, no_group_norms_reason, subproblem_by_kernel
 
 __all__ = [
     "BACKENDS",
     "Backend",
     "Counts",
+    "Integers",
     "Prepared",
     "Recurrence",
     "StepTask",
     "all_finite",
     "choose",
     "group_norms",
+    "no_group_norms_reason",
     "plain_memory",
     "subproblem_by_kernel",
     "warn_once",

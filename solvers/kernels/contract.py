@@ -65,15 +65,20 @@ OptionalTensors = Sequence[Tensor | None]
 Scalars = Tensor | Sequence[Sequence[float]]
 
 
+#: A number for every task: Python's integers, or an int64 tensor of shape (tasks,) on the tasks' device, which is read
+#: only by those who wait for the device.
+Integers = Tensor | Sequence[int]
+
+
 class Counts(NamedTuple):
-    """What became of the groups of each task: two int64 tensors of shape (tasks,) on their device.
+    """What became of the groups of each task.
 
     ``kept`` are the groups (entries, where groups have one or psi is zero) that got Ŵ = ``point``, ``zero`` those whose
     Ŵ psi has made exactly zero; 0 where lam*weight is zero, since psi then makes none.
     """
 
-    kept: Tensor
-    zero: Tensor
+    kept: Integers
+    zero: Integers
 
 
 class Prepared(Protocol):

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from solvers.kernels.contract import Recurrence, StepTask, plain_memory
 from solvers.kernels.dispatch import choose
-from solvers.regularizers.base import GroupNorms, Regularizer, Scalar, offers
+from solvers.regularizers.base import GroupNorms, Regularizer, Scalar, offers, redefined_by
+from solvers.regularizers.groups import memory_order
 
 #: No method: the "state" is B and D themselves.
 SUBPROBLEM = Recurrence("subproblem", ("B", "D"), 0)
@@ -16,14 +17,22 @@ def group_norms(regularizer: Regularizer, w: Tensor) -> GroupNorms | None:
 
     A class that changes psi or its prox and inherits ``group_norms`` has not said so: its parent has.
     """
-    if not offers(regularizer, "group_norms"):
+    if not offers(regularizer, "group_norms") or redefined_by(regularizer, "group_norms") is not None:
         return None
-    for owner in type(regularizer).__mro__:
-        if "group_norms" in vars(owner):
-            break
-        if not {"value", "prox", "metric_prox"}.isdisjoint(vars(owner)):
-            return None
     return regularizer.group_norms(w)
+
+
+def no_group_norms_reason(regularizer: Regularizer, w: Tensor) -> str:
+    """Why ``group_norms`` is None for a regularizer that offers it."""
+    owner = redefined_by(regularizer, "group_norms")
+    if owner is not None:
+        return f"a regularizer of the class {owner}, which defines psi or its prox and inherits group_norms"
+    if memory_order(w) is None:
+        return "a parameter whose memory has gaps or overlaps"
+    return (
+        f"the groups of {type(regularizer).__name__} in a parameter of shape {tuple(w.shape)} and strides {w.stride()} "
+        "are no array (blocks, outer, groups, inner) in memory"
+    )
 
 
 def subproblem_by_kernel(
@@ -46,4 +55,4 @@ def subproblem_by_kernel(
     if backend is None:
         return None
     counts = backend.prepare([task]).run([[float(lam), 1.0]], [None], [found])
-    return None if counts.kept.any() else found
+    return None if any(counts.kept) else found

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from solvers.kernels import Integers
 from solvers.optimizers.slot import ParameterSlot
 
 #: On a GPU the flags of dead tensors are read every so many steps, since reading them waits for the device.
@@ -41,19 +42,19 @@ class AcceptanceLog:
                 "Further ones are counted in unaccepted_steps."
             )
 
-    def record_unsolved(self, slots: Sequence[ParameterSlot], kept: Tensor) -> None:
+    def record_unsolved(self, slots: Sequence[ParameterSlot], kept: Integers) -> None:
         """Count the parameters of which some groups have no solution in their dtype and kept their values.
 
         Arguments:
-            kept: how many such groups each parameter has, int64 of shape (slots,). On a GPU it is added up there,
-                without a warning, since reading it would wait for the device.
+            kept: how many such groups each parameter has. On a GPU it is added up there, without a warning, since
+                reading it would wait for the device.
         """
-        if kept.device.type != "cpu":
+        if isinstance(kept, Tensor) and kept.device.type != "cpu":
             if kept.device not in self._on_device:
                 self._on_device[kept.device] = torch.zeros((), dtype=torch.int64, device=kept.device)
             self._on_device[kept.device] += torch.count_nonzero(kept)
             return
-        for slot, groups in zip(slots, kept.tolist(), strict=True):
+        for slot, groups in zip(slots, _listed(kept), strict=True):
             if groups:
                 why = f"{groups} of its groups or entries have no finite solution and kept their values"
                 self.record_unaccepted(slot, why)
@@ -63,18 +64,17 @@ class AcceptanceLog:
         if bool(torch.count_nonzero(slot.param)):
             self._alive.add(slot.param)
 
-    def record_zeros(self, slots: Sequence[ParameterSlot], zeros: Tensor, totals: Sequence[int], step: int) -> None:
+    def record_zeros(self, slots: Sequence[ParameterSlot], zeros: Integers, totals: Sequence[int], step: int) -> None:
         """Warn of parameters whose structured iterate has become zero as a whole, once each.
 
         Arguments:
-            zeros: how many groups (or entries) of Ŵ are zero, int64 of shape (slots,). On a GPU it is read every
-                LOOK_EVERY steps.
+            zeros: how many groups (or entries) of Ŵ are zero. On a GPU it is read every LOOK_EVERY steps.
             totals: how many there are.
             step: the number of the step.
         """
-        if zeros.device.type != "cpu" and step % LOOK_EVERY:
+        if isinstance(zeros, Tensor) and zeros.device.type != "cpu" and step % LOOK_EVERY:
             return
-        for slot, count, total in zip(slots, zeros.tolist(), totals, strict=True):
+        for slot, count, total in zip(slots, _listed(zeros), totals, strict=True):
             if count < total:
                 self._alive.add(slot.param)
             elif slot.param not in self._dead and (slot.param in self._alive or bool(torch.count_nonzero(slot.param))):
@@ -96,3 +96,7 @@ class AcceptanceLog:
         alarms, self._alarms = self._alarms, []
         for alarm in alarms:
             warnings.warn(alarm, RuntimeWarning, stacklevel=stacklevel + 1)
+
+
+def _listed(numbers: Integers) -> Sequence[int]:
+    return numbers.tolist() if isinstance(numbers, Tensor) else numbers

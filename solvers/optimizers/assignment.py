@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from solvers.kernels import Backend, Prepared, Recurrence, StepTask, choose, group_norms, plain_memory, warn_once
+from solvers.kernels import (
+    Backend,
+    Prepared,
+    Recurrence,
+    StepTask,
+    choose,
+    group_norms,
+    no_group_norms_reason,
+    plain_memory,
+    warn_once,
+)
 from solvers.optimizers.method import Counters, Group, Method, warmed_up
 from solvers.optimizers.slot import ParameterSlot
 from solvers.regularizers.base import Regularizer, Scalar, accumulation_dtype, is_constant, offers
@@ -138,14 +148,15 @@ def _task(slot: ParameterSlot, settings: KernelSettings) -> StepTask | None:
     norms = group_norms(regularizer, point.detach())
     if norms is None:
         if offers(regularizer, "group_norms") and settings.backend != "plain":
-            warn_once("no kernel takes a parameter whose memory has gaps; plain torch takes the step")
+            reason = no_group_norms_reason(regularizer, point.detach())
+            warn_once(f"no kernel is used: {reason}; plain torch takes the step")
         return None
     state = tuple(slot.state[name] for name in recurrence.state)
     return StepTask(recurrence, point, state, norms, flush=torch.finfo(point.dtype).tiny)
 
 
-def scalars(method: Method, slots: Sequence[ParameterSlot], counters: Sequence[Counters]) -> Tensor:
-    """(lam, mix, k0, k1, ...) of every parameter after the counters have counted, as rows of a float64 tensor."""
+def scalars(method: Method, slots: Sequence[ParameterSlot], counters: Sequence[Counters]) -> list[list[float]]:
+    """(lam, mix, k0, k1, ...) of every parameter after the counters have counted."""
     made: dict[tuple[int, int], list[float]] = {}
     rows = []
     for slot, numbers in zip(slots, counters, strict=True):
@@ -153,7 +164,7 @@ def scalars(method: Method, slots: Sequence[ParameterSlot], counters: Sequence[C
         if key not in made:
             made[key] = [float(number) for number in _row(method, numbers, slot.settings)]
         rows.append(made[key])
-    return torch.tensor(rows, dtype=torch.float64)
+    return rows
 
 
 def scalars_on_device(method: Method, settings: Group, counters: Counters) -> Tensor:

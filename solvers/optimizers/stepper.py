@@ -12,7 +12,7 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.kernels import BACKENDS
-from solvers.kernels.contract import StepTask
+from solvers.kernels.contract import Scalars, StepTask
 from solvers.optimizers.acceptance_log import AcceptanceLog
 from solvers.optimizers.assignment import Assignments, KernelRun, like_sums, scalars, scalars_on_device
 from solvers.optimizers.counters import CounterCache, new_counters
@@ -153,6 +153,7 @@ class Stepper:
         """Step by a kernel. Looking does not change what it does: Ŵ comes beside the parameter, and is certified."""
         slots, watched = run.slots, self.diagnostics.wanted
         before = [slot.param.detach().to(accumulation_dtype(slot.param), copy=True) for slot in slots if watched]
+        numbers: Scalars
         if self.options.capturable:
             numbers = scalars_on_device(self.method, slots[0].settings, self._count_on_device(slots))
         else:
@@ -162,7 +163,7 @@ class Stepper:
         counts = run.prepared.run(numbers, _ascent_turned(slots), found)
         self.log.record_unsolved(slots, counts.kept)
         if not self.options.capturable:
-            groups = [task.norms.groups for task in run.tasks]
+            groups = [task.norms.all_groups for task in run.tasks]
             self.log.record_zeros(slots, counts.zero, groups, int(self._counters.read(slots[0])["step"]))
         reports = []
         for index, (slot, structured) in enumerate(zip(slots, found, strict=True)):
@@ -279,6 +280,7 @@ class Stepper:
             StepTask(task.recurrence, task.point, task.state, task.norms, 0.0, averages=False) for task in run.tasks
         ]
         found = [like_sums(task.point) for task in tasks]
+        numbers: Scalars
         if self.options.capturable:
             counters = {
                 name: torch.stack([slot.state[name] for slot in run.slots]) for name in self.method.record.counters

@@ -58,9 +58,9 @@ OPTIONAL_MEMBERS = {
 }
 
 
-#: Members that say the same as another method in other words: where a subclass overrides that one alone, what it
-#: inherits of these is not its own and counts as absent.
-RESTATES = {"prox_with_derivative": "prox"}
+#: Members that say the same as other methods in other words. A class that redefines one of these and inherits such a
+#: member has not said that it still holds: its parent has.
+RESTATES = {"group_norms": ("value", "prox", "metric_prox"), "prox_with_derivative": ("prox",)}
 
 
 class MetricProx(NamedTuple):
@@ -73,14 +73,20 @@ class MetricProx(NamedTuple):
 class GroupNorms(NamedTuple):
     """psi(w) = weight * sum over groups of ||w_g||_2, the groups given by where their entries lie in memory.
 
-    In the order of memory the tensor is an array of shape (outer, groups, inner), and a group is one index of the
-    middle axis. Groups of one entry make it the L1 norm, a weight of zero makes it zero.
+    In the order of memory the tensor is an array of shape (blocks, outer, groups, inner), and a group is one index of
+    the first axis and one of the third. Groups of one entry make it the L1 norm, a weight of zero makes it zero.
     """
 
     weight: float
     outer: int
     groups: int
     inner: int
+    blocks: int = 1
+
+    @property
+    def all_groups(self) -> int:
+        """The number of groups, those of all blocks."""
+        return self.blocks * self.groups
 
 
 class HasShapes(Regularizer, Protocol):
@@ -187,17 +193,20 @@ def offers(regularizer: object, member: str) -> bool:
     if member not in OPTIONAL_MEMBERS:
         raise KeyError(member)
     found = getattr(regularizer, member, None)
-    if isinstance(found, bool):
-        return found
-    return found is not None and not (member in RESTATES and _overrides(regularizer, RESTATES[member], member))
+    if member == "prox_with_derivative" and redefined_by(regularizer, member) is not None:
+        return False
+    return found if isinstance(found, bool) else found is not None
 
 
-def _overrides(regularizer: object, method: str, member: str) -> bool:
-    """Whether ``method`` is redefined, by the object or a subclass, below the class that defines ``member``."""
-    levels = [vars(regularizer) if hasattr(regularizer, "__dict__") else {}, *map(vars, type(regularizer).__mro__)]
-    places = {name: next((i for i, level in enumerate(levels) if name in level), None) for name in (method, member)}
-    lower, upper = places[method], places[member]
-    return lower is not None and upper is not None and lower < upper
+def redefined_by(regularizer: object, member: str) -> str | None:
+    """The name of the class, or "the object", that redefines what ``member`` restates and inherits it, or None."""
+    own = vars(regularizer) if hasattr(regularizer, "__dict__") else {}
+    for name, level in (("the object", own), *((owner.__name__, vars(owner)) for owner in type(regularizer).__mro__)):
+        if member in level:
+            return None
+        if not level.keys().isdisjoint(RESTATES[member]):
+            return name
+    return None
 
 
 def accumulation_dtype(tensor: Tensor) -> torch.dtype:

@@ -98,10 +98,13 @@ class GroupLasso:
         return solve_norm_equation(B, D, lam * self.group_weight(B), self.groups)
 
     def group_norms(self, w: Tensor) -> GroupNorms | None:
-        """The groups in the memory of ``w``; None where it has gaps or the groups are pairs that lie apart."""
+        """The groups in the memory of ``w``; None where it has gaps or the groups form no array (blocks, outer, groups,
+        inner) in it.
+        """
         found = self.groups.in_memory(w)
-        # GroupNorms has one axis of groups; pairs (block, index) that do not lie side by side have two.
-        return None if found is None or found.blocks > 1 else GroupNorms(self.group_weight(w), *found[1:])
+        if found is None:
+            return None
+        return GroupNorms(self.group_weight(w), found.outer, found.groups, found.inner, found.blocks)
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Scalar) -> Tensor:
         """The member of ``gradient + lam*dpsi(point)`` of least norm, of the shape of ``point``."""

@@ -20,7 +20,7 @@ from solvers.regularizers.base import GroupNorms
 from tests.mutants import trusting
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer, wrong_regularizer
 
-STEP, GPU_STEP = "kernel-step", "gpu-kernel-step"
+STEP, GPU_STEP, GPU_GROUPED = "kernel-step", "gpu-kernel-step", "gpu-grouped-step"
 RESIDUAL, RESIDUAL_64 = "float32-residual", "float64-residual"
 
 Change = Callable[[Any], Any]
@@ -67,13 +67,23 @@ def scalar(place: int, change: Callable[[Tensor], Tensor | float]) -> Change:
 
 def transposed(task: StepTask) -> StepTask:
     """Groups and what lies around them exchanged."""
-    weight, outer, groups, inner = task.norms
-    return replace(task, norms=type(task.norms)(weight, groups, outer, inner))
+    norms = task.norms
+    return replace(task, norms=norms._replace(outer=norms.groups, groups=norms.outer))
 
 
 def one_group(task: StepTask) -> StepTask:
-    weight, outer, groups, inner = task.norms
-    return replace(task, norms=type(task.norms)(weight, outer * groups * inner, 1, 1))
+    return replace(task, norms=GroupNorms(task.norms.weight, math.prod(task.norms[1:]), 1, 1))
+
+
+def first_block(task: StepTask) -> StepTask:
+    """Of a convolution with groups the first block alone."""
+    return replace(task, norms=task.norms._replace(blocks=1))
+
+
+def blocks_merged(task: StepTask) -> StepTask:
+    """Group j of every block is one group."""
+    norms = task.norms
+    return replace(task, norms=norms._replace(outer=norms.blocks * norms.outer, blocks=1))
 
 
 def _to_both(change: Callable[[Tensor], Any]) -> Callable[[StepTask, Tensor | None], None]:
@@ -96,10 +106,10 @@ def _drops_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
         counts = right(self, rows, tensors, structured)
         with torch.no_grad():
             for task, old, w_hat in zip(self._tasks, before, structured, strict=True):
-                if counts.kept.any() and w_hat is not None:
+                if any(counts.kept) and w_hat is not None:
                     w_hat[w_hat == old] = 0
                     task.point[task.point == old] = 0
-        return counts._replace(kept=torch.zeros_like(counts.kept))
+        return counts._replace(kept=[0] * len(counts.kept))
 
     monkeypatch.setattr(NativeSteps, "run", run)
 
@@ -116,11 +126,12 @@ def _trusts_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(self, rows, tensors, structured):
         counts = right(self, rows, tensors, structured)
         for task, row, w_hat in zip(self._tasks, torch.as_tensor(rows).tolist(), structured, strict=True):
-            if task.recurrence.name == "ramda" and w_hat is not None and not counts.kept.any():
-                W0, V, U = (x.reshape(task.norms[1:]).double() for x in task.state)
+            if task.recurrence.name == "ramda" and w_hat is not None and not any(counts.kept):
+                _, outer, groups, inner, blocks = task.norms
+                W0, V, U = (x.reshape(blocks, outer, groups, inner).double() for x in task.state)
                 d = (U ** (1 / 3) + row[3]).to(w_hat.dtype)
                 b = (d * W0 - V).to(w_hat.dtype)
-                z = trusting.solve(b, d, row[0] * task.norms.weight, (0, 2))
+                z = trusting.solve(b, d, row[0] * task.norms.weight, (1, 3))
                 with torch.no_grad():
                     w_hat.copy_(z.view_as(w_hat))
                     task.point.copy_(w_hat)
@@ -173,16 +184,21 @@ MUTANTS = [
     _wrong("kernel_leaves_the_point", "ramda", of_the_task(lambda task: replace(task, averages=False))),
     _wrong("kernel_groups_transposed", "proxsgd", of_the_task(transposed)),
     _wrong("kernel_one_group", "ramda", of_the_task(one_group)),
+    _wrong("kernel_takes_the_first_block", "proxgen", of_the_task(first_block)),
+    _wrong("kernel_merges_blocks", "ramda", of_the_task(blocks_merged)),
     _wrong("kernel_state_once_more", "ramda", of_the_run(afterwards=lambda task, w_hat: task.state[1].add_(1e-3))),
     _wrong("kernel_writes_nan", "rmda", of_the_run(afterwards=_to_both(lambda w: w.fill_(torch.nan)))),
     _wrong("gpu_kernel_lam", "ramda", of_the_run(scalar(0, lambda lam: 1.1 * lam), steps=TritonSteps), GPU_STEP),
     _wrong("gpu_kernel_groups_transposed", "proxsgd", of_the_task(transposed, Triton), GPU_STEP),
+    _wrong("gpu_kernel_takes_the_first_block", "rmda", of_the_task(first_block, Triton), GPU_GROUPED),
+    _wrong("gpu_kernel_merges_blocks", "proxgen", of_the_task(blocks_merged, Triton), GPU_GROUPED),
     *(
         Mutant(name, STEP_PROBLEM, checks, patch)
         for name, patch, checks in (
             ("kernel_loosened", of_the_run(afterwards=_to_both(lambda w: w.mul_(1 + 2e-5))), (RESIDUAL, RESIDUAL_64)),
             ("kernel_too_long", of_the_run(afterwards=_to_both(lambda w: w.mul_(1 + 1e-4))), (RESIDUAL, RESIDUAL_64)),
             ("kernel_is_nan", of_the_run(afterwards=_to_both(lambda w: w.fill_(torch.nan))), (RESIDUAL, RESIDUAL_64)),
+            ("kernel_ignores_blocks", of_the_task(blocks_merged), (RESIDUAL, RESIDUAL_64)),
             ("kernel_drops_in_silence", _drops_in_silence, (RESIDUAL,)),
             ("kernel_believes", _believes_a_small_residual, (RESIDUAL, RESIDUAL_64)),
             ("kernel_trusts_its_bounds", _trusts_its_bounds, (RESIDUAL,)),

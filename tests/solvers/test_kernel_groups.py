@@ -62,8 +62,8 @@ def test_every_layout(native, dtype, shape):
     )
     zero = (right == 0).all(0).all(-1)
     assert torch.equal((found == 0).all(0).all(-1), zero)
-    assert counts.kept.tolist() == [0]
-    assert counts.zero.tolist() == [int(zero.sum())]
+    assert list(counts.kept) == [0]
+    assert list(counts.zero) == [int(zero.sum())]
 
 
 @pytest.mark.parametrize("native", BUILDS)
@@ -76,7 +76,7 @@ def test_a_lost_group_leaves_its_neighbours_alone(native, bad, where, shape):
     right, _ = solved(native, B, D, price)
     (B if where == "B" else D)[-1, 1, -1] = bad
     found, counts = solved(native, B, D, price)
-    assert counts.kept.tolist() == [1]
+    assert list(counts.kept) == [1]
     assert found[:, 1].eq(MARK).all()
     others = torch.arange(shape[1]) != 1
     assert torch.equal(found[:, others], right[:, others])
@@ -89,7 +89,7 @@ def test_a_group_that_is_lost_is_not_taken_for_zero(native):
     B[2, 1], D[3, 2], D[4, 3] = torch.nan, torch.nan, torch.inf
     found, counts = solved(native, B, D, 1.0)
     assert found[0, :, 0].tolist() == [0.0, MARK, MARK, MARK, 0.0]
-    assert (counts.kept.tolist(), counts.zero.tolist()) == ([3], [2])
+    assert (list(counts.kept), list(counts.zero)) == ([3], [2])
 
 
 @pytest.mark.parametrize("native", BUILDS)
@@ -103,7 +103,7 @@ def test_what_float32_cannot_solve_is_solved_in_double(native, shape):
     B[:, 4] *= 1e-30
     price = 0.3
     found, counts = solved(native, B, D, price)
-    assert counts.kept.tolist() == [0]
+    assert list(counts.kept) == [0]
     right = exact(B, D, price)
     for g in range(shape[1]):
         torch.testing.assert_close(
@@ -116,7 +116,7 @@ def test_a_solution_that_does_not_fit_is_none(native):
     B, D = drawn(8, 6, 1)
     D[:, 2], B[:, 2] = 1e-30, 1e20
     found, counts = solved(native, B, D, 1.0)
-    assert counts.kept.tolist() == [1]
+    assert list(counts.kept) == [1]
     assert found[:, 2].eq(MARK).all()
     assert torch.isfinite(found).all()
 
@@ -133,13 +133,13 @@ def test_groups_that_do_not_fit_into_the_scratch(scratch, dtype, shape):
     right, _ = solved(Native(), B, D, 0.01)
     found, counts = solved(Native(scratch_entries=scratch), B, D, 0.01)
     assert torch.equal(found, right)
-    assert counts.kept.tolist() == [0]
+    assert list(counts.kept) == [0]
 
 
 def test_a_group_longer_than_any_scratch():
     B, D = drawn(1, 2, 600_001, spread=3.0)
     found, counts = solved(NATIVE, B, D, 300.0)
-    assert counts.kept.tolist() == [0]
+    assert list(counts.kept) == [0]
     b, d, z = B.double(), D.double(), found.double()
     norm = z.square().sum((0, 2), keepdim=True).sqrt()
     residual = (d * z - b + 300.0 * z / norm).square().sum((0, 2)).sqrt()
@@ -158,7 +158,7 @@ def test_what_is_kept_is_kept_bit_for_bit(momentum, dtype):
     entries = StepTask(SUBPROBLEM, point.clone(), (B, D), GroupNorms(1.0, 1, 200, 1), flush=0.0)
     scalars = torch.tensor([[0.1, momentum]] * 2, dtype=torch.float64)
     counts = NATIVE.prepare([task, entries]).run(scalars, [None] * 2, [None] * 2)
-    assert counts.kept.tolist() == [1, 1]
+    assert list(counts.kept) == [1, 1]
     assert torch.equal(point[:, 2], before[:, 2])
     assert not torch.equal(point[:, 1], before[:, 1])
     assert entries.point[3, 2] == before[3, 2]
@@ -179,9 +179,8 @@ def test_counts_of_many_tasks():
     prepared = NATIVE.prepare(tasks)
     for scalars in (torch.ones(4, 2, dtype=torch.float64), [[1.0, 1.0]] * 4):
         counts = prepared.run(scalars, [None] * 4, [None] * 4)
-        assert (counts.kept.dtype, counts.zero.dtype) == (torch.int64, torch.int64)
-        assert counts.kept.tolist() == [1, 1, 1, 1]
-        assert counts.zero.tolist() == [1, 10, 0, 10]
+        assert list(counts.kept) == [1, 1, 1, 1]
+        assert list(counts.zero) == [1, 10, 0, 10]
 
 
 def test_denormal_numbers_stay_what_they_are():

@@ -49,10 +49,14 @@ def guarded(source):
     return flat.view(source.shape).copy_(source)
 
 for BACK in (True, False):
-    for shape in ((1, 1), (3, 1), (1, 3), (5, 7), (17, 33), (129, 3), (3, 129), (2, 3, 3, 3), (40, 2, 1, 1), (33, 17)):
+    for shape in (
+        *((1, 1), (3, 1), (1, 3), (5, 7), (17, 33), (129, 3), (3, 129), (2, 3, 3, 3), (40, 2, 1, 1), (33, 17)),
+        (12, 4, 3, 3),
+    ):
+        grouped = [GroupLasso(0.1, "channel", conv_groups=number) for number in (3, 20) if shape[0] % number == 0]
         for dtype in (torch.float32, torch.float64, torch.bfloat16):
             for cls in (RAMDA, RMDA, ProxSGD, ProxGen):
-                for regularizer in (GroupLasso(0.1, "input"), GroupLasso(0.1, "output"), L1(0.1), Zero()):
+                for regularizer in (GroupLasso(0.1, "input"), GroupLasso(0.1, "output"), *grouped, L1(0.1), Zero()):
                     param = torch.nn.Parameter(guarded(torch.randn(shape).to(dtype)))
                     made = cls([param], regularizer=regularizer, backend="native")
                     param.grad = guarded(torch.randn(shape).to(dtype))
@@ -80,7 +84,8 @@ def test_every_build_takes_the_step(build, cls, dtype, monkeypatch):
     """The suite sees the best build alone; the others must agree with it to rounding."""
     alone = Native((build,))
     assert alone.unavailable_reason() is None
-    for regularizer in (GroupLasso(0.05, "input"), GroupLasso(0.05, "output"), L1(0.05), None):
+    grouped = [GroupLasso(0.05, "channel", conv_groups=number) for number in (3, 11)]
+    for regularizer in (GroupLasso(0.05, "input"), GroupLasso(0.05, "output"), *grouped, L1(0.05), None):
         results = []
         for backend in (NATIVE, alone):
             monkeypatch.setitem(BACKENDS, "native", backend)
@@ -131,10 +136,37 @@ def test_gaps_in_memory_fall_back_with_one_line(log, plain_steps):
     wide = torch.randn(3, 8)
     result = stepped(torch.nn.Parameter(wide[:, ::2]), regularizer=GroupLasso(0.1))
     assert plain_steps == ["weight", "weight"]
-    assert log() == ["no kernel takes a parameter whose memory has gaps; plain torch takes the step"]
+    (line,) = log()
+    assert "memory has gaps" in line
     torch.manual_seed(0)
     dense = torch.nn.Parameter(torch.empty(3, 4).copy_(result))
     assert dense.is_contiguous()
+
+
+class Squared(GroupLasso):
+    """Another prox, and the parent's group_norms."""
+
+    def prox(self, w, step):
+        return super().prox(w, step * step)
+
+
+def test_groups_that_are_no_array_in_memory_fall_back_with_one_line(log, plain_steps):
+    # Kernel axes slowest, then the blocks: every block lies in four pieces.
+    apart = torch.randn(2, 2, 4, 3).permute(2, 3, 0, 1)
+    stepped(torch.nn.Parameter(apart), regularizer=GroupLasso(0.1, "channel", conv_groups=2))
+    assert plain_steps == ["weight", "weight"]
+    (line,) = log()
+    assert "GroupLasso" in line
+    assert "(4, 3, 2, 2)" in line
+    assert "gaps" not in line
+
+
+def test_a_prox_of_its_own_falls_back_with_one_line(log, plain_steps):
+    stepped(torch.nn.Parameter(torch.randn(3, 4)), regularizer=Squared(0.1))
+    assert plain_steps == ["weight", "weight"]
+    (line,) = log()
+    assert "Squared" in line
+    assert "gaps" not in line
 
 
 def test_gradient_laid_out_otherwise_falls_back_with_one_line(log):

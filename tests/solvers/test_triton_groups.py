@@ -1,5 +1,6 @@
 """Groups that are hard on the kernels: long, shared by programs, out of range, not finite; nothing written astray."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -33,11 +34,19 @@ LONG = {
     "channels": GroupNorms(0.5, 30, 3, 3),
     "broken runs": GroupNorms(0.5, 5, 5, 12),
     "one group": GroupNorms(0.5, 7, 1, 10),
+    "blocks of columns": GroupNorms(0.5, 37, 6, 1, blocks=3),
+    "blocks of channels": GroupNorms(0.5, 30, 3, 3, blocks=2),
+    "blocks of broken runs": GroupNorms(0.5, 5, 3, 12, blocks=2),
 }
 
 
+def shape_of(norms: GroupNorms) -> tuple[int, int, int, int]:
+    """Of the array in which a group is one index of the first axis and one of the third."""
+    return norms.blocks, norms.outer, norms.groups, norms.inner
+
+
 def trial_of(norms: GroupNorms, dtype: torch.dtype = torch.float64, spread: float = 1.0) -> Trial:
-    D, W0, V = torch.randn(3, norms.outer * norms.groups * norms.inner, dtype=torch.float64)
+    D, W0, V = torch.randn(3, math.prod(shape_of(norms)), dtype=torch.float64)
     D = 0.1 + torch.exp(spread * D)
     return ramda_trial(*(tensor.to(dtype).to(DEVICE) for tensor in (W0, V, D)), norms)
 
@@ -121,11 +130,11 @@ def test_groups_that_are_not_finite_keep_their_point(name: str, bad: float):
     trial = trial_of(norms)
     trial.point += 7.0
     before, kept_group = trial.point.clone(), norms.groups - 1
-    shaped = trial.state[1].view(norms.outer, norms.groups, norms.inner)
-    shaped[-1, kept_group, -1] = bad
+    shaped = trial.state[1].view(shape_of(norms))
+    shaped[-1, -1, kept_group, -1] = bad
     assert run(trial) == [1]
-    where = torch.zeros(norms.outer, norms.groups, norms.inner, dtype=torch.bool, device=DEVICE)
-    where[:, kept_group] = True
+    where = torch.zeros(shape_of(norms), dtype=torch.bool, device=DEVICE)
+    where[-1, :, kept_group] = True
     where = where.flatten()
     assert torch.equal(trial.point[where], before[where])
     assert torch.isfinite(trial.structured).all()
@@ -144,19 +153,23 @@ def test_entries_that_are_not_finite_keep_their_point():
         assert (trial.point[6:] != 7.0).all()
 
 
-@pytest.mark.parametrize("name", [*LONG, "short columns", "entries"])
+@pytest.mark.parametrize("name", [*LONG, "short columns", "entries", "blocks of entries"])
 def test_zero_groups_are_counted(name: str, small_tiles: None):
-    extra = {"short columns": GroupNorms(0.5, 3, 7, 1), "entries": GroupNorms(0.5, 1, 33, 1)}
+    extra = {
+        "short columns": GroupNorms(0.5, 3, 7, 1),
+        "entries": GroupNorms(0.5, 1, 33, 1),
+        "blocks of entries": GroupNorms(0.5, 1, 11, 1, blocks=3),
+    }
     norms = {**LONG, **extra}[name]
     trial = trial_of(norms)
     B = (trial.state[2] ** (1 / 3) + 1e-3) * trial.state[0] - trial.state[1]
-    lengths = B.view(norms.outer, norms.groups, norms.inner).square().sum((0, 2)).sqrt()
+    lengths = B.view(shape_of(norms)).square().sum((1, 3)).sqrt()
     half = 0.999 * float(lengths.median()) / norms.weight
-    for lam, zero in ((half, int((lengths <= half * norms.weight).sum())), (0.0, 0), (1e9, norms.groups)):
+    for lam, zero in ((half, int((lengths <= half * norms.weight).sum())), (0.0, 0), (1e9, norms.all_groups)):
         counts = Triton().prepare([trial.task]).run([[lam, 1.0, 0.1, 1e-3, 0.0]], [None], [trial.structured])
         assert (counts.kept.tolist(), counts.zero.tolist()) == ([0], [zero])
-        groups = trial.structured.view(norms.outer, norms.groups, norms.inner)
-        assert int((groups == 0).all(0).all(-1).sum()) == zero
+        groups = trial.structured.view(shape_of(norms))
+        assert int((groups == 0).all(1).all(-1).sum()) == zero
 
 
 def test_weight_that_is_zero_only_on_the_device():
@@ -183,15 +196,17 @@ def guarded(size: int, fill: float, dtype: torch.dtype, offset: int) -> tuple[Te
 
 
 @pytest.mark.parametrize("offset", [0, 1])
-@pytest.mark.parametrize("name", [*LONG, "entries", "no groups", "aligned"])
+@pytest.mark.parametrize("name", [*LONG, "entries", "no groups", "no groups in blocks", "aligned", "aligned blocks"])
 def test_nothing_is_written_astray(name: str, offset: int):
     extra = {
         "entries": GroupNorms(0.5, 1, 33, 1),
         "no groups": GroupNorms(0.0, 3, 5, 7),
+        "no groups in blocks": GroupNorms(0.0, 3, 5, 7, blocks=2),
         "aligned": GroupNorms(0.5, 70, 32, 1),
+        "aligned blocks": GroupNorms(0.5, 7, 32, 1, blocks=3),
     }
     norms = {**LONG, **extra}[name]
-    size = norms.outer * norms.groups * norms.inner
+    size = math.prod(shape_of(norms))
     arounds, tensors = zip(*(guarded(size, fill, torch.float32, offset) for fill in (1.0, 2, 3, 4, 5, 6)), strict=True)
     for tensor in tensors:
         tensor.copy_(torch.rand(size))

@@ -61,15 +61,14 @@ def run(*trials: Trial) -> list[int]:
 
 def residual(trial: Trial) -> Tensor:
     """``||minimum-norm subgradient of Q at Ŵ|| / ||B||`` of every group, in float64."""
-    weight, outer, groups, inner = trial.norms
-    W0, V, U = (tensor.double().reshape(outer, groups, inner) for tensor in trial.state)
-    Z = trial.structured.double().reshape(outer, groups, inner)
+    weight, outer, groups, inner, blocks = trial.norms
+    W0, V, U = (tensor.double().reshape(blocks, outer, groups, inner) for tensor in trial.state)
+    Z = trial.structured.double().reshape(blocks, outer, groups, inner)
     D = U ** (1 / 3) + trial.scalars[3]
     B, t = D * W0 - V, trial.scalars[0] * weight
-    norm = Z.square().sum((0, 2), keepdim=True).sqrt()
+    norm = Z.square().sum((1, 3), keepdim=True).sqrt()
     slope = D * Z - B + t * Z / torch.where(norm > 0, norm, 1.0)
-    size = slope.square().sum((0, 2)).sqrt()
-    length = B.square().sum((0, 2)).sqrt()
+    size, length = (tensor.square().sum((1, 3)).sqrt().flatten() for tensor in (slope, B))
     return torch.where(norm.flatten() > 0, size, (length - t).clamp_min(0)) / length
 
 

@@ -23,7 +23,7 @@ def step_entries(
     TILE: tl.constexpr,
 ):
     """Arguments as ``step_groups``."""
-    unit = units + tl.program_id(0) * 3
+    unit = units + tl.program_id(0) * 4
     task, piece = tl.load(unit), tl.load(unit + 1)
     size = tl.load(shapes + task * 5 + 1).to(SPEC.index)
     if SPEC.aligned:
@@ -32,7 +32,7 @@ def step_entries(
     lam, mix, k = tl.load(numbers), tl.load(numbers + 1).to(SPEC.sums), numbers + 2
     threshold = (lam * tl.load(weights + task * 2)).to(SPEC.sums)
     flush = tl.load(weights + task * 2 + 1).to(SPEC.sums)
-    point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, SPEC)
+    point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, 0, SPEC)
 
     at = piece.to(SPEC.index) * TILE.columns + tl.arange(0, TILE.columns)
     inside = at < size

@@ -22,10 +22,10 @@ QUANTITIES: tl.constexpr = tl.constexpr(6)
 
 @triton.jit(do_not_specialize=["ticket_at", "arrived_at"])
 def step_groups(
-    units,  # int32 [programs, 3]: task, panel (which groups), part (which of the programs that share them)
+    units,  # int32 [programs, 4]: task, panel (which groups), part (which of the programs that share them), block
     fixed,  # int64 [tasks, 4]: addresses of the point and the state
     moving,  # int64 [tasks, 2]: addresses of the gradient and of Ŵ
-    shapes,  # int64 [tasks, 5]: outer, groups, inner, parts, tiles a part
+    shapes,  # int64 [tasks, 5]: outer, groups, inner of a block, parts, tiles a part
     weights,  # float64 [tasks, 2]: weight, flush
     scalars,  # float64 [tasks, numbers]: lam, mix, k0, k1, ...
     counters,  # int64: groups kept and groups that are zero of every task, then tickets, then arrivals
@@ -38,7 +38,7 @@ def step_groups(
     ticket = tl.program_id(0)
     if TILE.split:
         ticket = draw_ticket(counters + ticket_at)
-    unit = units + ticket.to(tl.int64) * 3
+    unit = units + ticket.to(tl.int64) * 4
     task, panel, part = tl.load(unit), tl.load(unit + 1).to(SPEC.index), tl.load(unit + 2)
     shape = shapes + task * 5
     outer, groups, inner = (
@@ -57,7 +57,8 @@ def step_groups(
     threshold = tl.load(numbers) * tl.load(weights + task * 2)
     mix, k = tl.load(numbers + 1).to(SPEC.sums), numbers + 2
     flush = tl.load(weights + task * 2 + 1).to(SPEC.sums)
-    point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, SPEC)
+    before = tl.load(unit + 3).to(tl.int64) * tl.load(shape) * tl.load(shape + 1) * tl.load(shape + 2)
+    point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, before, SPEC)
     lanes: tl.constexpr = TILE.lanes
     board = partials + (ticket - part).to(tl.int64) * (2 * QUANTITIES * lanes)
     arrived = counters + arrived_at + ticket - part

@@ -5,30 +5,33 @@ import triton.language as tl
 
 
 @triton.jit
-def pointer(address, dtype: tl.constexpr, SPEC: tl.constexpr):
-    """The tensor whose address lies at ``address``."""
-    found = tl.load(address).to(tl.pointer_type(dtype))
+def pointer(address, before, dtype: tl.constexpr, SPEC: tl.constexpr):
+    """The tensor whose address lies at ``address``, without the ``before`` entries that come first."""
+    found = tl.load(address).to(tl.pointer_type(dtype)) + before
     if SPEC.aligned:
         found = tl.multiple_of(found, 16)
     return found
 
 
 @triton.jit
-def pointers(fixed, moving, task, SPEC: tl.constexpr):
-    """Point, gradient, structured and three states of ``task``; what it has not is the point or the first state."""
+def pointers(fixed, moving, task, before, SPEC: tl.constexpr):
+    """Point, gradient, structured and three states of ``task``, from their entry number ``before`` on.
+
+    What the task has not is the point or the first state.
+    """
     mine = fixed + task * 4
-    point = pointer(mine, SPEC.point, SPEC)
-    x0 = pointer(mine + 1, SPEC.sums, SPEC)
+    point = pointer(mine, before, SPEC.point, SPEC)
+    x0 = pointer(mine + 1, before, SPEC.sums, SPEC)
     x1, x2 = x0, x0
     if SPEC.states > 1:
-        x1 = pointer(mine + 2, SPEC.sums, SPEC)
+        x1 = pointer(mine + 2, before, SPEC.sums, SPEC)
     if SPEC.states > 2:
-        x2 = pointer(mine + 3, SPEC.sums, SPEC)
+        x2 = pointer(mine + 3, before, SPEC.sums, SPEC)
     gradient, structured = point, x0
     if SPEC.gradient:
-        gradient = pointer(moving + task * 2, SPEC.point, SPEC)
+        gradient = pointer(moving + task * 2, before, SPEC.point, SPEC)
     if SPEC.structured:
-        structured = pointer(moving + task * 2 + 1, SPEC.sums, SPEC)
+        structured = pointer(moving + task * 2 + 1, before, SPEC.sums, SPEC)
     return point, gradient, structured, x0, x1, x2
 
 

@@ -39,11 +39,12 @@ DTYPES: dict[torch.dtype, Any] = {
 
 
 class Cut(NamedTuple):
-    """A task in programs: ``panels`` times ``parts`` of them, each with ``tiles`` tiles after one another."""
+    """A task in programs: for each of the ``blocks`` ``panels`` times ``parts``, each with ``tiles`` tiles in turn."""
 
     kernel: Any
     tile: Tile
     shape: tuple[int, int, int]  # outer, groups, inner as the kernel sees them
+    blocks: int
     panels: int
     parts: int
     tiles: int
@@ -61,11 +62,11 @@ class Cut(NamedTuple):
 
 def cut(norms: GroupNorms, most_parts: int) -> Cut:
     """``most_parts``: how many programs are surely on the GPU together, and may wait for each other."""
-    weight, outer, groups, inner = norms
+    weight, outer, groups, inner, blocks = norms
     size = outer * inner
     if size == 1 or weight == 0:
-        entries = size * groups
-        return Cut(step_entries, ENTRIES, (1, entries, 1), _ceil(entries, ENTRIES.columns), 1, 1)
+        entries = size * norms.all_groups
+        return Cut(step_entries, ENTRIES, (1, entries, 1), 1, _ceil(entries, ENTRIES.columns), 1, 1)
     if groups == 1:
         outer, inner = 1, size
     if outer == 1 or inner > CHANNELS.columns:
@@ -79,7 +80,8 @@ def cut(norms: GroupNorms, most_parts: int) -> Cut:
         panels, tiles = _ceil(groups, tile.columns // inner), _ceil(outer, tile.rows)
     a_part = _ceil(tiles, min(tiles, most_parts))
     parts = _ceil(tiles, a_part)
-    return Cut(step_groups, replace(tile, looped=a_part > 1), (outer, groups, inner), panels, parts, a_part)
+    tile = replace(tile, looped=a_part > 1)
+    return Cut(step_groups, tile, (outer, groups, inner), blocks, panels, parts, a_part)
 
 
 def _ceil(a: int, b: int) -> int:
@@ -93,7 +95,7 @@ class Launch:
     kernel: Any
     spec: KernelSpec
     tile: Tile
-    units: Tensor  # int32 [programs, 3] on the device: task, panel, part
+    units: Tensor  # int32 [programs, 4] on the device: task, panel, part, block
 
     @property
     def programs(self) -> int:
@@ -155,9 +157,9 @@ def make_plan(
 
 def _units(index: int, its: Cut) -> Tensor:
     """The programs of a task, those that share a group next to each other."""
-    panel = torch.arange(its.panels, dtype=torch.int32).repeat_interleave(its.parts)
-    part = torch.arange(its.parts, dtype=torch.int32).repeat(its.panels)
-    return torch.stack([torch.full_like(panel, index), panel, part], dim=1)
+    counted = (torch.arange(count, dtype=torch.int32) for count in (its.blocks, its.panels, its.parts))
+    block, panel, part = torch.cartesian_prod(*counted).unbind(1)
+    return torch.stack([torch.full_like(panel, index), panel, part, block], dim=1)
 
 
 def _spec(task: StepTask, gradient: Tensor | None, structured: Tensor | None, its: Cut) -> KernelSpec:

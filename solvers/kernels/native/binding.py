@@ -121,7 +121,7 @@ class NativeSteps:
             assert failed == 0
             for place, first in zip(table.places, range(0, len(table.words), WORDS), strict=True):
                 kept[place], zero[place] = table.words[first + KEPT], table.words[first + ZERO]
-        return Counts(torch.tensor(kept, dtype=torch.int64), torch.tensor(zero, dtype=torch.int64))
+        return Counts(kept, zero)
 
 
 class _Table:

@@ -42,18 +42,23 @@ template <class R> void work(const Plan& plan, const Kernel<R>& kernel, const Se
     shares.take(thread, [&](int64_t unit) {
         auto part = plan.parts.begin();
         while (unit >= part->units) unit -= (part++)->units;
-        const Task& task = part->task;
-        const int64_t begin = unit * part->groups_a_unit, end = std::min(task.groups, begin + part->groups_a_unit);
+        const Task& all = part->task;
+        const int64_t begin = unit % part->units_a_block * part->groups_a_unit;
+        const int64_t end = std::min(part->groups, begin + part->groups_a_unit);
+        const int64_t first = unit / part->units_a_block * part->blocks_a_unit;
+        const int64_t last = std::min(part->blocks, first + part->blocks_a_unit);
         Counts counts = {};
-        if (part->by_entries) {
-            counts = kernel.entries(task, begin, end);
-        } else {
-            for (int64_t group = begin; group < end; group += part->groups_a_tile) {
-                const int64_t groups = std::min(part->groups_a_tile, end - group);
-                const Counts more = solver.solve(task, kernel.groups, make_tile(task, group, groups, Simd<R>::lanes));
-                counts.kept += more.kept, counts.zero += more.zero;
+        if (part->by_entries) counts = kernel.entries(all, begin, end);
+        else
+            for (int64_t block = first; block < last; ++block) {
+                const Task task = block_of(all, block, plan.point_bytes, sizeof(R));
+                for (int64_t group = begin; group < end; group += part->groups_a_tile) {
+                    const int64_t groups = std::min(part->groups_a_tile, end - group);
+                    const Tile tile = (part->turned ? make_turned_tile : make_tile)(task, group, groups, Simd<R>::lanes);
+                    const Counts more = solver.solve(task, kernel.groups, tile);
+                    counts.kept += more.kept, counts.zero += more.zero;
+                }
             }
-        }
         if (counts.kept) __atomic_fetch_add(&part->theirs->kept, counts.kept, __ATOMIC_RELAXED);
         if (counts.zero) __atomic_fetch_add(&part->theirs->zero, counts.zero, __ATOMIC_RELAXED);
     });
@@ -67,7 +72,7 @@ int useful_threads(const Threads& threads, int64_t units, int64_t entries) {
 template <class P, class R>
 int run(Task* tasks, int64_t count, int recurrence, const Settings& settings, const Threads& threads) {
     if (recurrence < 0 || recurrence >= int(sizeof kernels<P, R> / sizeof kernels<P, R>[0])) return 1;
-    const Plan plan(tasks, count, settings, threads.count, Simd<R>::lanes);
+    const Plan plan(tasks, count, settings, threads.count, Simd<R>::lanes, sizeof(P));
     const int useful = useful_threads(threads, plan.units, plan.entries);
     Shares shares(plan.units, useful);
     threads.run(useful, [&](int thread) { work<R>(plan, *kernels<P, R>[recurrence], settings, shares, thread); });

@@ -8,7 +8,7 @@ extern "C" struct Task {
     void* structured;     // null: Ŵ is not wanted
     const void* gradient; // null: the state stays as it is
     void* state[3];
-    int64_t outer, groups, inner;
+    int64_t outer, groups, inner, blocks; // of every block, of which one follows the other in memory
     int64_t kept; // groups that got Ŵ = point
     int64_t zero; // groups whose Ŵ psi has set to zero
     double weight, flush, lam, mix;
@@ -22,6 +22,18 @@ extern "C" struct Settings {
     double tight, loose, margin, least_price;
     int64_t scratch_entries; // of B and of D that a thread holds at most; 0: as the tensors suggest
 };
+
+// One block of a task as a task, from the sizes of an entry of the point and of the state in bytes.
+inline Task block_of(Task task, int64_t block, int64_t point_bytes, int64_t state_bytes) {
+    const int64_t entries = block * task.outer * task.groups * task.inner;
+    task.point = (char*)task.point + entries * point_bytes;
+    if (task.gradient) task.gradient = (const char*)task.gradient + entries * point_bytes;
+    if (task.structured) task.structured = (char*)task.structured + entries * state_bytes;
+    for (void*& state : task.state)
+        if (state) state = (char*)state + entries * state_bytes;
+    task.blocks = 1;
+    return task;
+}
 
 template <class P, class R, class Recurrence> struct Walk {
     using V = Vec<R>;
