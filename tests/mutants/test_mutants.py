@@ -20,9 +20,11 @@ from tests.mutants import (
     nan_members,
     nan_optimizers,
     nan_proxes,
+    nan_scales,
     nan_solvers,
     optimizers,
     recorded_steps,
+    scales,
     singular_values,
     solver_slips,
     tensor_slips,
@@ -47,9 +49,10 @@ FAMILIES = (
     singular_values,
     recorded_steps,
     training,
+    scales,
 )
 #: NaN in the place of what is judged.
-NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_optimizers)
+NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_scales, nan_optimizers)
 #: Mutants of other families that judge NaN.
 NAN = re.compile("nan(_|$)|NanIn|not_a_number")
 MUTANTS = [mutant for family in (*FAMILIES, *NAN_FAMILIES) for mutant in family.MUTANTS]
