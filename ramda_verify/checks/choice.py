@@ -13,6 +13,7 @@ from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import subproblem_cases
 from ramda_verify.targets import Target
+from ramda_verify.worst import Worst
 from solvers.subproblem import solve, solve_batch
 
 #: The budget that is the default.
@@ -45,15 +46,17 @@ def measure_choice(regularizer: Any, B: Array, D: Array, lam: float) -> Measurem
         tolerance=goal,
         max_iterations=ITERATIONS,
     )
-    worst, note = 0.0, ""
+    worst = Worst()
     for who, found in (("solve", solve(problem, tolerance=goal, max_iterations=ITERATIONS)), ("solve_batch", many[0])):
         counted = sum(leg.iterations for leg in found.legs)
         if not (found.accepted and found.residual <= goal and found.iterations <= most):
-            worst = math.inf
-            note = f"{who}: {found.status.name} after {found.legs}, {fastest} alone takes {counts[fastest]}"
+            why = f"{found.status.name} after {found.legs}, {fastest} alone takes {counts[fastest]}"
+            worst.see(math.inf, f"{who}: {why}")
         elif found.legs and (found.iterations != counted or found.method != found.legs[-1].method):
-            worst, note = math.inf, f"{who}: {found.iterations} iterations by {found.method}, of legs {found.legs}"
-    return Measurement(worst, note)
+            worst.see(math.inf, f"{who}: {found.iterations} iterations by {found.method}, of legs {found.legs}")
+        else:
+            worst.see(0.0)
+    return worst.measurement()
 
 
 def _uneven(target: Target) -> st.SearchStrategy[Case]:

@@ -12,9 +12,7 @@ from tests.mutants.scales import CHOICE, FAR, RANGE, SCALE
 
 def nan_residual(monkeypatch: pytest.MonkeyPatch) -> None:
     right = Solution.__init__
-    monkeypatch.setattr(
-        Solution, "__init__", lambda self, **fields: right(self, **{**fields, "residual": math.nan})
-    )
+    monkeypatch.setattr(Solution, "__init__", lambda self, **fields: right(self, **{**fields, "residual": math.nan}))
 
 
 def nan_point(monkeypatch: pytest.MonkeyPatch) -> None:

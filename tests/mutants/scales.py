@@ -95,9 +95,7 @@ def overflowing(monkeypatch: pytest.MonkeyPatch) -> None:
 def by_entry_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few entries mean "accelerated", whatever the metric, and nobody takes over."""
     monkeypatch.setattr(MODULES["methods"], "_splitting_first", lambda subproblem: subproblem.B.numel() >= 256)
-    monkeypatch.setattr(
-        MODULES["solve"], "in_turn", lambda methods, *more: RIGHT["in_turn"](methods[:1], *more)
-    )
+    monkeypatch.setattr(MODULES["solve"], "in_turn", lambda methods, *more: RIGHT["in_turn"](methods[:1], *more))
 
 
 def batch_of_one_method(monkeypatch: pytest.MonkeyPatch) -> None:

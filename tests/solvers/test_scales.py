@@ -156,7 +156,8 @@ def test_comparison_of_objectives_at_every_scale(s):
     worse = solve(problem, best, tolerance=0.0, method="proximal_gradient", max_iterations=1)
     assert worse.descent
     change, rounding = problem.objective_change(W * s, best)
-    assert not math.isnan(float(change)) and not math.isnan(float(rounding))
+    assert not math.isnan(float(change))
+    assert not math.isnan(float(rounding))
 
 
 def test_a_start_that_is_far_away_in_size():
