@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, needs, norm, size, tensor
+from ramda_verify.checks.units import homogeneous
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import subproblem_cases, tensors
@@ -40,18 +41,27 @@ class Tilted:
 def measure_far_solution(
     regularizer: Any, B: Array, D: Array, lam: float, direction: Array, distance: float
 ) -> Measurement:
-    """A direct solution that is exact but for rounding is called so, also where ||D*Z|| is far above ||B||.
+    """A direct solution that is exact but for rounding is called so, also where ||D*Z|| is far above ||B||: by a psi
+    that is tilted or, where psi is not positively homogeneous (a constraint keeps Z in place), by a large D.
 
     The violation is infinite where it is called not stationary.
     """
     direction = direction / size(direction) if direction.any() else np.ones_like(direction)
-    price = lam * float(regularizer.value(tensor(direction)))
-    # Far above psi as well, so that the entries of the solution are as accurate as those of B - lam*slope.
-    slope = direction * distance * (size(B) + (price if math.isfinite(price) else 0.0)) / lam
-    tilted = Tilted(regularizer, tensor(slope))
-    problem, goal = Subproblem(tensor(B), tensor(D), lam, tilted), 1e-13 * norm(B)
+    if homogeneous(regularizer, tensor(direction)):
+        price = lam * float(regularizer.value(tensor(direction)))
+        # Far above psi as well, so that the entries of the solution are as accurate as those of B - lam*slope.
+        slope = direction * distance * (size(B) + price) / lam
+        regularizer = Tilted(regularizer, tensor(slope))
+    else:
+        D = D * distance
+    problem, goal = Subproblem(tensor(B), tensor(D), lam, regularizer), 1e-13 * norm(B)
     many = solve_batch(
-        torch.stack([problem.B] * 2), torch.stack([problem.D] * 2), lam, tilted, tolerance=goal, method="metric_prox"
+        torch.stack([problem.B] * 2),
+        torch.stack([problem.D] * 2),
+        lam,
+        regularizer,
+        tolerance=goal,
+        method="metric_prox",
     )
     worst = Worst()
     for who, found in (("solve", solve(problem, tolerance=goal, method="metric_prox")), ("solve_batch", many[0])):

@@ -43,7 +43,7 @@ class SimplexInAMetric(Simplex):
     """With its projection in a diagonal metric: z = max((B - nu)/D, 0), nu by bisection."""
 
     def metric_prox(self, B, D, lam):
-        low, high = float((B - D).min()) - 1, float(B.max())
+        low, high = float((B - D).min()), float(B.max())
         for _ in range(200):
             nu = (low + high) / 2
             low, high = (nu, high) if float(((B - nu) / D).clamp_min(0).sum()) > 1 else (low, nu)
