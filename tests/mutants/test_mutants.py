@@ -65,6 +65,9 @@ SEEDS = sorted({0, TEST_SEED})
 #: problems; those of optimizers are dear and nearly all show it.
 EXAMPLES = {"regularizer": suite.EXAMPLES["default"], "problem": suite.EXAMPLES["default"], "optimizer": 20}
 
+#: Counterexamples are shrunk where the check has this share of the cases: a smaller one says that they are dear.
+SHRUNK_FROM = 0.5
+
 
 def violation_of(snippet: str) -> float:
     """Run the snippet of a counterexample as a user would; what it measures, infinity where it raises."""
@@ -79,14 +82,16 @@ def violation_of(snippet: str) -> float:
 
 
 def rejection(mutant: Mutant, check: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> CheckResult:
-    """Shrunk at seed 0 alone: that takes most of the time, and whether a mutant is found does not depend on it.
+    """Shrunk at seed 0 alone, where cases are cheap: that takes most of the time, and whether a mutant is found does not
+    depend on it.
 
     At another seed there are three times as many cases: a mutant that one case in three shows lives through twenty now
     and then, and no landing may fail by that. The search ends at the first case that shows it.
     """
     mutant.patch(monkeypatch)
     examples = EXAMPLES[mutant.target.kind] * (1 if seed == 0 else 3)
-    return run_check(BY_ID[check], mutant.target, seed=seed, max_examples=examples, shrink=seed == 0)
+    shrink = seed == 0 and BY_ID[check].share >= SHRUNK_FROM
+    return run_check(BY_ID[check], mutant.target, seed=seed, max_examples=examples, shrink=shrink)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

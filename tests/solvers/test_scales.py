@@ -14,21 +14,13 @@ from solvers.subproblem.methods import allowed_methods
 from tests.solvers.plug_ins import ConvexL1, PlainL1, SimplexInAMetric
 
 SCALES = {
-    torch.float64: (1e-300, 1e-170, 1e-155, 1e-20, 1e20, 1e155, 1e160, 1e300),
-    torch.float32: (1e-37, 1e-30, 1e-20, 1e20, 1e30, 1e36),
+    torch.float64: (1e-300, 1e-170, 1e160, 1e300),
+    torch.float32: (1e-37, 1e-20, 1e36),
 }
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4}
 #: What is multiplied by s (B, D, lam), and the solution by which power of s.
 KINDS = {"B and lam": (1, 0, 1, 1), "all": (1, 1, 1, 0), "D": (0, 1, 0, -1)}
-REGULARIZERS = [
-    L1(0.5),
-    GroupLasso(0.3),
-    GroupLasso(0.3, "output"),
-    NuclearNorm(0.5),
-    Zero(),
-    PlainL1(),
-    ConvexL1(),
-]
+REGULARIZERS = [L1(0.5), GroupLasso(0.3), NuclearNorm(0.5), Zero(), PlainL1(), ConvexL1()]
 CASES = [
     pytest.param(regularizer, dtype, kind, id=f"{type(regularizer).__name__}{number}-{str(dtype)[6:]}-{kind}")
     for number, regularizer in enumerate(REGULARIZERS)
@@ -105,7 +97,7 @@ def test_one_batch_of_all_scales(regularizer, dtype, kind):
 @pytest.mark.parametrize("regularizer", REGULARIZERS, ids=lambda r: type(r).__name__)
 def test_tolerance_zero_ends_at_rounding_at_every_scale(regularizer, kind):
     for method in ("auto", *allowed_methods(scaled(regularizer, torch.float64, kind, 1.0)[0])):
-        for s in (1.0, *SCALES[torch.float64]):
+        for s in (1e-170, 1.0, 1e300):
             problem, slope, _ = scaled(regularizer, torch.float64, kind, s)
             found = solve(problem, tolerance=0.0, method=method, max_iterations=5000)
             assert found.status in (Status.PRECISION_LIMIT, Status.CONVERGED), (method, s)
