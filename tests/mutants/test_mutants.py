@@ -82,8 +82,7 @@ def violation_of(snippet: str) -> float:
 
 
 def rejection(mutant: Mutant, check: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> CheckResult:
-    """Shrunk at seed 0 alone, where cases are cheap: that takes most of the time, and whether a mutant is found does not
-    depend on it.
+    """Shrunk at seed 0 alone, where cases are cheap: that takes most of the time, and no mutant is found by it.
 
     At another seed there are three times as many cases: a mutant that one case in three shows lives through twenty now
     and then, and no landing may fail by that. The search ends at the first case that shows it.
