@@ -57,7 +57,8 @@ def _nuclear_residual(matrix: Array, slope: Array, threshold: float, relative: f
     outside = np.linalg.svd(turned[rank:, rank:], compute_uv=False)
     excess = np.maximum(outside - threshold, 0.0)
     blocks = (fixed, turned[:rank, rank:], turned[rank:, :rank], excess)
-    return math.hypot(*(float(np.linalg.norm(block)) for block in blocks))
+    # hypot neither overflows nor underflows where a sum of squares would.
+    return math.hypot(*(math.hypot(*block.ravel()) for block in blocks))
 
 
 def subgradient_violation(

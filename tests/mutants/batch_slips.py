@@ -148,6 +148,7 @@ MUTANTS = [
     wrong_solver("batch_residuals_of_neighbours", in_steps("norms", residuals_of_neighbours), L1, EQUAL),
     wrong_solver("batch_one_residual", in_steps("norms", one_residual), GroupLasso, EQUAL),
     wrong_solver("batch_one_floor", in_steps("rounding_floors", one_floor), NuclearNorm, EQUAL),
+    wrong_solver("batch_one_floor_of_groups", in_steps("rounding_floors", one_floor), GroupLasso, EQUAL),
     wrong_solver("batch_one_step_size", in_steps("step_sizes", one_step_size), CountNonzero, EQUAL),
     wrong_solver(
         "batch_shared_restart",

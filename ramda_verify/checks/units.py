@@ -1,0 +1,39 @@
+"""Problems whose numbers are of the size of 1, to be brought to other sizes."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ramda_verify.checks.helpers import Array, tensor
+from ramda_verify.record import Case, NothingClaimed
+from ramda_verify.strategies import subproblem_cases
+from ramda_verify.targets import Target
+from solvers.subproblem import Subproblem, available_methods
+
+
+def homogeneous(regularizer: Any, point: Tensor) -> bool:
+    """Whether psi(2w) = 2 psi(w) at this point, and its prox agrees."""
+    twice, once = regularizer.prox(2 * point, 2.0), regularizer.prox(point, 1.0)
+    values = [float(regularizer.value(where)) for where in (2 * once, once)]
+    close = values[0] == 2 * values[1] or abs(values[0] - 2 * values[1]) <= 1e-12 * abs(values[0])
+    return close and bool(((twice - 2 * once).abs() <= 1e-12 * point.abs().max()).all())
+
+
+def methods_of(problem: Subproblem) -> tuple[str, ...]:
+    return ("auto", *available_methods(problem), *(["splitting"] if problem.convex else []))
+
+
+def unit_problem(B: Array, D: Array, lam: float, dtype: torch.dtype) -> tuple[Tensor, Tensor, float]:
+    """The problem with B and D at most 1, as the dtype holds it. Raises NothingClaimed where B is zero."""
+    largest = float(np.abs(B).max())
+    if largest == 0:
+        raise NothingClaimed("B is zero, which has no scale")
+    return tensor(B / largest, dtype), tensor(D / D.max(), dtype), min(lam / largest, 100.0)
+
+
+def mild_cases(target: Target) -> st.SearchStrategy[Case]:
+    """Problems that plain iteration solves: max D/min D is at most 30, or 100 in a recorded one."""
+    return subproblem_cases(target.instances, max_condition=30.0, extreme=False, hardest=100.0)
