@@ -19,19 +19,20 @@ class WarmStarts:
 
     def __init__(self) -> None:
         self._solved_under: dict[Tensor, Regularizer] = {}
-        self._proxes: dict[Tensor, tuple[Tensor, ProxWithDerivative]] = {}
+        self._proxes: dict[Tensor, tuple[Tensor, int, ProxWithDerivative]] = {}
 
     def last(self, slot: ParameterSlot) -> Tensor | None:
         """Ŵ of the last solve, unless the regularizer is another one since."""
         return slot.state.get(LAST) if self._holds(slot) else None
 
     def memory(self, slot: ParameterSlot) -> Memory:
-        """What the last solve left, with its prox where the state has not been loaded or moved since."""
+        """What the last solve left, with its prox where the state has not been loaded, moved or edited since."""
         state = slot.state
         if X not in state or not self._holds(slot):
             return Memory()
-        x, prox = self._proxes.get(slot.param, (None, None))
-        return Memory(state[X], float(state[STEP]), float(state[MISSED]), prox if x is state[X] else None)
+        x, version, prox = self._proxes.get(slot.param, (None, 0, None))
+        untouched = x is state[X] and state[X]._version == version
+        return Memory(state[X], float(state[STEP]), float(state[MISSED]), prox if untouched else None)
 
     def keep(self, slot: ParameterSlot, structured: Tensor, memory: Memory) -> None:
         """Keep Ŵ and what the solve left."""
@@ -40,7 +41,7 @@ class WarmStarts:
         if memory.x is not None and memory.prox is not None:
             numbers = torch.tensor([memory.step, memory.missed], dtype=torch.float64).unbind()
             state.update(zip((X, STEP, MISSED), (memory.x, *numbers), strict=True))
-            self._proxes[param] = memory.x, memory.prox
+            self._proxes[param] = memory.x, memory.x._version, memory.prox
 
     def _holds(self, slot: ParameterSlot) -> bool:
         regularizer = slot.settings["regularizer"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ramda_verify.oracles import certificate
-from solvers import L1, NuclearNorm, Status, Subproblem, solve
+from solvers import L1, RAMDA, NuclearNorm, Status, Subproblem, solve
 from solvers.regularizers.base import offers
 from solvers.subproblem.criterion import rounding_floor
 from solvers.subproblem.krylov import Krylov
@@ -167,3 +167,39 @@ def test_without_refinement_a_solve_ends_at_the_rounding_level():
     assert coarse.iterations <= fine.iterations
     reachable = solve(narrow, tolerance=1e-2, refine=False)
     assert reachable.status is Status.CONVERGED
+
+
+def stepped(steps, then=lambda optimizer, param: None):
+    """W after ``steps`` steps; ``then`` may touch the state after the third."""
+    generator = torch.Generator().manual_seed(0)
+    param = torch.nn.Parameter(torch.randn(12, 18, generator=generator))
+    optimizer = RAMDA([param], lr=0.1, regularizer=NuclearNorm(0.05))
+    for step in range(steps):
+        param.grad = torch.randn(12, 18, generator=generator)
+        optimizer.step()
+        if step == 2:
+            then(optimizer, param)
+    return param.detach(), optimizer
+
+
+def test_a_state_that_was_edited_in_place_is_believed_and_the_prox_beside_it_is_not():
+    def put_back(optimizer, param):
+        kept = optimizer.state[param]["inner_x"].clone()
+        optimizer.state[param]["inner_x"].copy_(kept)
+
+    def move(optimizer, param):
+        optimizer.state[param]["inner_x"].mul_(1.5)
+
+    untouched, _ = stepped(6)
+    assert torch.equal(stepped(6, put_back)[0], untouched)
+    moved, optimizer = stepped(6, move)
+    assert optimizer.unaccepted_steps == 0
+    torch.testing.assert_close(moved, untouched, rtol=0, atol=1e-3)
+
+
+def test_a_memory_belongs_to_one_regularizer():
+    def change(optimizer, param):
+        optimizer.param_groups[0]["regularizer"] = NuclearNorm(0.5)
+
+    _, optimizer = stepped(6, change)
+    assert optimizer.unaccepted_steps == 0

@@ -13,7 +13,7 @@ from ramda_verify.bench.training.snapshot import Snapshot
 from ramda_verify.bench.training.workloads import METHODS, Workload
 from ramda_verify.bench.workload import parameters_of
 from ramda_verify.threads import threads
-from ramda_verify.trainings import Run, begin, group_lasso
+from ramda_verify.trainings import Run, begin
 
 #: Evenly spread timed steps of a run.
 SPREAD, QUICK_SPREAD = 24, 4
@@ -39,7 +39,8 @@ def play(workload: Workload, method: str, plan: Plan) -> Played:
     """Train by ``method`` from the first step to the last and time the steps of ``timed_steps`` on the way.
 
     The run is its own: steps for the clock start from a copy of its state, which is put back afterwards. AdamW has
-    parameters and a state of its own and is given the gradients of the run at every step.
+    parameters and a state of its own and is given the gradients of the run at every step. An inner solver that keeps
+    its last prox has to compute it anew after a state was put back: its steps seem dearer by that prox than they are.
     """
     steps = workload.quick_steps if plan.quick else workload.steps
     milestones = workload.milestones(steps)
@@ -66,7 +67,7 @@ def play(workload: Workload, method: str, plan: Plan) -> Played:
 
 def started(workload: Workload, method: str, milestones: list[int], seed: int) -> Run:
     """The run of a workload before its first step."""
-    regularizer_of = group_lasso(workload.reg_weights[method])
+    regularizer_of = workload.regularizer_of(workload.reg_weights[method])
     settings = workload.settings[method]
     return begin(workload.training, METHODS[method], regularizer_of, milestones=milestones, seed=seed, **settings)
 

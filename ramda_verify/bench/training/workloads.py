@@ -1,13 +1,14 @@
 """The training runs that are played: network, regularizer, hyperparameters, length."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ramda_verify.trainings.data import digits, large_digits
 from ramda_verify.trainings.networks import CLASSES, Training, character_training, mlp_training, vocabulary_training
 from ramda_verify.trainings.resnet import RESNET18
-from solvers import RAMDA, ProxGen
+from ramda_verify.trainings.run import RegularizerOf, group_lasso, same
+from solvers import RAMDA, NuclearNorm, ProxGen
 
 METHODS = {"RAMDA": RAMDA, "ProxGen": ProxGen}
 
@@ -17,7 +18,8 @@ class Workload:
     """A run of ``steps`` steps with restarts after a third and two thirds of them; the last third is the final stage.
 
     ``reg_weights`` and ``settings`` are those of each method: with its own, each makes a part of the groups zero and
-    still learns. ``quick_steps`` is the length in a quick run; ``quick`` says whether a quick run of all cases has it.
+    still learns. ``regularizer_of`` makes the regularizer of every layer from such a weight. ``quick_steps`` is the
+    length in a quick run; ``quick`` says whether a quick run of all cases has it.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Workload:
     steps: int
     quick_steps: int
     quick: bool = False
+    regularizer_of: Callable[[float], RegularizerOf] = group_lasso
 
     def milestones(self, steps: int) -> list[int]:
         return [steps // 3, 2 * steps // 3]
@@ -74,6 +77,18 @@ WORKLOADS: tuple[Workload, ...] = (
         settings=_settings(1e-3, 0.2),
         steps=450,
         quick_steps=90,
+    ),
+    Workload(
+        "low-rank",
+        mlp_training(
+            "low-rank", "MLP 784-64-64-10 on 28 x 28, nuclear norm", (784, 64, 64, CLASSES), large_digits, 128
+        ),
+        parameters=55_050,
+        reg_weights={"RAMDA": 3e-3, "ProxGen": 3e-3},
+        settings=_settings(1e-2, 0.1),
+        steps=450,
+        quick_steps=45,
+        regularizer_of=lambda reg_weight: same(NuclearNorm(reg_weight)),
     ),
     Workload(
         "resnet18",
