@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import GroupNorms, MetricProx, Scalar, check_prox_arguments
+from solvers.regularizers.base import GroupNorms, MetricProx, Scalar, accumulation_dtype, check_prox_arguments
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.norm_equation import solve_norm_equation
@@ -83,14 +83,15 @@ class GroupLasso:
 
     def value(self, w: Tensor) -> Tensor:
         """psi(w), a 0-d tensor."""
-        return self.group_weight(w) * self.groups.flat(self.groups.norm(w)).sum()
+        found = self.group_weight(w) * self.groups.flat(self.groups.norm(w)).sum()
+        return found.to(accumulation_dtype(w))
 
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         """``step`` may also be a tensor with one entry per group, of the shape that ``blockwise_max`` returns."""
         check_prox_arguments(w, step)
         threshold = step * self.group_weight(w)
         norm = self.groups.norm(w)
-        kept = torch.where(norm > threshold, 1 - threshold / norm, torch.zeros_like(norm))
+        kept = torch.where(norm > threshold, 1 - threshold / norm, torch.zeros_like(norm)).to(accumulation_dtype(w))
         return torch.where(kept > 0, w * kept, torch.zeros_like(w)).to(w.dtype)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> MetricProx:
@@ -111,9 +112,9 @@ class GroupLasso:
         threshold = lam * self.group_weight(point)
         norm = self.groups.norm(point)
         # At a nonzero group dpsi is one vector; at zero it is a ball and the distance is that of -gradient to it.
-        direction = point / torch.where(norm > 0, norm, torch.ones_like(norm))
+        direction = (point / torch.where(norm > 0, norm, torch.ones_like(norm))).to(accumulation_dtype(point))
         size = self.groups.norm(gradient)
-        outside = torch.where(size > threshold, 1 - threshold / size, torch.zeros_like(size))
+        outside = torch.where(size > threshold, 1 - threshold / size, torch.zeros_like(size)).to(direction.dtype)
         return torch.where(norm > 0, gradient + threshold * direction, gradient * outside)
 
     def blockwise_max(self, D: Tensor) -> Tensor:

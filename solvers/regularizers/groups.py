@@ -87,14 +87,15 @@ class Grouping:
         return self._reduced(w, lambda view, axes: view.amax(dim=axes, keepdim=True))
 
     def norm(self, w: Tensor) -> Tensor:
-        """Euclidean norm of each group, summed in float64, as float32 at least; broadcasts against ``w``.
+        """Euclidean norm of each group, in float64: that of entries in the range of float32 may lie above it.
+        Broadcasts against ``w``.
 
         Scaled by the largest entry first, so that no square vanishes or overflows: the norm is zero only at zero.
         """
         w = w.to(accumulation_dtype(w))
         scale = self.max(w.abs())
         safe = torch.where(scale > 0, scale, torch.ones_like(scale))
-        return scale * self.sum((w / safe).square()).sqrt().to(w.dtype)
+        return scale * self.sum((w / safe).square()).sqrt()
 
     def count(self, shape: Sequence[int]) -> int:
         """Number of groups."""

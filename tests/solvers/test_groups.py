@@ -121,8 +121,8 @@ def test_sums_are_taken_in_float64(dtype):
     grouping = Grouping("input")
     assert grouping.sum(w).dtype == torch.float64
     assert grouping.sum(w).tolist() == [[4096.0, 4096.0]]
-    assert grouping.norm(w).dtype == torch.float32
-    torch.testing.assert_close(grouping.norm(300 * w), torch.full((1, 2), 19200.0), rtol=2e-7, atol=0)
+    assert grouping.norm(w).dtype == torch.float64
+    torch.testing.assert_close(grouping.norm(300 * w), torch.full((1, 2), 19200.0, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("name", ["rows", "", "Input", None, 1])
@@ -170,3 +170,13 @@ def test_a_layer_gives_its_layout():
         GroupLasso(0.5, "filter", "in_out").for_layout(WeightLayout(), (4, 3))
     with pytest.raises(ValueError, match="conv_groups must divide"):
         psi.for_layout(swapped, (3, 3, 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_prox_of_a_group_whose_norm_is_out_of_range_though_its_entries_are_not(dtype):
+    psi, w = GroupLasso(0.5), torch.full((256, 2), 2.0**127, dtype=dtype)
+    threshold = 2.0**122 * psi.group_weight(w)
+    expected = (1 - threshold / (16 * 2.0**127)) * w.double()
+    torch.testing.assert_close(psi.prox(w, 2.0**122).double(), expected, rtol=4e-3, atol=0)
+    away = psi.subgradient_residual(w, torch.zeros_like(w), 2.0**122).double()
+    torch.testing.assert_close(away, torch.full_like(away, threshold / 16), rtol=4e-3, atol=0)

@@ -1,0 +1,73 @@
+"""What the checks of scales claim, and where they claim nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from ramda_verify.checks import measure
+from ramda_verify.checks.far_solutions import Tilted
+from ramda_verify.checks.out_of_range import Guarded
+from ramda_verify.checks.units import homogeneous, unit_problem
+from ramda_verify.record import NothingClaimed
+from solvers import L1, GroupLasso, NuclearNorm
+from tests.solvers.plug_ins import ConvexL1, PlainL1, Simplex, SimplexInAMetric
+from tests.verify.plug_ins import L0, Box
+
+B, D, START = (
+    np.array([[3.0, 1.0], [-2.0, 4.0]]),
+    np.array([[1.0, 0.1], [0.5, 0.2]]),
+    np.array([[1.0, -1.0], [0.5, 2.0]]),
+)
+SCALES = {"regularizer": None, "B": B, "D": D, "lam": 0.7, "start": START, "referred": False}
+
+
+@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.3), NuclearNorm(1.0), PlainL1(), ConvexL1()])
+def test_a_norm_is_homogeneous(regularizer):
+    assert homogeneous(regularizer, torch.tensor(B))
+
+
+@pytest.mark.parametrize("regularizer", [L0(), Box(), Simplex()])
+def test_a_count_and_a_constraint_are_not(regularizer):
+    assert not homogeneous(regularizer, torch.tensor(B))
+
+
+@pytest.mark.parametrize("which", [0, 3])
+@pytest.mark.parametrize("kind", ["all", "B and lam", "D"])
+def test_matrix_of_the_issue_at_every_scale(kind, which):
+    case = {**SCALES, "regularizer": NuclearNorm(1.0), "kind": kind, "which": which, "narrow": False}
+    assert measure("scale-equivariance", **case).violation == 0
+
+
+def test_nothing_is_claimed_where_a_step_of_the_prox_is_out_of_range():
+    """lam/D is above the largest float32 at 2**110 though the solution, for a small weight of psi, is below it."""
+    case = {**SCALES, "regularizer": L1(1e-4), "D": D * np.array([[1e-6, 1.0], [1.0, 1.0]]), "lam": 300.0}
+    assert measure("scale-equivariance", **case, kind="B and lam", which=3, narrow=True).violation == 0
+
+
+def test_nothing_is_claimed_where_B_is_zero():
+    with pytest.raises(NothingClaimed):
+        unit_problem(np.zeros(2), np.ones(2), 1.0, torch.float64)
+
+
+@pytest.mark.parametrize("distance", [1e3, 1e12])
+@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.3), SimplexInAMetric()])
+def test_exact_direct_solution_far_from_B_passes(regularizer, distance):
+    case = {"regularizer": regularizer, "B": B, "D": D, "lam": 0.7, "direction": START, "distance": distance}
+    assert measure("direct-solution-far-from-B", **case).violation == 0
+
+
+def test_tilted_psi_has_the_solution_of_a_shifted_B():
+    slope, b, d = (torch.tensor(array) for array in (START, B, D))
+    expected = L1(0.5).prox((b - 0.7 * slope) / d, 0.7 / d)
+    torch.testing.assert_close(Tilted(L1(0.5), slope).prox(b / d, 0.7 / d), expected)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_guard_raises_at_what_is_not_finite(bad):
+    guarded = Guarded(L1(0.5))
+    assert guarded.convex
+    assert float(guarded.value(torch.ones(2))) == 1.0
+    with pytest.raises(ArithmeticError):
+        guarded.prox(torch.tensor([1.0, bad]), 1.0)
+    with pytest.raises(ArithmeticError):
+        guarded.prox(torch.ones(2), bad)
