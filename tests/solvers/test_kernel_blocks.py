@@ -87,9 +87,7 @@ def test_what_float32_cannot_solve_is_solved_in_double(shape):
     torch.testing.assert_close(found[-1:, :, 2:3], alone, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize(
-    ("shape", "conv_groups"), [((600, 16, 3, 3), 200), ((512, 40, 3), 16), ((4096, 1, 3), 4096)]
-)
+@pytest.mark.parametrize(("shape", "conv_groups"), [((600, 16, 3, 3), 200), ((512, 40, 3), 16), ((4096, 1, 3), 4096)])
 def test_threads_do_not_change_a_bit(shape, conv_groups):
     before, results = torch.get_num_threads(), []
     try:
