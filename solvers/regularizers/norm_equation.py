@@ -104,7 +104,9 @@ def solve_norm_equation(B: Tensor, D: Tensor, threshold: Scalar, groups: Groupin
         r = torch.where(unsolved, torch.where(moved > 0, moved, r / 8), r)
         near = small
     # z = B / (D + t/r): in this form nothing leaves the range of the dtype that z does not leave.
-    z = (b / (d + (t / r).to(work))).double() * (b_unit.double() / d_unit.double())
+    # Without a price the solution is B / D, also where D spreads so far that the least price would show.
+    shift = torch.where(torch.as_tensor(threshold == 0, device=B.device), 0.0, t / r)
+    z = (b / (d + shift.to(work))).double() * (b_unit.double() / d_unit.double())
     found = torch.where(nonzero, z, 0.0).to(B.dtype)
     lost = unsolved | ~sound | ~torch.isfinite(groups.max(found.abs()))
     found = torch.where(lost, torch.nan, found)

@@ -149,3 +149,14 @@ def test_a_root_that_is_not_found_is_none(random, monkeypatch):
     monkeypatch.setattr(norm_equation, "MAX_ITERATIONS", 1)
     found = GroupLasso(0.3, "input").metric_prox(B, D, 1.0).point
     assert found.isnan().all()
+
+
+@pytest.mark.parametrize("threshold", [0.0, torch.tensor(0.0, dtype=torch.float64)], ids=["number", "tensor"])
+def test_without_a_price_the_solution_is_the_quotient(threshold):
+    """D spreads over 12 decades, where even the least price would change the entries of small D."""
+    B, D = torch.randn(40, 6, dtype=torch.float64), 10 ** (-12 * torch.rand(40, 6, dtype=torch.float64))
+    B = B * D
+    B[0] = 1.0
+    D[0] = 1.0
+    point = GroupLasso(1.0).metric_prox(B, D, threshold).point
+    torch.testing.assert_close(point, B / D, rtol=1e-15, atol=0)

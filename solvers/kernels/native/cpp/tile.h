@@ -19,7 +19,7 @@ struct Tile {
     int64_t pieces;
     int64_t packs; // times that the groups follow each other in a row: the whole tensor then lies in one piece
     int vectors;   // of a row
-    bool turned;
+    bool turned;   // the scratch then holds b and d as if the groups were columns, whatever their order in memory
 };
 
 constexpr int64_t row_entries = 512;  // of a tile, at most
