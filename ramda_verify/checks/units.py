@@ -11,15 +11,25 @@ from ramda_verify.checks.helpers import Array, tensor
 from ramda_verify.record import Case, NothingClaimed
 from ramda_verify.strategies import subproblem_cases
 from ramda_verify.targets import Target
+from solvers.regularizers.base import offers
 from solvers.subproblem import Subproblem, available_methods
 
 
 def homogeneous(regularizer: Any, point: Tensor) -> bool:
-    """Whether psi(2w) = 2 psi(w) at this point, and its prox agrees."""
-    twice, once = regularizer.prox(2 * point, 2.0), regularizer.prox(point, 1.0)
+    """Whether psi(2w) = 2 psi(w) > 0 far out along this point, and its prox agrees."""
+    far = point * 1e3
+    twice, once = regularizer.prox(2 * far, 2.0), regularizer.prox(far, 1.0)
     values = [float(regularizer.value(where)) for where in (2 * once, once)]
-    close = values[0] == 2 * values[1] or abs(values[0] - 2 * values[1]) <= 1e-12 * abs(values[0])
-    return close and bool(((twice - 2 * once).abs() <= 1e-12 * point.abs().max()).all())
+    close = values[1] > 0 and abs(values[0] - 2 * values[1]) <= 1e-12 * abs(values[0])
+    return close and bool(((twice - 2 * once).abs() <= 1e-12 * far.abs().max()).all())
+
+
+class ValueAndProx:
+    """A regularizer reduced to value, prox and convex: what its other members say of huge numbers is its own affair."""
+
+    def __init__(self, regularizer: Any) -> None:
+        self.value, self.prox = regularizer.value, regularizer.prox
+        self.convex = offers(regularizer, "convex")
 
 
 def methods_of(problem: Subproblem) -> tuple[str, ...]:

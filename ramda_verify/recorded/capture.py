@@ -50,8 +50,9 @@ def tensors_of(state: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def counters_of(state: Mapping[str, Any]) -> dict[str, float]:
-    """The entries of a state that are one number."""
-    return {key: float(value) for key, value in state.items() if not isinstance(value, Tensor) or value.ndim == 0}
+    """The entries of a state that are one number, but for an inner solver's."""
+    numbers = {key: value for key, value in state.items() if not isinstance(value, Tensor) or value.ndim == 0}
+    return {key: float(value) for key, value in numbers.items() if not key.startswith(INNER)}
 
 
 def array(tensor: Tensor) -> Array:

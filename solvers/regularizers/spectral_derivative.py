@@ -43,7 +43,7 @@ class SpectralProx:
     def __post_init__(self) -> None:
         self.rank = int((self.sigma > self.threshold).sum())
         self._lost = len(self.sigma) - self.rank
-        self._shares = 1 - self.threshold / self.sigma[self._lost :]
+        self._shares = (self.sigma[self._lost :] - self.threshold) / self.sigma[self._lost :]
         #: The mean eigenvalue of the left factor h(X X').
         self.gain = float(self._shares.sum()) / len(self.sigma)
         self._left = self.left.to(self.wide.dtype)

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from solvers.regularizers.base import ProxWithDerivative
@@ -58,7 +59,7 @@ class Newton:
     def propose(self, x: Tensor, prox: ProxWithDerivative, member: Tensor, rho: Tensor) -> Tensor | None:
         """The next x, or None where numbers leave the range of the dtype. ``prox`` is that at x, with derivative."""
         length = norm(member)
-        if not 0 < length < math.inf:
+        if not 0 < length / float(rho) < torch.finfo(x.dtype).max:
             return None
         self._learn(length)
         if self._target is None:
@@ -82,9 +83,11 @@ class Newton:
         if self._before is None:
             return
         before, predicted = self._before
-        missed = math.sqrt(max(length**2 - predicted**2, 0.0)) / before if length < before else 1.0
+        # Squares of ratios: those of the lengths may be out of range.
+        left, expected = min(length / before, 1.0), predicted / before
+        missed = math.sqrt(max(left**2 - expected**2, 0.0)) if left < 1 else 1.0
         # Below a part of what the system was left with it cannot be seen.
-        missed = min(1.0, max(missed, VISIBLE * predicted / before, SMALLEST_MISS))
+        missed = min(1.0, max(missed, VISIBLE * expected, SMALLEST_MISS))
         if self._first:
             self._memory.missed, self._first = missed, False
         self._missed = missed**ORDER

@@ -17,7 +17,7 @@ from solvers.kernels.contract import StepTask
 from solvers.kernels.gpu.backend import TritonSteps
 from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.diagnostics import DiagnosticsHooks
-from tests.mutants.kernels import GPU_STEP, RESIDUAL, STEP_PROBLEM, of_the_run
+from tests.mutants.kernels import GPU_GROUPED, GPU_STEP, RESIDUAL, STEP_PROBLEM, of_the_run
 from tests.mutants.kernels import STEP as KERNEL_STEP
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer
 from tests.mutants.nans import first_spoiled, spoiled
@@ -229,6 +229,9 @@ MUTANTS = [
     wrong_optimizer("nan_kernel_state", of_the_run(afterwards=write_nan("state")), "rmda", KERNEL_STEP),
     wrong_optimizer("nan_kernel_shows", kernel_shows_nan, "ramda", KERNEL_STEP),
     wrong_optimizer("nan_gpu_kernel", of_the_run(afterwards=write_nan("all"), steps=TritonSteps), "ramda", GPU_STEP),
+    wrong_optimizer(
+        "nan_gpu_kernel_of_blocks", of_the_run(afterwards=write_nan("all"), steps=TritonSteps), "ramda", GPU_GROUPED
+    ),
     wrong_optimizer(
         "nan_gpu_kernel_one_entry", of_the_run(afterwards=write_nan("point"), steps=TritonSteps), "proxsgd", GPU_STEP
     ),

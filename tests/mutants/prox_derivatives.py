@@ -50,7 +50,7 @@ class IdentityForDerivative(NuclearNorm):
 
 
 @dataclass(frozen=True)
-class NanDerivative(NuclearNorm):
+class NanInDerivative(NuclearNorm):
     def prox_with_derivative(self, w: Tensor, step: Any) -> Any:
         return recast(super().prox_with_derivative(w, step), NotANumber)
 
@@ -74,5 +74,5 @@ class GainBeyondOne(NuclearNorm):
 DERIVATIVE = "prox-derivative"
 MUTANTS = [
     wrong_regularizer(cls, DERIVATIVE)
-    for cls in (LeftFactorForDerivative, IdentityForDerivative, NanDerivative, AnotherPoint, GainBeyondOne)
+    for cls in (LeftFactorForDerivative, IdentityForDerivative, NanInDerivative, AnotherPoint, GainBeyondOne)
 ]

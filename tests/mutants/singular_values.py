@@ -11,7 +11,7 @@ from torch import Tensor
 from solvers import GroupLasso, NuclearNorm
 from solvers.regularizers import singular_values
 from solvers.regularizers.base import shrink
-from solvers.subproblem import anderson, criterion, splitting, verdict
+from solvers.subproblem import anderson, criterion, newton, splitting, verdict
 from solvers.subproblem.iterate import Ending, Iterate
 from solvers.subproblem.result import Status
 from tests.mutants.mutant import Patch, wrong_regularizer, wrong_solver
@@ -56,6 +56,12 @@ def long_extrapolation(self, x, move):
 def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bad extrapolation, and nobody looks whether it shortens the move."""
     monkeypatch.setattr(anderson.Anderson, "propose", long_extrapolation)
+    monkeypatch.setattr(splitting, "SAFEGUARD", float("inf"))
+
+
+def unguarded_newton(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newton steps that leap away, and nobody looks."""
+    monkeypatch.setattr(newton.Newton, "propose", lambda self, x, prox, member, rho: x - 10 * member / rho)
     monkeypatch.setattr(splitting, "SAFEGUARD", float("inf"))
 
 
@@ -132,7 +138,8 @@ MUTANTS = [
         GroupLasso,
         "splitting-certificate",
     ),
-    wrong_solver("unguarded_extrapolation", unguarded, NuclearNorm, "splitting-rate", "splitting-solution"),
+    wrong_solver("unguarded_extrapolation", unguarded, GroupLasso, "splitting-rate", "splitting-solution"),
+    wrong_solver("unguarded_newton", unguarded_newton, NuclearNorm, "splitting-rate", "splitting-solution"),
     wrong_solver(
         "splitting_accepts_everything",
         replaced(solve, "run", accepts_everything),

@@ -78,7 +78,6 @@ def test_run_without_a_seed_draws_one_that_repeats_it(call, folder):
 
     fresh, other = run(), run()
     assert fresh[0] != other[0]
-    assert fresh[1] != other[1]
     assert run("--seed", str(fresh[0])) == fresh
     assert run("--seed", "0")[0] == 0
 
