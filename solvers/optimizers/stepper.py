@@ -237,7 +237,6 @@ class Stepper:
             check_values=False,
             report_objective=False,
             memory=memory,
-            refine=False,
         )
 
     def _subproblem(self, slot: ParameterSlot, point: Tensor) -> Subproblem:

@@ -62,7 +62,6 @@ def run(
     judge_start: bool = True,
     pace: Pace | None = None,
     patience: int = PATIENCE,
-    refine: bool = True,
 ) -> Ending:
     """Draw iterates until the residual is at most ``tolerance``; say so when that does not happen.
 
@@ -74,7 +73,6 @@ def run(
         pace: ends the run where the residual falls too slowly for the tolerance to be met within ``max_iterations``;
             the status is ITERATION_LIMIT then, and fewer iterations were made.
         patience: iterations at the level of rounding without a residual half as large.
-        refine: whether to go on at the level of rounding, as long as the residual falls.
 
     The point returned is the one with the smallest residual. PRECISION_LIMIT takes two things: a residual at the level
     of rounding, and either a tolerance out of reach below it or a residual that no longer falls.
@@ -103,13 +101,13 @@ def run(
             best = Ending(iterate.point, Status.ITERATION_LIMIT, max_iterations, residual, iterate.member)
         if residual <= tolerance:
             return best._replace(status=Status.CONVERGED, iterations=count)
-        if residual <= level and (not refine or stagnation.seen(residual) or tolerance <= level / REACH):
+        if residual <= level and (stagnation.seen(residual) or tolerance <= level / REACH):
             best = best._replace(status=Status.PRECISION_LIMIT, iterations=count)
             break
         if pace is not None and pace.hopeless(count, best.residual, max(tolerance, level / REACH)):
             best = best._replace(iterations=count)
             break
-    if not exact_always and best.member is not None and (refine or best.status is not Status.PRECISION_LIMIT):
+    if not exact_always and best.member is not None:
         residual = best_residual(subproblem, Iterate(best.point, best.member), floor(best.point))
         best = best._replace(residual=residual)
     return best._replace(status=Status.CONVERGED) if best.residual <= tolerance else best

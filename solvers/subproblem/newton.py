@@ -20,6 +20,8 @@ LOOSEST = 0.5
 LAST = 0.5
 #: The rounding level of criterion.py is meant as a bound; what is seen is smaller by about this.
 ROUNDING = 16
+#: A step is kept where it leaves at most this share of the residual.
+GAIN = 0.5
 #: A model that missed a share m is taken to miss m**ORDER the next time.
 ORDER = 1.25
 #: No linear model is trusted to be better than this.
@@ -39,9 +41,9 @@ class Newton:
     what the last one missed, and no further than the target asks for (Eisenstat and Walker, 1996).
     """
 
-    def __init__(self, subproblem: Subproblem, tolerance: float, memory: Memory, *, refine: bool = True) -> None:
+    def __init__(self, subproblem: Subproblem, tolerance: float, memory: Memory) -> None:
         self._D, self._scale, self._tolerance = subproblem.D, subproblem.scale, tolerance
-        self._floor, self._share = RoundingFloor(subproblem), 1 / ROUNDING if refine else 1.0
+        self._floor = RoundingFloor(subproblem)
         self._target: float | None = None
         self._krylov: Krylov | None = None
         self._memory, self._missed, self._first = memory, memory.missed, True
@@ -51,6 +53,13 @@ class Newton:
         """Leave a prox, if there is one, to the next solve."""
         if prox is not None:
             self._memory.x, self._memory.step, self._memory.prox = x, step, prox
+
+    def serves(self, member: Tensor) -> bool:
+        """Whether the last step, if there was one, shortened the residual as a linear model that holds does.
+
+        Where D is small the residual hardly sees a step: a long one that leaves most of the residual leads away.
+        """
+        return self._before is None or norm(member) <= GAIN * self._before[0]
 
     def forget(self) -> None:
         """Expect nothing of the last step, as where it was not kept."""
@@ -63,7 +72,7 @@ class Newton:
             return None
         self._learn(length)
         if self._target is None:
-            self._target = max(self._tolerance, self._floor(prox.point) * self._share) / self._scale
+            self._target = max(self._tolerance, self._floor(prox.point) / ROUNDING) / self._scale
         tolerance = max(LAST * self._target / length, min(LOOSEST, self._missed))
         spread = (self._D / rho).sub_(1)
         scaling = (spread * prox.gain).add_(1).reciprocal_()

@@ -40,7 +40,6 @@ def solve(
     report_objective: bool = True,
     backend: str = "auto",
     memory: Memory | None = None,
-    refine: bool = True,
 ) -> Solution:
     """Minimise ``Q(Z) = 1/2<Z, D*Z> - <B, Z> + lam*psi(Z)`` until criterion (7) of the paper holds with eps_t =
     ``tolerance``: ||s|| <= tolerance for some s in dQ(Z), and Q(Z) <= Q(reference).
@@ -75,8 +74,6 @@ def solve(
             "plain" for torch operations.
         memory: what the last solve of a sequence of similar problems of this regularizer left, and filled anew; used by
             "splitting" where the regularizer differentiates its prox.
-        refine: whether a tolerance below the rounding level of the dtype is aimed at as long as residuals fall.
-            Without, the solve ends at that level, PRECISION_LIMIT, as the optimizers want it.
 
     Returns:
         A Solution: the point, of the kind of B, its residual and a status that says how it ended. Non-convergence is a
@@ -122,7 +119,6 @@ def solve(
             step_rule=step_rule,
             observe=observe,
             memory=memory,
-            refine=refine,
         )
         chosen = legs[-1].method
     descent = None
@@ -159,7 +155,6 @@ def _iterate(
     step_rule: str,
     observe: Observer | None,
     memory: Memory | None,
-    refine: bool,
 ) -> tuple[Ending, tuple[Leg, ...]]:
     """Iterative methods in turn."""
 
@@ -170,14 +165,13 @@ def _iterate(
             "max_iterations": budget,
             "observe": watch,
             "pace": pace,
-            "refine": refine,
         }
         thrifty = method == SPLITTING and subproblem.B.numel() >= MANY_ENTRIES
         if start is None:
             start = warm_starts[0] if thrifty and warm_starts else _best_start(subproblem, starts)
         if method == SPLITTING:
             # Unscreened: it gains nothing where psi does not separate, and the spectral norm costs as much as a step.
-            steps = splitting(subproblem, start, tolerance=tolerance, refine=refine, memory=memory)
+            steps = splitting(subproblem, start, tolerance=tolerance, memory=memory)
             newton = offers(subproblem.regularizer, "prox_with_derivative")
             options["patience"] = PATIENCE_OF_NEWTON if newton else PATIENCE
             return run(subproblem, steps, start, exact_always=False, judge_start=not thrifty, **options)

@@ -61,9 +61,15 @@ class Extrapolation:
             if proposed is not None:
                 return proposed
             self._left = self._pause
+        if self._newton is not None:
+            self._newton.forget()
         self._left = max(self._left - 1, 0)
         self._anderson = self._anderson or Anderson(x)
         return self._anderson.propose(x, step.move)
+
+    def serves(self, step: SplittingStep) -> bool:
+        """Whether a Newton step, where one led here, is worth keeping."""
+        return self._newton is None or self._newton.serves(step.iterate.member)
 
     def forget(self) -> None:
         """Start anew, as after a new rho."""
@@ -85,19 +91,18 @@ def splitting(
     *,
     step_rule: str = "block",
     tolerance: float = 0.0,
-    refine: bool = True,
     memory: Memory | None = None,
 ) -> Iterator[Iterate]:
     """Douglas-Rachford (Lions and Mercier, 1979; Eckstein and Bertsekas, 1992) from the x whose subgradient at
     ``start`` would be ``B - D*start``; rho begins as the mean of D, see ``Penalty``. ``step_rule`` has no say: one rho
     serves all blocks. Where ``memory`` holds the prox of an earlier solve, the first iterate is the one that it gives,
-    without a prox; memory is left with the last prox. ``tolerance`` is the residual that will do, or without ``refine``
-    the rounding level, where that is larger.
+    without a prox; memory is left with the last prox. ``tolerance`` is the residual that will do.
 
     The plain step contracts ``||T(x) - x||`` by ``contraction(subproblem, rho)`` < 1. An extrapolated point (Newton or
-    Anderson) is kept where it shortens the move by the larger of that factor and SAFEGUARD; else the plain step that it
-    replaced is taken. So every two proxes shorten the move by that much: linear convergence is not put at risk. A new
-    rho keeps Z and its subgradient. Every iterate has its own certificate, kept or not.
+    Anderson) is kept where it shortens the move by the larger of that factor and SAFEGUARD, and a Newton step where it
+    also halves the residual; else the plain step that it replaced is taken. So every two proxes shorten the move by
+    that much: linear convergence is not put at risk. A new rho keeps Z and its subgradient. Every iterate has its own
+    certificate, kept or not.
 
     On the subproblems of a 784-512-...-10 network after 100 steps of RAMDA this takes 8 iterations to a relative
     residual of 1e-4 where proximal gradient takes 87 and the accelerated method 38.
@@ -106,7 +111,7 @@ def splitting(
     newton, x, prox = None, None, None
     if offers(subproblem.regularizer, "prox_with_derivative"):
         memory = Memory() if memory is None else memory
-        newton = Newton(subproblem, tolerance, memory, refine=refine)
+        newton = Newton(subproblem, tolerance, memory)
         x, prox = _remembered(subproblem, penalty, memory)
     if x is None:
         x = start - subproblem.gradient(start) / penalty.rho
@@ -129,7 +134,7 @@ def splitting(
             enough = max(SAFEGUARD, contraction(subproblem, rho))
             extrapolation.forget()
             before, shortest = None, float("inf")
-        elif before is not None and not length <= enough * shortest:
+        elif before is not None and not (length <= enough * shortest and extrapolation.serves(step)):
             extrapolation.fail()
             x, before = before[0] + before[1], None
         else:
