@@ -196,7 +196,7 @@ def test_a_memory_belongs_to_one_regularizer():
 
 
 def test_a_long_step_along_a_flat_metric_is_not_kept():
-    """ProxGen's first step on dead inputs: D is 1e-8 there, and a point a hundred times too long has a small residual."""
+    """ProxGen's first step on dead inputs: D is 1e-8 there, and points far too long have a small residual."""
     generator = torch.Generator().manual_seed(1)
     W = 0.6 * torch.randn(32, 64, generator=generator) / 64**0.5
     D = 1e-3 * torch.rand(32, 64, generator=generator) ** 2 + 1e-8
