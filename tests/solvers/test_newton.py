@@ -199,12 +199,11 @@ def test_a_memory_belongs_to_one_regularizer():
 def test_a_long_step_along_a_flat_metric_is_not_kept(seed):
     """ProxGen's first step on dead inputs: D is 1e-8 there, and points far too long have a small residual."""
     generator = torch.Generator().manual_seed(seed)
-    W = 0.07 * torch.randn(32, 64, generator=generator)
-    reading = torch.randn(20, 64, generator=generator).clamp_min(0)
-    G = 0.05 * torch.randn(32, 20, generator=generator) @ reading
+    W = torch.randn(32, 64, generator=generator) * 0.07
+    G = torch.randn(32, 20, generator=generator) @ torch.randn(20, 64, generator=generator).clamp_min(0) * 0.05
     G[:, ::3] = 0
     D = 0.0316 * G.abs() + 1e-8
-    found = solve(Subproblem(D * W - 1e-4 * G, D, 1e-3, NuclearNorm(1e-2)), W, tolerance=7e-7)
+    found = solve(Subproblem(D * W - 1e-3 * 0.1 * G, D, 1e-3, NuclearNorm(1e-2)), W, tolerance=7e-7)
     assert found.status in (Status.CONVERGED, Status.PRECISION_LIMIT)
     assert found.descent
     assert float(found.point.norm()) <= 2 * float(W.norm())
