@@ -89,28 +89,34 @@ def measure_splitting_certificate(
 
 
 def measure_splitting_rate(regularizer: Regularizer, B: Array, D: Array, lam: float, start: Array) -> Measurement:
-    """Every two proxes shorten the move T(x) - x by the contraction of a plain step or by 0.99, as long as rho stays.
+    """A kept point's move T(x) - x is at most that of the kept point before, times the contraction of a plain step or
+    0.99; what is not kept is followed by the plain step that it replaced. So every two proxes shorten the move.
 
-    That is until it is looked at for the first time. x is recovered from the point and its certificate, T and its
-    contraction are written down once more, for rho the mean of D. Rounding: what is lost where x is a sum of numbers
-    larger than its moves.
+    That is as long as rho stays, until it is looked at for the first time. x is recovered from the point and its
+    certificate, T and its contraction are written down once more, for rho the mean of D. Rounding: what is lost where x
+    is a sum of numbers larger than its moves.
     """
     subproblem, rho, share = model(regularizer, B, D, lam), float(D.mean()), method.RELAXATION / 2
     q = max((rho - D.min()) / (rho + D.min()), (D.max() - rho) / (D.max() + rho))
     promised = max(abs(1 - share) + share * float(q), SHORTENED)
-    steps = islice(method.splitting(subproblem, tensor(start)), FIRST)
-    moves: list[float] = []
+    points: list[Array] = []
+    moves: list[Array] = []
     sizes = [size(start, B / rho)]
-    for iterate in steps:
+    for iterate in islice(method.splitting(subproblem, tensor(start)), FIRST):
         Z, member = finite("Z", iterate.point.numpy()), finite("the certificate", iterate.member.numpy())
-        x = Z + (member - (D * Z - B)) / rho
-        moves.append(2 * share * norm((B + rho * (2 * Z - x)) / (D + rho) - Z))
-        sizes.append(size(sizes[-1], x))
-    shortest, largest = np.minimum.accumulate(moves), np.array(sizes[1:])
-    noise = 1e-12 * largest * np.sqrt(B.size) * max(1.0, float(D.max()) / rho)
-    excess = relative(shortest[2:] - promised * shortest[:-2] - noise[2:], largest[:-2])
-    at = int(np.argmax(excess))
-    return Measurement(float(excess[at]), f"moves {moves[at : at + 3]}, promised {promised:.6g}")
+        points.append(Z + (member - (D * Z - B)) / rho)
+        moves.append(2 * share * ((B + rho * (2 * Z - points[-1])) / (D + rho) - Z))
+        sizes.append(size(sizes[-1], points[-1]))
+    noise = 1e-12 * np.array(sizes[1:]) * np.sqrt(B.size) * max(1.0, float(D.max()) / rho)
+    worst, kept = Worst(), 0
+    for at in range(1, FIRST - 1):
+        if norm(points[at + 1] - (points[kept] + moves[kept])) <= noise[at]:
+            continue  # not kept: the next point is the plain step from the one before
+        before, after = norm(moves[kept]), norm(moves[at])
+        note = f"moves {before:.6g}, {after:.6g}, promised {promised:.6g}"
+        worst.see(relative(after - promised * before - noise[at], sizes[kept + 1]), note)
+        kept = at
+    return worst.measurement()
 
 
 def matrix_of(rows: int, columns: int, decades: float, seed: int) -> Array:

@@ -12,8 +12,8 @@ def test_structure_is_read_from_what():
     param, free = torch.nn.Parameter(torch.randn(5, 4)), torch.nn.Parameter(torch.randn(5, 4))
     low = torch.nn.Parameter(torch.randn(3, 3))
     groups = [
-        {"params": [param], "regularizer": GroupLasso(100.0)},
-        {"params": [low], "regularizer": NuclearNorm(100.0)},
+        {"params": [param], "regularizer": GroupLasso(1e4)},
+        {"params": [low], "regularizer": NuclearNorm(1e4)},
         {"params": [free]},
     ]
     optimizer = RAMDA(groups, momentum=0.1)
