@@ -31,6 +31,7 @@ from paper_checks.inner_run import inner_run, norms
 from paper_checks.pictures import iterations_against_tolerance
 from paper_checks.random_subproblems import FAMILIES, Array, NoSolutionError, RandomSubproblem, random_subproblem
 from ramda_verify.record import Verdict
+from ramda_verify.worst import largest
 
 TOLERANCES = tuple(10.0**-k for k in range(1, 11))
 CONDITIONS = (2.0, 5.0, 20.0, 100.0, 1000.0)
@@ -107,7 +108,7 @@ def inequalities(problem: RandomSubproblem, Z: Array, s: Array) -> dict[str, flo
 
 def judge(rates: Sequence[Rate]) -> Evidence:
     """Every count at most its bound, every slope at most the bound's, every inequality at every iteration."""
-    worst = max(rate.share_of_bound for rate in rates)
+    worst = largest(rate.share_of_bound for rate in rates)
     slopes = [rate.slope / rate.slope_bound for rate in rates]
     faults = [
         f"{rate.family}, condition {rate.condition:g}: {what}"

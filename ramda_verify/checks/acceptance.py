@@ -1,4 +1,4 @@
-"""Is an accepted step what (7) says? Every step of a run, with the certificate recomputed outside the solver."""
+"""An accepted step is what (7) says: every step of a run, with the certificate recomputed outside the solver."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""Is a batch of solves what ``solve`` does, problem by problem?"""
+"""A batch of solves is what ``solve`` does, problem by problem."""
 
 from dataclasses import replace
 from typing import Any

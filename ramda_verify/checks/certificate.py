@@ -1,4 +1,4 @@
-"""Are the certificates true? A reported subgradient is one, a small residual means a small error, scales are kept."""
+"""Certificates are true: a reported subgradient is one, a small residual means a small error, scales are kept."""
 
 import numpy as np
 import torch

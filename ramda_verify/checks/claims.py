@@ -1,4 +1,4 @@
-"""Are the optional members true? A wrong claim is a finding as much as a wrong prox."""
+"""The optional members are true: a wrong claim is a finding as much as a wrong prox."""
 
 from typing import Any
 

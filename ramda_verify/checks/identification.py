@@ -1,4 +1,4 @@
-"""Does the structure of the limit appear, and stay? Theorem 3, on problems whose support is known for certain."""
+"""The structure of the limit appears and stays: Theorem 3, on problems whose support is known for certain."""
 
 from functools import cache
 from typing import Any

@@ -1,4 +1,4 @@
-"""Is every step of the group LASSO stationary, whatever the scale, in every dtype and every build?
+"""Every step of the group LASSO is stationary, whatever the scale, in every dtype and every build.
 
 B and D are put into the state as they are wanted, one step is taken, and the residual of every group is recomputed in
 float64. A backend may give a group up where its dtype cannot hold the solution, if it counts it.

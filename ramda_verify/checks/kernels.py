@@ -1,4 +1,4 @@
-"""Do the compiled steps mean what the plain ones mean? One step from one state, against plain torch in float64."""
+"""The compiled steps mean what the plain ones mean: one step from one state, against plain torch in float64."""
 
 import os
 from collections.abc import Callable

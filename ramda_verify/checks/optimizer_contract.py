@@ -1,4 +1,4 @@
-"""Do the optimizers keep their contract? Saving and continuing, and the structured iterate on request."""
+"""The optimizers keep their contract: saving and continuing, and the structured iterate on request."""
 
 import io
 from typing import Any

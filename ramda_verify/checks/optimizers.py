@@ -1,4 +1,4 @@
-"""Do the optimizers take the steps of their papers? Against literal transcriptions and against their parents."""
+"""The optimizers take the steps of their papers: against literal transcriptions and against their parents."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

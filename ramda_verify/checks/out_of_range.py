@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, feasible, norm, size, tensor
-from ramda_verify.checks.units import methods_of, mild_cases, unit_problem
+from ramda_verify.checks.units import methods_of, mild_cases, unit_problem, with_drawn
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import describe
 from ramda_verify.property import Check
@@ -113,17 +113,15 @@ def _claim(
 
 
 def _at_the_top(target: Target) -> st.SearchStrategy[Case]:
-    return mild_cases(target).flatmap(
-        lambda case: st.fixed_dictionaries(
-            {
-                **{name: st.just(value) for name, value in case.items()},
-                "start": tensors(case["B"].shape),
-                "shortfall": st.sampled_from([4.0, 0.0, 2.0, 30.0]),
-                "light": st.booleans(),
-                "narrow": st.booleans(),
-                "referred": st.booleans(),
-            }
-        )
+    return with_drawn(
+        mild_cases(target),
+        lambda case: {
+            "start": tensors(case["B"].shape),
+            "shortfall": st.sampled_from([4.0, 0.0, 2.0, 30.0]),
+            "light": st.booleans(),
+            "narrow": st.booleans(),
+            "referred": st.booleans(),
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""Is the prox the minimiser that it says it is? Claims about ``prox(w, step)`` and ``value(w)`` alone."""
+"""The prox is the minimiser that it says it is: claims about ``prox(w, step)`` and ``value(w)`` alone."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Is the derivative that comes with a prox that of the prox? Newton's method is only as fast as it is true."""
+"""The derivative that comes with a prox is that of the prox: Newton's method is only as fast as it is true."""
 
 from typing import Any
 

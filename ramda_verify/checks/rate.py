@@ -1,4 +1,4 @@
-"""Does proximal gradient keep the promises of Theorem 1, at every iteration?"""
+"""Proximal gradient keeps the promises of Theorem 1, at every iteration."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Are steps right from where real trainings were? One step from each recorded state, group by group.
+"""Steps are right from where real trainings were: one step from each recorded state, group by group.
 
 The oracle is the literal transcription of the method in NumPy float64. A recorded tensor has groups of all sizes side
 by side, so each is judged by its own.

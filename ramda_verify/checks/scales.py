@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, feasible, norm, size, tensor
-from ramda_verify.checks.units import ValueAndProx, methods_of, mild_cases, unit_problem
+from ramda_verify.checks.units import ValueAndProx, methods_of, mild_cases, unit_problem, with_drawn
 from ramda_verify.oracles.psi_model import describe
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement, NothingClaimed
@@ -134,17 +134,15 @@ def _difference(
 
 
 def _scaled(target: Target) -> st.SearchStrategy[Case]:
-    return mild_cases(target).flatmap(
-        lambda case: st.fixed_dictionaries(
-            {
-                **{name: st.just(value) for name, value in case.items()},
-                "start": tensors(case["B"].shape),
-                "kind": st.sampled_from(KINDS),
-                "which": st.integers(0, 4),
-                "narrow": st.booleans(),
-                "referred": st.booleans(),
-            }
-        )
+    return with_drawn(
+        mild_cases(target),
+        lambda case: {
+            "start": tensors(case["B"].shape),
+            "kind": st.sampled_from(KINDS),
+            "which": st.integers(0, 4),
+            "narrow": st.booleans(),
+            "referred": st.booleans(),
+        },
     )
 
 

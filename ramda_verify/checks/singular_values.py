@@ -1,4 +1,4 @@
-"""Is fewer and cheaper still exact? The splitting against the plain path, and narrow singular values against wide."""
+"""Fewer and cheaper is still exact: the splitting against the plain path, narrow singular values against wide."""
 
 from itertools import islice
 

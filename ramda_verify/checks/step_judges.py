@@ -13,6 +13,7 @@ from ramda_verify.checks.optimizers import transcription_of
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import PsiModel, norm_terms, psi_value, require_model
 from ramda_verify.recorded.store import RecordedStep
+from ramda_verify.worst import Worst, infinite_if_nan
 from solvers.optimizers.diagnostics import BlockReport
 from solvers.subproblem import Status
 
@@ -73,19 +74,18 @@ def state_deviation(
     An entry's unit is ``unit`` (for W ``unit_of_w``) times what it was computed from, its old and its new value, for W
     also Ŵ. What float32 cannot hold, up to its smallest normal number, is no deviation; a NaN is an infinite one.
     """
-    worst, note = 0.0, ""
+    worst = Worst()
     for key, mine in after.items():
         right = getattr(exact.method, NAMES.get(key, key))
         before = known.arrays.get(key, known.arrays["W"] if key == "initial_point" else np.zeros(known.shape))
         size = np.abs(right) + np.abs(before.astype(np.float64)) + (np.abs(w_hat) if key == "W" else 0.0)
         deviation = np.abs(mine.astype(np.float64) - right)
         rounding = (unit_of_w if key == "W" else unit) * size + TINY
-        violation = np.where(np.isnan(deviation), np.inf, np.maximum(deviation - TINY, 0.0) / rounding)
-        if not violation.max() <= worst:
-            at = np.unravel_index(int(violation.argmax()), violation.shape)
-            worst = float(violation.max())
-            note = f"{key}{list(map(int, at))} is {float(mine[at]):.9g}, exactly {float(right[at]):.9g}"
-    return worst, note
+        violation = infinite_if_nan(np.maximum(deviation - TINY, 0.0) / rounding)
+        at = np.unravel_index(int(violation.argmax()), violation.shape)
+        note = f"{key}{list(map(int, at))} is {float(mine[at]):.9g}, exactly {float(right[at]):.9g}"
+        worst.see(float(violation[at]), note)
+    return worst.violation, worst.note
 
 
 def group_residual(known: RecordedStep, exact: ExactStep, w_hat: Array) -> tuple[float, str]:
@@ -95,17 +95,16 @@ def group_residual(known: RecordedStep, exact: ExactStep, w_hat: Array) -> tuple
     """
     model = require_model(known.regularizer)
     entries = [(0.0, np.array([index])) for index in range(w_hat.size)]
-    worst, note = 0.0, ""
+    worst = Worst()
     for index, (price, indices) in enumerate(norm_terms(model, known.shape) or entries):
         z, b, d, formed = (a.ravel()[indices] for a in (w_hat, exact.B, exact.D, exact.forming))
         alone = PsiModel("GroupLasso", price / len(indices) ** 0.5, "input")
         residual = certificate.stationarity(z[:, None], b[:, None], d[:, None], exact.lam, alone)
         # Where B or the solution is denormal, float32 has no digits to give.
         spare = TINY * (norm(d) + len(indices) ** 0.5)
-        violation = np.inf if np.isnan(residual) else max(0.0, residual - spare) / (norm(formed) + TINY)
-        if not violation <= worst:
-            worst, note = violation, f"group {index}: residual {residual:.3g}, B is formed from {norm(formed):.3g}"
-    return worst, note
+        note = f"group {index}: residual {residual:.3g}, B is formed from {norm(formed):.3g}"
+        worst.see((residual - spare) / (norm(formed) + TINY), note)
+    return worst.violation, worst.note
 
 
 def criterion_fault(known: RecordedStep, exact: ExactStep, block: BlockReport, w_hat: Array) -> str | None:

@@ -1,4 +1,4 @@
-"""Does every method find the solution of the subproblem? Against oracles, against each other, and by (7b)."""
+"""Every method finds the solution of the subproblem: against oracles, against each other, and by (7b)."""
 
 from collections.abc import Callable
 from typing import Any

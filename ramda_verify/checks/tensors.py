@@ -1,4 +1,4 @@
-"""Does a regularizer treat tensors as tensors? Layout, batches, dtypes, devices, inputs left alone."""
+"""A regularizer treats tensors as tensors: layout, batches, dtypes, devices, inputs left alone."""
 
 import numpy as np
 import torch

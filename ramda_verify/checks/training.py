@@ -1,4 +1,4 @@
-"""Is a whole training right? A small network is trained to the end, and every step of it is judged on the way."""
+"""A whole training is right: a small network is trained to the end, and every step of it is judged on the way."""
 
 import math
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """Problems whose numbers are of the size of 1, to be brought to other sizes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,12 @@ def unit_problem(B: Array, D: Array, lam: float, dtype: torch.dtype) -> tuple[Te
 def mild_cases(target: Target) -> st.SearchStrategy[Case]:
     """Problems that plain iteration solves: max D/min D is at most 30, or 100 in a recorded one."""
     return subproblem_cases(target.instances, max_condition=30.0, extreme=False, hardest=100.0)
+
+
+def with_drawn(
+    cases: st.SearchStrategy[Case], more: Callable[[Case], dict[str, st.SearchStrategy[Any]]]
+) -> st.SearchStrategy[Case]:
+    """The cases with further entries, each drawn from the strategy that ``more`` names for a case."""
+    return cases.flatmap(
+        lambda case: st.fixed_dictionaries({**{name: st.just(value) for name, value in case.items()}, **more(case)})
+    )

@@ -64,8 +64,11 @@ class NuclearNorm:
         left, right = singular_spaces(matrix, max(matrix.shape) * torch.finfo(matrix.dtype).eps)
         normal = slope - left @ (left.mT @ slope)
         normal = normal - (normal @ right.mT) @ right
+        aligned = left @ right
+        # At a zero point an infinite threshold, of a lam*reg_weight out of range, is no product 0*inf.
+        fixed = torch.where(aligned != 0, threshold * aligned, 0.0)
         free = shrink_singular_values(normal, threshold)
-        return (slope - normal + threshold * (left @ right) + free).reshape(point.shape)
+        return (slope - normal + fixed + free).reshape(point.shape)
 
     def zero_mask(self, B: Tensor, lam: Scalar) -> Tensor:
         """All or nothing: the solution is zero exactly if the spectral norm of B is at most the threshold."""

@@ -81,7 +81,8 @@ def run(
     best = Ending(start, Status.ITERATION_LIMIT, max_iterations, math.inf)
     member = exact_member(subproblem, start) if judge_start else None
     if member is not None:
-        best = best._replace(residual=residual_norm(subproblem, member))
+        residual = residual_norm(subproblem, member)
+        best = best._replace(residual=math.inf if math.isnan(residual) else residual)
         if best.residual <= tolerance:
             return best._replace(status=Status.CONVERGED, iterations=0)
     for count in range(1, max_iterations + 1):

@@ -105,6 +105,19 @@ def test_tolerance_zero_ends_at_rounding_at_every_scale(regularizer, kind):
             assert found.accepted == (found.residual == 0)
 
 
+@pytest.mark.parametrize("regularizer", [L1(100.0), GroupLasso(100.0), NuclearNorm(100.0)], ids=repr)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_price_out_of_range_makes_everything_zero(regularizer, dtype):
+    """lam is a number of the dtype, lam times the weight of psi is not."""
+    top = torch.finfo(dtype).max / 64
+    B = torch.tensor([[1.0, -0.5], [0.25, 0.5]], dtype=dtype) * top
+    for method in ("auto", *allowed_methods(Subproblem(B, torch.ones_like(B), top, regularizer))):
+        found = solve(Subproblem(B, torch.ones_like(B), top, regularizer), tolerance=1e-3 * top, method=method)
+        assert found.status is Status.CONVERGED, method
+        assert bool((found.point == 0).all())
+        assert found.residual == 0
+
+
 @pytest.mark.parametrize("s", [1e-300, 1e-170, 1e160, 1e300])
 @pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.3), NuclearNorm(0.5)], ids=repr)
 def test_residual_is_that_of_exact_arithmetic(regularizer, s):

@@ -121,8 +121,10 @@ class Count:
 
 
 class Raises:
+    """A prox that takes no input at all."""
+
     def prox(self, w, step):
-        raise NotImplementedError
+        raise ValueError("out of its domain")
 
 
 @pytest.mark.parametrize("scale", [1.0, 50.0])

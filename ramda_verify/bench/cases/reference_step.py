@@ -14,6 +14,7 @@ from ramda_verify.bench.residual import relative_residual
 from ramda_verify.bench.rows import Row, Skipped
 from ramda_verify.bench.timing import Contestant
 from ramda_verify.bench.workload import REG_WEIGHT, Workload, parameters_of
+from ramda_verify.worst import largest
 from solvers import RAMDA
 
 #: The released code's axes for groups that read one input, by the number of dimensions of the weight.
@@ -85,7 +86,7 @@ def worst_residual(theirs: torch.optim.Optimizer) -> float:
     for group in theirs.param_groups:
         group["momentum"], group["kept"] = 1.0, group["momentum"]
     theirs.step()
-    worst = 0.0
+    residuals = []
     for group in theirs.param_groups:
         group["momentum"] = group.pop("kept")
         for param in group["params"]:
@@ -96,5 +97,5 @@ def worst_residual(theirs: torch.optim.Optimizer) -> float:
             D = U.pow(1 / 3) + group["epsilon"]
             axis = None if group["dim"] is None else 1
             price = state["alpha"] * group["lambda_"] * (param.numel() / param.shape[axis or 0]) ** 0.5
-            worst = max(worst, relative_residual(param.detach(), D * W0 - V, D, price, axis))
-    return worst
+            residuals.append(relative_residual(param.detach(), D * W0 - V, D, price, axis))
+    return largest(residuals)
