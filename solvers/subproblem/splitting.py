@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from solvers.regularizers.base import ProxWithDerivative, offers
-from solvers.subproblem.anderson import Anderson
 from solvers.subproblem.criterion import prox_member
+from solvers.subproblem.extrapolation import Extrapolation
 from solvers.subproblem.iterate import Iterate
 from solvers.subproblem.memory import Memory
 from solvers.subproblem.model import Subproblem
@@ -41,48 +41,6 @@ def splitting_step(subproblem: Subproblem, x: Tensor, rho: Tensor, Z: Tensor | N
         Z = subproblem.prox(x, 1 / rho)
     member = prox_member(subproblem.gradient(Z), x, Z, 1 / rho)
     return SplittingStep(Iterate(Z, member), (member / (subproblem.D + rho)).mul_(-RELAXATION))
-
-
-class Extrapolation:
-    """Where to go from x: by a Newton step where the prox was differentiated, else by Anderson's method.
-
-    A Newton step that was not kept is followed by Anderson steps, twice as many each time.
-    """
-
-    def __init__(self, newton: Newton | None) -> None:
-        self._newton = newton
-        self._anderson: Anderson | None = None
-        self._pause, self._left = 1, 0
-
-    def propose(self, x: Tensor, prox: ProxWithDerivative | None, step: SplittingStep, rho: Tensor) -> Tensor | None:
-        """The extrapolated next point, or None where the plain step is to be taken."""
-        if self._newton is not None and prox is not None and self._left == 0:
-            proposed = self._newton.propose(x, prox, step.iterate.member, rho)
-            if proposed is not None:
-                return proposed
-            self._left = self._pause
-        if self._newton is not None:
-            self._newton.forget()
-        self._left = max(self._left - 1, 0)
-        self._anderson = self._anderson or Anderson(x)
-        return self._anderson.propose(x, step.move)
-
-    def serves(self, step: SplittingStep) -> bool:
-        """Whether a Newton step, where one led here, is worth keeping."""
-        return self._newton is None or self._newton.serves(step.iterate.member)
-
-    def forget(self) -> None:
-        """Start anew, as after a new rho."""
-        if self._newton is not None:
-            self._newton.forget()
-        if self._anderson is not None:
-            self._anderson.forget()
-
-    def fail(self) -> None:
-        """Take in that the last proposal was not kept."""
-        if self._left == 0:
-            self._left, self._pause = self._pause, 2 * self._pause
-        self.forget()
 
 
 def splitting(
@@ -134,11 +92,11 @@ def splitting(
             enough = max(SAFEGUARD, contraction(subproblem, rho))
             extrapolation.forget()
             before, shortest = None, float("inf")
-        elif before is not None and not (length <= enough * shortest and extrapolation.serves(step)):
+        elif before is not None and not (length <= enough * shortest and extrapolation.serves(step.iterate.member)):
             extrapolation.fail()
             x, before = before[0] + before[1], None
         else:
-            proposed = extrapolation.propose(x, prox, step, rho)
+            proposed = extrapolation.propose(x, prox, step.iterate.member, step.move, rho)
             shortest = length
             if proposed is None:
                 x, before = x + step.move, None

@@ -1,0 +1,51 @@
+"""Where a splitting goes next: by a Newton step or by Anderson's method."""
+
+from torch import Tensor
+
+from solvers.regularizers.base import ProxWithDerivative
+from solvers.subproblem.anderson import Anderson
+from solvers.subproblem.newton import Newton
+
+
+class Extrapolation:
+    """Where to go from x: by a Newton step where the prox was differentiated, else by Anderson's method.
+
+    A Newton step that was not kept is followed by Anderson steps, twice as many each time.
+    """
+
+    def __init__(self, newton: Newton | None) -> None:
+        self._newton = newton
+        self._anderson: Anderson | None = None
+        self._pause, self._left = 1, 0
+
+    def propose(
+        self, x: Tensor, prox: ProxWithDerivative | None, member: Tensor, move: Tensor, rho: Tensor
+    ) -> Tensor | None:
+        """The extrapolated next point, or None where the plain step is to be taken."""
+        if self._newton is not None and prox is not None and self._left == 0:
+            proposed = self._newton.propose(x, prox, member, rho)
+            if proposed is not None:
+                return proposed
+            self._left = self._pause
+        if self._newton is not None:
+            self._newton.forget()
+        self._left = max(self._left - 1, 0)
+        self._anderson = self._anderson or Anderson(x)
+        return self._anderson.propose(x, move)
+
+    def serves(self, member: Tensor) -> bool:
+        """Whether a Newton step, where one led here, is worth keeping."""
+        return self._newton is None or self._newton.serves(member)
+
+    def forget(self) -> None:
+        """Start anew, as after a new rho."""
+        if self._newton is not None:
+            self._newton.forget()
+        if self._anderson is not None:
+            self._anderson.forget()
+
+    def fail(self) -> None:
+        """Take in that the last proposal was not kept."""
+        if self._left == 0:
+            self._left, self._pause = self._pause, 2 * self._pause
+        self.forget()
