@@ -47,8 +47,8 @@ class StepTask:
     ``point`` becomes ``(1-mix)*point + mix*Ŵ``, entries up to ``flush`` in size set to zero, unless ``averages`` is
     False. The state has the dtype of the sums: float32 for 16-bit points, else theirs.
 
-    Where B, D or the solution is not finite or the norm equation was not solved, the entries of the group (an entry
-    alone, where groups have one or psi is zero) get Ŵ = ``point`` and keep their values bit for bit.
+    Where B or D is not finite, ``point`` cannot hold the solution or the norm equation was not solved, the group (an
+    entry alone, where groups have one or psi is zero) gets Ŵ = ``point`` and keeps its values bit for bit.
     """
 
     recurrence: Recurrence

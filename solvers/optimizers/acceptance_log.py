@@ -43,7 +43,7 @@ class AcceptanceLog:
             )
 
     def record_unsolved(self, slots: Sequence[ParameterSlot], kept: Integers) -> None:
-        """Count the parameters of which some groups have no solution in their dtype and kept their values.
+        """Count the parameters of which some groups have no solution that they can hold and kept their values.
 
         Arguments:
             kept: how many such groups each parameter has. On a GPU it is added up there, without a warning, since
@@ -56,8 +56,8 @@ class AcceptanceLog:
             return
         for slot, groups in zip(slots, _listed(kept), strict=True):
             if groups:
-                why = f"{groups} of its groups or entries have no finite solution and kept their values"
-                self.record_unaccepted(slot, why)
+                why = f"{groups} of its groups or entries have no solution that {slot.param.dtype} holds"
+                self.record_unaccepted(slot, f"{why} and kept their values")
 
     def record_start(self, slot: ParameterSlot) -> None:
         """Note before the first step whether a parameter is zero; one that is, as some are initialised, cannot die."""

@@ -4,8 +4,9 @@ The stepper owns what a step needs beside the parameters: the settings of the in
 counters, the log of steps that were not accepted, diagnostics and observers.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from solvers.optimizers.diagnostics import BlockReport, DiagnosticsHooks, block_
 from solvers.optimizers.method import Counters, Method, NormalForm, warmed_up
 from solvers.optimizers.slot import ParameterSlot
 from solvers.optimizers.warm_start import WarmStarts
-from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.base import accumulation_dtype, offers
 from solvers.regularizers.zero import Zero
 from solvers.subproblem.criterion import PowerSchedule, Schedule
 from solvers.subproblem.memory import Memory
@@ -199,13 +200,13 @@ class Stepper:
         return reports
 
     def _direct(self, slot: ParameterSlot, subproblem: Subproblem, point: Tensor) -> Tensor | None:
-        """Ŵ by a direct method, ``point`` where that is not finite; None where the regularizer has no such method."""
+        """Ŵ by a direct method, ``point`` where the parameter cannot hold that; None where there is no such method."""
         direct = direct_point(subproblem, self.options.method)
         if direct is None:
             return None
-        finite = _solved(subproblem, direct[0])
-        self.log.record_unsolved([slot], (~finite).sum().reshape(1))
-        return torch.where(finite, direct[0], point)
+        solved = _solved(subproblem, direct[0], slot.param.dtype)
+        self.log.record_unsolved([slot], (~solved).sum().reshape(1))
+        return torch.where(solved, direct[0], point)
 
     def _iterated(
         self, slot: ParameterSlot, subproblem: Subproblem, point: Tensor, tolerance: float
@@ -215,6 +216,8 @@ class Stepper:
         if last is not None and (int(slot.state["step"]) - 1) % self.options.solve_every:
             return last, None
         solution = self._solve(subproblem, point, last, tolerance, memory)
+        if slot.param.dtype != point.dtype and not _holds(slot.param.dtype, solution.point):
+            solution = replace(solution, point=point, status=Status.NON_FINITE, residual=math.inf)
         # At the rounding level of the dtype there is nothing left to solve; diagnostics show it, no alarm is due.
         if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:
             missed = f"residual {solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}"
@@ -270,7 +273,7 @@ class Stepper:
         subproblem, last = self._subproblem(slot, point), self._warm_starts.last(slot)
         direct = direct_point(subproblem, self.options.method)
         if direct is not None:
-            return torch.where(_solved(subproblem, direct[0]), direct[0], point)
+            return torch.where(_solved(subproblem, direct[0], slot.param.dtype), direct[0], point)
         return last if last is not None else self._solve(subproblem, point, None, self.tolerance(slot, 1.0)).point
 
     def _find(self, run: KernelRun) -> list[Tensor]:
@@ -297,9 +300,18 @@ def _is_still(slot: ParameterSlot) -> bool:
     return slot.param.numel() == 0 or (not isinstance(rate, Tensor) and rate == 0)
 
 
-def _solved(subproblem: Subproblem, point: Tensor) -> Tensor:
-    """Which entries of a direct solution are one. Where D has overflowed, B/D is 0, and finite for no good reason."""
-    return torch.isfinite(point) & torch.isfinite(subproblem.B) & torch.isfinite(subproblem.D)
+def _holds(dtype: torch.dtype, point: Tensor) -> bool:
+    return bool((point.abs() <= torch.finfo(dtype).max).all())
+
+
+def _solved(subproblem: Subproblem, point: Tensor, dtype: torch.dtype) -> Tensor:
+    """Which entries of a direct solution are one that ``dtype`` holds, with all others that psi couples to them."""
+    size, regularizer = point.abs(), subproblem.regularizer
+    if offers(regularizer, "blockwise_max"):
+        coupled = torch.as_tensor(subproblem.lam, device=size.device) > 0
+        size = torch.where(coupled, regularizer.blockwise_max(size), size)
+    # Where D has overflowed, B/D is 0, and finite for no good reason.
+    return (size <= torch.finfo(dtype).max) & torch.isfinite(subproblem.B) & torch.isfinite(subproblem.D)
 
 
 def _ascent_turned(slots: Sequence[ParameterSlot]) -> list[Tensor | None]:

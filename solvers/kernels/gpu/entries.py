@@ -41,7 +41,7 @@ def step_entries(
     # A NaN in b or d must not pass for a zero.
     z = tl.where(shrunk <= 0, 0.0, tl.where(b < 0, -shrunk, shrunk) / d)
     infinity = float("inf")
-    good = (tl.abs(z) < infinity) & (d < infinity) & (tl.abs(b) < infinity)
+    good = (tl.abs(z) <= SPEC.largest) & (d < infinity) & (tl.abs(b) < infinity)
     kept = tl.sum((inside & (good == 0)).to(tl.int32), 0)
     zero = tl.sum((inside & good & (z == 0)).to(tl.int32), 0) * (threshold > 0).to(tl.int32)
     write(point, structured, at, inside, z, good, kept == 0, mix, flush, SPEC)

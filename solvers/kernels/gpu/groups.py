@@ -153,7 +153,7 @@ def step_groups(
     unit_1, unit_2 = power_of_two(half, SPEC.sums), power_of_two(scale - half, SPEC.sums)
     norm = r * unit_1 * unit_2
     # An entry may be larger than the norm by its rounding.
-    lost = lost | (going != 0) | (sought & ((norm * 1.001 < float("inf")) == 0))
+    lost = lost | (going != 0) | (sought & ((norm * 1.001 <= SPEC.largest) == 0))
     stand = stand_for_groups(panel, part, groups, inner, TILE)
     kept = tl.sum((lost & stand).to(tl.int32), 0)
     zero = tl.sum(((lost == 0) & (norm == 0) & stand).to(tl.int32), 0)
@@ -196,7 +196,7 @@ def solution(b, d, shift, unit_1, unit_2):
 @triton.jit
 def finish(point, structured, at, inside, z, lost, any_lost, mix, flush, SPEC: tl.constexpr):
     """Write a tile; returns how many entries of sound groups kept the point, which happens only where t is zero."""
-    finite = tl.abs(z) < float("inf")
-    alone = tl.sum(tl.sum((inside & (finite == 0)).to(tl.int32), 1), 0)
-    write(point, structured, at, inside, z, finite & (lost == 0), alone + any_lost == 0, mix, flush, SPEC)
+    held = tl.abs(z) <= SPEC.largest
+    alone = tl.sum(tl.sum((inside & (held == 0)).to(tl.int32), 1), 0)
+    write(point, structured, at, inside, z, held & (lost == 0), alone + any_lost == 0, mix, flush, SPEC)
     return alone

@@ -170,6 +170,7 @@ def _spec(task: StepTask, gradient: Tensor | None, structured: Tensor | None, it
         len(task.recurrence.state),
         numbers=2 + task.recurrence.coefficients,
         point=DTYPES[task.point.dtype],
+        largest=torch.finfo(task.point.dtype).max,
         sums=DTYPES[accumulation_dtype(task.point)],
         index=tl.int64 if task.point.numel() >= WIDE else tl.int32,
         gradient=gradient is not None,

@@ -15,6 +15,7 @@ class KernelSpec:
     states: int
     numbers: int  # in a row of scalars
     point: Any  # and of the gradient
+    largest: float  # that the point holds
     sums: Any  # of the state, Ŵ and all arithmetic
     index: Any  # int64 from 2^31 entries on
     gradient: bool

@@ -24,7 +24,7 @@ template <class P, class R, class Recurrence> Counts solve_entries(const Task& t
         V z = (b < 0 ? -shrunk : shrunk) / d;
         // A NaN in b or d must not pass for a zero.
         z = shrunk <= 0 ? V{} : z;
-        M good = (magnitude<R>(z) <= Simd<R>::largest) & (d <= Simd<R>::largest) & (magnitude<R>(b) <= Simd<R>::largest);
+        M good = (magnitude<R>(z) <= largest_of<P>) & (d <= Simd<R>::largest) & (magnitude<R>(b) <= Simd<R>::largest);
         const M within = order < count;
         kept += ~good & within;
         zero += (z == 0) & good & within;

@@ -167,7 +167,7 @@ template <class R> class GroupSolver {
         map.spread(factor_1.data(), unit_1.data(), 1), map.spread(factor_2.data(), unit_2.data(), 1);
     }
 
-    // Write the solutions. Groups whose root was not found, or whose norm R cannot hold, keep the point at first and are
+    // Write the solutions. Groups whose root was not found, or whose norm the parameter cannot hold, keep the point at first and are
     // then tried alone.
     Counts finish(double price) {
         Counts counts = {};
@@ -176,7 +176,7 @@ template <class R> class GroupSolver {
         for (int g = 0; g < tile.groups; ++g) {
             const double norm = roots.all_r()[g] * (roots.all_d_units()[g] / roots.all_b_units()[g]);
             // An entry may be larger than the norm by its rounding.
-            alone[g] = roots.has_failed(g) || !(norm <= 0.999 * Simd<R>::largest);
+            alone[g] = roots.has_failed(g) || !(norm <= 0.999 * passes->largest);
             any_alone |= alone[g] != 0;
             counts.zero += !alone[g] && R(norm) == 0;
         }
@@ -209,7 +209,7 @@ template <class R> class GroupSolver {
         if (roots.is_hopeless(g)) return kept;
         wide_b.resize(task->outer * task->inner), wide_d.resize(wide_b.size());
         passes->take(*task, tile.first + g, wide_b.data(), wide_d.data());
-        if (!solve_carefully(settings, price, Simd<R>::largest, wide_b, wide_d)) return kept;
+        if (!solve_carefully(settings, price, passes->largest, wide_b, wide_d)) return kept;
         passes->put(*task, tile.first + g, wide_b.data());
         return std::all_of(wide_b.begin(), wide_b.end(), [](double z) { return R(z) == 0; }) ? zero : nonzero;
     }

@@ -23,6 +23,7 @@ template <class R> struct Passes {
     // B and D of one group in double, and writing its solution.
     void (*take)(const Task&, int64_t group, double* b, double* d);
     void (*put)(const Task&, int64_t group, const double* z);
+    R largest; // that the parameter holds
 };
 
 template <class P, class R, template <class> class Recurrence> struct PassesOf {
@@ -114,5 +115,5 @@ template <class P, class R, template <class> class Recurrence> struct PassesOf {
         each_entry(task, group, [&](int64_t at) { walk.write(at, 1, all<R>(R(*z++)), Mask<R>{}, true); });
     }
 
-    static constexpr Passes<R> all_of_them = {form, write, take, put};
+    static constexpr Passes<R> all_of_them = {form, write, take, put, largest_of<P>};
 };

@@ -63,6 +63,10 @@ struct bfloat16 {
     uint16_t bits;
 };
 
+// The largest number that a parameter of type P holds.
+template <class P> constexpr auto largest_of = Simd<P>::largest;
+template <> inline constexpr float largest_of<bfloat16> = 0x1.fep127f;
+
 INLINE float widen(float x) { return x; }
 INLINE double widen(double x) { return x; }
 INLINE float widen(bfloat16 x) {
