@@ -4,6 +4,7 @@ Modelled on test/test_optim.py of torch. Where ours depart from it, and why:
 
 - sparse gradients and complex parameters are refused by name (a regularizer is defined on real dense tensors);
 - there are no flags foreach, fused and differentiable: ``backend`` takes their place, and a step is not differentiable;
+- ``capturable`` needs a kernel, so it is refused at the first step where a parameter has none (memory with gaps);
 - a step from a zero gradient moves the parameters by rounding at most (B/D is not W bit for bit), unless lr is 0.
 """
 
@@ -171,6 +172,37 @@ def test_hooks_around_a_step(row):
         handle.remove()
     advance(params, optimizer, 1)
     assert seen == ["before", "after"]
+
+
+@every
+@pytest.mark.parametrize("default", [torch.float64, torch.float16], ids=str)
+def test_the_default_dtype_has_no_say(cls, settings, default):
+    params, optimizer = built(cls, settings, torch.float32)
+    others, other = built(cls, settings, torch.float32)
+    advance(params, optimizer)
+    torch.set_default_dtype(default)
+    try:
+        advance(others, other)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(params, others, strict=True))
+
+
+@each
+@pytest.mark.parametrize("backend", ["plain", "auto"])
+def test_a_layer_is_frozen_for_a_while(row, backend):
+    """Its parameters and sums stay as they are meanwhile."""
+    params, optimizer = built(row.cls, {"lr": 1e-2, "backend": backend})
+    advance(params, optimizer)
+    frozen, before = params[0], copy.deepcopy(optimizer.state[params[0]])
+    point, frozen.grad = frozen.detach().clone(), None
+    frozen.requires_grad_(False)
+    advance(params[1:], optimizer)
+    assert torch.equal(frozen, point)
+    assert all(torch.equal(value, before[name]) for name, value in optimizer.state[frozen].items())
+    frozen.requires_grad_(True)
+    advance(params, optimizer)
+    assert not torch.equal(frozen, point)
 
 
 @each
