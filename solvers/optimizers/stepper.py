@@ -238,7 +238,7 @@ class Stepper:
             method=self.options.method,
             warm_starts=() if last is None else (last,),
             check_values=False,
-            report_objective=False,
+            report=False,
             memory=memory,
         )
 

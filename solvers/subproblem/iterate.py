@@ -62,6 +62,8 @@ def run(
     judge_start: bool = True,
     pace: Pace | None = None,
     patience: int = PATIENCE,
+    usual: float = REACH,
+    exact_ending: bool = True,
 ) -> Ending:
     """Draw iterates until the residual is at most ``tolerance``; say so when that does not happen.
 
@@ -73,6 +75,9 @@ def run(
         pace: ends the run where the residual falls too slowly for the tolerance to be met within ``max_iterations``;
             the status is ITERATION_LIMIT then, and fewer iterations were made.
         patience: iterations at the level of rounding without a residual half as large.
+        usual: by how much what rounding leaves is usually below its level, which is a bound. Where the tolerance is
+            lower than that, such a residual will do.
+        exact_ending: whether the exact residual is computed in the end at all, without ``exact_always``.
 
     The point returned is the one with the smallest residual. PRECISION_LIMIT takes two things: a residual at the level
     of rounding, and either a tolerance out of reach below it or a residual that no longer falls.
@@ -102,13 +107,14 @@ def run(
             best = Ending(iterate.point, Status.ITERATION_LIMIT, max_iterations, residual, iterate.member)
         if residual <= tolerance:
             return best._replace(status=Status.CONVERGED, iterations=count)
-        if residual <= level and (stagnation.seen(residual) or tolerance <= level / REACH):
+        settled = max(residual, tolerance) <= level / usual
+        if settled or (residual <= level and (stagnation.seen(residual) or tolerance <= level / REACH)):
             best = best._replace(status=Status.PRECISION_LIMIT, iterations=count)
             break
         if pace is not None and pace.hopeless(count, best.residual, max(tolerance, level / REACH)):
             best = best._replace(iterations=count)
             break
-    if not exact_always and best.member is not None:
+    if exact_ending and not exact_always and best.member is not None:
         residual = best_residual(subproblem, Iterate(best.point, best.member), floor(best.point))
         best = best._replace(residual=residual)
     return best._replace(status=Status.CONVERGED) if best.residual <= tolerance else best

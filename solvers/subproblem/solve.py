@@ -18,7 +18,8 @@ from solvers.subproblem.methods import METHODS as METHODS
 from solvers.subproblem.methods import available_methods as available_methods
 from solvers.subproblem.methods import direct_point as direct_point
 from solvers.subproblem.model import Subproblem
-from solvers.subproblem.pace import PATIENCE, PATIENCE_OF_NEWTON, Pace
+from solvers.subproblem.newton import ROUNDING
+from solvers.subproblem.pace import PATIENCE_OF_NEWTON, Pace
 from solvers.subproblem.relay import in_turn
 from solvers.subproblem.result import Leg, Solution
 from solvers.subproblem.screening import screen
@@ -37,7 +38,7 @@ def solve(
     warm_starts: Sequence[Tensor] = (),
     observe: Observer | None = None,
     check_values: bool = True,
-    report_objective: bool = True,
+    report: bool = True,
     backend: str = "auto",
     memory: Memory | None = None,
 ) -> Solution:
@@ -68,8 +69,8 @@ def solve(
         observe: called as ``observe(iteration, point, residual)`` after every iteration, from 1.
         check_values: whether to raise where B, D or a start has a NaN or an infinity, D an entry <= 0, lam is
             negative. Reads numbers from the device; the optimizers, whose gradients are checked already, leave it out.
-        report_objective: whether to compute Solution.objective, which is NaN without: for the nuclear norm its value
-            in float64 takes as long as an iteration.
+        report: whether to compute what takes as long as an iteration and is only told: Solution.objective, which is
+            NaN without, and the exact residual where the certificate of "splitting" stayed above the tolerance.
         backend: "auto" to solve a direct method's problem by a kernel where one knows the regularizer, "native", or
             "plain" for torch operations.
         memory: what the last solve of a sequence of similar problems of this regularizer left, and filled anew; used by
@@ -119,6 +120,7 @@ def solve(
             step_rule=step_rule,
             observe=observe,
             memory=memory,
+            report=report,
         )
         chosen = legs[-1].method
     descent = None
@@ -129,7 +131,7 @@ def solve(
         status=ending.status,
         iterations=ending.iterations,
         residual=ending.residual,
-        objective=float(subproblem.objective(ending.point)) if report_objective else math.nan,
+        objective=float(subproblem.objective(ending.point)) if report else math.nan,
         tolerance=tolerance,
         method=chosen,
         descent=descent,
@@ -155,6 +157,7 @@ def _iterate(
     step_rule: str,
     observe: Observer | None,
     memory: Memory | None,
+    report: bool,
 ) -> tuple[Ending, tuple[Leg, ...]]:
     """Iterative methods in turn."""
 
@@ -173,8 +176,10 @@ def _iterate(
             # Unscreened: it gains nothing where psi does not separate, and the spectral norm costs as much as a step.
             steps = splitting(subproblem, start, tolerance=tolerance, memory=memory)
             newton = offers(subproblem.regularizer, "prox_with_derivative")
-            options["patience"] = PATIENCE_OF_NEWTON if newton else PATIENCE
-            return run(subproblem, steps, start, exact_always=False, judge_start=not thrifty, **options)
+            options |= {"patience": PATIENCE_OF_NEWTON, "usual": ROUNDING} if newton else {}
+            return run(
+                subproblem, steps, start, exact_always=False, exact_ending=report, judge_start=not thrifty, **options
+            )
         if subproblem.convex:
             start = screen(subproblem, start)
         return run(subproblem, ITERATIVE[method](subproblem, start, step_rule=step_rule), start, **options)

@@ -118,7 +118,7 @@ def test_starts_at_the_first_warm_start(monkeypatch):
     best = solve(given, tolerance=1e-10).point
     monkeypatch.setattr(NuclearNorm, "value", lambda self, w: pytest.fail("psi is not needed"))
     far = torch.full_like(best, 100.0)
-    solution = solve(given, far, tolerance=1e-7, warm_starts=[best, far], report_objective=False)
+    solution = solve(given, far, tolerance=1e-7, warm_starts=[best, far], report=False)
     assert solution.iterations == 1
     assert solution.descent
     assert math.isnan(solution.objective)

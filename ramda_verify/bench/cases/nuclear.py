@@ -99,7 +99,7 @@ def solve_ours(problem: Problem) -> object:
         tolerance=problem.tolerance,
         max_iterations=MOST_ITERATIONS,
         check_values=False,
-        report_objective=False,
+        report=False,
     )
 
 
