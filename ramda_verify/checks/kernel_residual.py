@@ -4,6 +4,7 @@ B and D are put into the state as they are wanted, one step is taken, and the re
 float64. A backend may give a group up where its dtype cannot hold the solution, if it counts it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -36,6 +37,8 @@ SMALL: tuple[Layout, ...] = (
     *(((6, 4, 3, 3), ("channel", "out_in", 2)), ((12, 5), ("filter", "in_out", 3))),
     ((9, 1, 3, 3), ("channel", "out_in", 9)),
 )
+#: Those of which some group leaves the range, where entries may.
+MANY = tuple(layout for layout in SMALL if math.prod(layout[0]) >= 60)
 LARGE: tuple[Layout, ...] = (
     *(((4099, 2), kind) for kind in (INPUT, OUTPUT)),
     *(((300, 64), kind) for kind in (INPUT, OUTPUT)),
@@ -139,6 +142,8 @@ def _step(
 #: Powers of ten that the entries of B and of D spread over, as a step has them and as the dtype does not hold them.
 COMMON = ((0.0, 4.0, 20.0, 60.0), (0.0, 4.0, 8.0, 16.0, 24.0))
 EXTREME = {"float32": ((70.0,), (24.0,)), "float64": ((600.0,), (60.0,))}
+#: What ``share`` may be: around the threshold and far from it, and where about half of the groups are nonzero.
+SHARES, MIDDLING = (0.5, 0.9, 1e-3, 1.1, 1e-9, 1e9, 1 - 1e-6, 1 + 1e-6), (0.5, 0.9, 1 - 1e-6)
 
 
 def _spreads(
@@ -146,6 +151,7 @@ def _spreads(
     backends: Sequence[str],
     layouts: Sequence[Layout],
     spreads: tuple[Sequence[float], Sequence[float]] = COMMON,
+    shares: Sequence[float] = SHARES,
 ) -> st.SearchStrategy[Case]:
     def of(layout: Layout) -> st.SearchStrategy[Case]:
         shape, kind = layout
@@ -157,7 +163,7 @@ def _spreads(
                 "seed": st.integers(0, 2**16),
                 "b": st.sampled_from(spreads[0]),
                 "d": st.sampled_from(spreads[1]),
-                "share": st.sampled_from([0.5, 0.9, 1e-3, 1.1, 1e-9, 1e9, 1 - 1e-6, 1 + 1e-6]),
+                "share": st.sampled_from(shares),
                 "dtype": st.sampled_from(dtypes),
                 "scratch": st.sampled_from([0, 0, 64, 4096]),
             }
@@ -173,12 +179,12 @@ def backends_here() -> list[str]:
 
 
 def _cases(*dtypes: str) -> st.SearchStrategy[Case]:
-    """Of ten cases three are large, one is out of range and one the Triton kernel's, small where it is interpreted. Of
-    float16, which the compiled library does not take, there is one among those with float32 sums.
+    """Of eleven cases three are large, two out of range and one is the Triton kernel's, small where it is interpreted.
+    With float32 sums there is one of float16, which the compiled library does not take.
     """
     device = device_of("triton")
     kinds = [_spreads(dtypes, backends_here(), SMALL)] * 5 + [_spreads(dtypes, backends_here(), LARGE)] * 3
-    kinds.append(_spreads(dtypes, backends_here(), SMALL, EXTREME[dtypes[0]]))
+    kinds += [_spreads(dtypes, backends_here(), MANY, EXTREME[dtypes[0]], MIDDLING)] * 2
     others = ["plain"]
     if BACKENDS["triton"].unavailable_reason() is None:
         others.append("triton")
