@@ -131,6 +131,11 @@ def plain_memory(tensor: Tensor) -> str | None:
     return None
 
 
+def numbers_in(vector: Tensor) -> list[int] | list[float] | list[bool]:
+    """The entries of a vector as Python's numbers. Wrappers and subclasses refuse ``tolist``, but not ``item``."""
+    return vector.tolist() if plain_memory(vector) is None else [entry.item() for entry in vector]
+
+
 def unlike(point: Tensor, others: Iterable[Tensor]) -> str | None:
     """What keeps ``others`` from being walked through together with ``point``, or None."""
     for tensor in others:

@@ -196,6 +196,26 @@ def test_a_dtensor_is_refused_by_name(cls, one_process):
 
 @needs_distributed
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("check_finite", [True, False])
+@pytest.mark.parametrize("cls", ALL)
+def test_a_dtensor_that_a_framework_put_into_a_group_is_refused_at_the_step(cls, check_finite, one_process):
+    """As accelerate does after fully_shard: the groups hold other parameters than those of the constructor."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    mesh = init_device_mesh("cpu", (1,))
+    optimizer = cls([torch.nn.Parameter(torch.zeros(4, 3))], check_finite=check_finite)
+    sharded = torch.nn.Parameter(distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)]))
+    sharded.grad = distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)])
+    optimizer.param_groups[0]["params"] = [sharded]
+    with pytest.raises(TypeError, match="is a DTensor"):
+        optimizer.step()
+    assert not optimizer.state
+    assert bool((sharded.to_local() == 1).all())
+
+
+@needs_distributed
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cls", ALL)
 @pytest.mark.parametrize("regularizer", [GroupLasso(1e-3), NuclearNorm(1e-3)], ids=["group", "nuclear"])
 def test_distributed_checkpoints_restore_and_move_nothing(cls, regularizer, one_process):
