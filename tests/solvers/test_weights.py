@@ -147,6 +147,7 @@ def test_no_gradient_needs_no_weight():
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
 def test_a_layer_without_inputs_needs_no_weight():
     model = nn.Sequential(nn.Linear(0, 6), nn.Linear(6, 3))
+    nn.init.ones_(model[0].bias)
     data = [(torch.ones(8, 0), DATA[0][1])]
     for regularizer in (GroupLasso(1.0, "input"), NuclearNorm(1.0), L1(1.0)):
         found = reg_weight_max(model, loss, data, parameter_groups(model, linear=regularizer))
