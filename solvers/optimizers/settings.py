@@ -16,7 +16,7 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.optimizers.method import Group
-from solvers.optimizers.parameter_group import STAGE_FACTOR, rate_of, stage_factor_of
+from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, STAGE_FACTOR, rate_of, stage_factor_of
 from solvers.regularizers.base import Regularizer, offers, require_regularizer
 from solvers.regularizers.zero import Zero
 
@@ -123,7 +123,7 @@ def check_keys(owner: str, group: Mapping[str, Any], known: Mapping[str, Any]) -
     Raises ValueError for a key that is nearly one of ``known``.
     """
     for key in group:
-        if key in known or key in ("params", "param_names", "initial_lr", "initial_momentum", STAGE_FACTOR):
+        if key in known or key in ("params", "param_names", "initial_lr", INITIAL_MOMENTUM, STAGE_FACTOR):
             continue
         close = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.8)
         if key in OF_OTHERS:

@@ -242,6 +242,46 @@ def test_distributed_checkpoints_restore_and_move_nothing(cls, regularizer, one_
 
 @needs_distributed
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("flat", [False, True], ids=["files", "flat"])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("cls", ALL)
+def test_distributed_checkpoints_restore_stages_and_the_ramp(cls, steps, flat, one_process, tmp_path):
+    """They restore the keys that a group has before loading; the momentum from which the ramp starts is one."""
+    import torch.distributed.checkpoint as checkpoint
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+
+    options = StateDictOptions(flatten_optimizer_state_dict=flat)
+
+    def run():
+        model = network()
+        optimizer = cls(parameter_groups(model, linear=GroupLasso(1e-3)), lr=0.05)
+        return model, optimizer, Stages(optimizer, [2])
+
+    points = []
+    for resumed in (False, True):
+        model, optimizer, stages = run()
+        torch.manual_seed(5)
+        advance(model, optimizer, steps, [stages])
+        if resumed:
+            weights, saved = get_state_dict(model, optimizer, options=options)
+            count = stages.state_dict()
+            if not flat:
+                checkpoint.save({"model": weights, "optimizer": saved}, checkpoint_id=tmp_path / "checkpoint")
+            model, optimizer, stages = run()
+            if not flat:
+                weights, saved = get_state_dict(model, optimizer, options=options)
+                checkpoint.load({"model": weights, "optimizer": saved}, checkpoint_id=tmp_path / "checkpoint")
+            set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=saved, options=options)
+            stages.load_state_dict(count)
+        torch.manual_seed(6)
+        advance(model, optimizer, 4, [stages])
+        points.append([param.detach() for param in model.parameters()])
+        points[-1] += [torch.tensor([group["lr"], group.get("momentum", 1.0)]) for group in optimizer.param_groups]
+    assert all(map(torch.equal, *points))
+
+
+@needs_distributed
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cls", ALL)
 def test_data_parallel_training_is_training(cls, one_process):
     runs = []
