@@ -189,7 +189,8 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
 
     def slots(self) -> Iterator[ParameterSlot]:
         """All parameters with their groups, settings and states; the state of one that has made no step is empty."""
-        settings = [self._settings.of(group) for group in self.param_groups]
+        name, keys = type(self).__name__, self.defaults
+        settings = [self._settings.of(group, name, keys) for group in self.param_groups]
         for group, plain in zip(self.param_groups, settings, strict=True):
             for position, param in enumerate(group["params"]):
                 yield ParameterSlot(position, param, group, plain, self.state.get(param, {}))
