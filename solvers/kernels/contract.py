@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -131,7 +131,7 @@ def plain_memory(tensor: Tensor) -> str | None:
     return None
 
 
-def numbers_in(vector: Tensor) -> list[int] | list[float] | list[bool]:
+def numbers_in(vector: Tensor) -> list[Any]:
     """The entries of a vector as Python's numbers. Wrappers and subclasses refuse ``tolist``, but not ``item``."""
     return vector.tolist() if plain_memory(vector) is None else [entry.item() for entry in vector]
 

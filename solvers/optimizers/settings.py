@@ -67,8 +67,8 @@ class Settings:
     def of(self, group: dict[str, Any], owner: str, known_keys: Collection[str]) -> Group:
         """The settings of ``group``.
 
-        Raises ValueError or TypeError, naming the setting, where one is not allowed, or where the group has gained a key
-        that is nearly one of ``known_keys``, the hyperparameters of ``owner``.
+        Raises ValueError or TypeError, naming the setting, where one is not allowed, or where the group has gained a
+        key that is nearly one of ``known_keys``, the hyperparameters of ``owner``.
         """
         values = [dict.get(group, name) for name in self._names]
         values.append(group["regularizer"])

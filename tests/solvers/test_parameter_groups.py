@@ -344,7 +344,9 @@ def test_lazy_layers_need_a_forward_pass():
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
-@pytest.mark.parametrize("regularizer", [GroupLasso(1e-4, "input"), GroupLasso(1e-4, "output"), NuclearNorm(1e-4)], ids=repr)
+@pytest.mark.parametrize(
+    "regularizer", [GroupLasso(1e-4, "input"), GroupLasso(1e-4, "output"), NuclearNorm(1e-4)], ids=repr
+)
 def test_a_layer_without_inputs_is_no_error(regularizer):
     """As the last tail of AdaptiveLogSoftmaxWithLoss where its division rounds to nothing."""
     model = nn.Sequential(nn.Linear(0, 3), nn.Linear(3, 2))
