@@ -1,6 +1,15 @@
 """The steps of the optimizers as compiled kernels. Nothing here defines a meaning."""
 
-from solvers.kernels.contract import Backend, Counts, Integers, Prepared, Recurrence, StepTask, plain_memory
+from solvers.kernels.contract import (
+    Backend,
+    Counts,
+    Integers,
+    Prepared,
+    Recurrence,
+    StepTask,
+    numbers_in,
+    plain_memory,
+)
 from solvers.kernels.dispatch import BACKENDS, choose, warn_once
 from solvers.kernels.finite import all_finite
 from solvers.kernels.subproblem import group_norms, no_group_norms_reason, subproblem_by_kernel
@@ -17,6 +26,7 @@ __all__ = [
     "choose",
     "group_norms",
     "no_group_norms_reason",
+    "numbers_in",
     "plain_memory",
     "subproblem_by_kernel",
     "warn_once",

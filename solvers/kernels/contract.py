@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -129,6 +129,11 @@ def plain_memory(tensor: Tensor) -> str | None:
     if is_functorch_wrapped_tensor(tensor) or torch._is_functional_tensor(tensor):
         return "a tensor that wraps another one"
     return None
+
+
+def numbers_in(vector: Tensor) -> list[Any]:
+    """The entries of a vector as Python's numbers. Wrappers and subclasses refuse ``tolist``, but not ``item``."""
+    return vector.tolist() if plain_memory(vector) is None else [entry.item() for entry in vector]
 
 
 def unlike(point: Tensor, others: Iterable[Tensor]) -> str | None:

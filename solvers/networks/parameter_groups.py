@@ -200,7 +200,8 @@ def _assigned(
         try:
             regularizer, more = _for_layer(regularizer, role, tuple(entry.param.shape))
             notes.extend(more)
-            if offers(regularizer, "check_shape"):
+            # An empty weight has no subproblem, and the optimizers step over it.
+            if entry.param.numel() and offers(regularizer, "check_shape"):
                 regularizer.check_shape(entry.param.shape)
         except ValueError as error:
             raise ValueError(f"parameter {entry.name} cannot have {regularizer!r}: {error}") from None

@@ -93,7 +93,8 @@ def _levels(optimizer: StructuredOptimizer, points: dict[Tensor, Tensor]) -> dic
             continue
         kind = type(regularizer).__name__
         for param in group["params"]:
-            if not param.requires_grad and not optimizer.state.get(param):
+            untrained = not param.requires_grad and not optimizer.state.get(param)
+            if untrained or param.numel() == 0:
                 continue
             zeros, total = regularizer.sparsity(points.get(param, param.detach()))
             if total:

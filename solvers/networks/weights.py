@@ -150,6 +150,8 @@ def smallest_killing_factor(regularizer: Regularizer, gradient: Tensor) -> float
     The s with that property are an interval without end if psi is convex and least at zero.
     """
     target = -gradient.detach().double()
+    if target.numel() == 0:
+        return 0.0
 
     def kills(step: float) -> bool:
         return not bool(regularizer.prox(target.clone(), step).any())

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from solvers.kernels import Integers
+from solvers.kernels import Integers, numbers_in
 from solvers.optimizers.slot import ParameterSlot
 
 #: On a GPU the flags of dead tensors are read every so many steps, since reading them waits for the device.
@@ -99,4 +99,4 @@ class AcceptanceLog:
 
 
 def _listed(numbers: Integers) -> Sequence[int]:
-    return numbers.tolist() if isinstance(numbers, Tensor) else numbers
+    return numbers_in(numbers) if isinstance(numbers, Tensor) else numbers

@@ -17,7 +17,7 @@ from solvers.evaluation import batch_norm_advice, batch_norm_recomputed
 from solvers.optimizers.acceptance_log import AcceptanceLog
 from solvers.optimizers.diagnostics import DiagnosticsHooks, StepReport
 from solvers.optimizers.method import Method
-from solvers.optimizers.parameter_group import STAGE_FACTOR, ParameterGroup, stage_factor_of
+from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, STAGE_FACTOR, ParameterGroup, stage_factor_of
 from solvers.optimizers.refusals import check_collection, check_gradients, check_parameter
 from solvers.optimizers.saving import checked, described, restored
 from solvers.optimizers.settings import COMMON_DEFAULTS, Settings, check_keys, check_shapes
@@ -144,7 +144,9 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
 
         The group's lr and eps hold as they are given: a stage that has been entered does not multiply them.
         """
-        group = {**self.defaults, STAGE_FACTOR: 1.0, **param_group}
+        # torch.distributed.checkpoint restores the keys that a group has, so they are there from the beginning.
+        kept = {STAGE_FACTOR: 1.0, **({INITIAL_MOMENTUM: None} if self.record.averages else {})}
+        group = {**self.defaults, **kept, **param_group}
         check_keys(type(self).__name__, param_group, self.defaults)
         regularizer = self._settings.judged(group)["regularizer"]
         check_collection(group["params"])
@@ -187,7 +189,8 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
 
     def slots(self) -> Iterator[ParameterSlot]:
         """All parameters with their groups, settings and states; the state of one that has made no step is empty."""
-        settings = [self._settings.of(group) for group in self.param_groups]
+        name, keys = type(self).__name__, self.defaults
+        settings = [self._settings.of(group, name, keys) for group in self.param_groups]
         for group, plain in zip(self.param_groups, settings, strict=True):
             for position, param in enumerate(group["params"]):
                 yield ParameterSlot(position, param, group, plain, self.state.get(param, {}))

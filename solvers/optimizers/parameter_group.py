@@ -19,6 +19,8 @@ from solvers.regularizers.base import Scalar
 
 #: The key under which a group stores the factor of its stage.
 STAGE_FACTOR = "stage_factor"
+#: The key under which a group of an averaging method stores the momentum from which the last stage ramps; None before.
+INITIAL_MOMENTUM = "initial_momentum"
 _SCHEDULERS = "torch.optim.lr_scheduler"
 #: Frames between a scheduler's own code and the access: a comprehension, a helper of torch's, a subclass's get_lr.
 _FRAMES = 4

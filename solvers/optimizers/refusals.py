@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from solvers import validate
-from solvers.kernels import all_finite
+from solvers.kernels import all_finite, numbers_in
 from solvers.optimizers.slot import ParameterSlot
 
 
@@ -32,8 +32,14 @@ def check_parameter(name: str, param: object) -> None:
 
 
 def check_gradients(slots: Sequence[ParameterSlot], *, finite: bool) -> None:
-    """Raise ValueError, naming the parameter, on a sparse gradient or (with ``finite``) a NaN or infinite one."""
+    """Raise ValueError, naming the parameter, on a sparse gradient or (with ``finite``) a NaN or infinite one.
+
+    A DTensor that a framework has put into a group since raises TypeError, as it does at construction.
+    """
     gradients = [gradient for slot in slots if (gradient := slot.param.grad) is not None]
+    for slot in slots:
+        if type(slot.param) is not torch.nn.Parameter:
+            check_parameter(slot.name, slot.param)
     for slot, gradient in zip(slots, gradients, strict=True):
         if gradient.layout != torch.strided:
             raise ValueError(f"the gradient of parameter {slot.name} must be dense, got {gradient.layout}")
@@ -62,4 +68,4 @@ def _finite_norms(tensors: Sequence[Tensor]) -> list[bool]:
     first = numbers[0]
     alike = all(number.dtype == first.dtype and number.device == first.device for number in numbers)
     moved = numbers if alike else [number.to(first.device, torch.float64) for number in numbers]
-    return torch.isfinite(torch.stack(list(moved))).tolist()
+    return [bool(sound) for sound in numbers_in(torch.isfinite(torch.stack(list(moved))))]

@@ -6,7 +6,7 @@ float64 weight_sum.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -57,7 +57,7 @@ def checked(
         groups.append(group)
         for key in saved["params"]:
             _check_state(key, state_dict["state"].get(key, {}), method, group)
-    _check_shapes(state_dict, live_groups)
+    _check_shapes(state_dict, live_groups, record.counters)
     return {**state_dict, "param_groups": groups}
 
 
@@ -116,7 +116,9 @@ def _check_state(key: object, state: Mapping[str, Any], method: Method, group: G
         return
     wanted = {*method.new_state(torch.zeros(()), group), *method.record.counters}
     known = {*wanted, *method.record.optional_state}
-    lacks = sorted(wanted - state.keys())
+    # A counter may be a number, as torch's older optimizers saved it; all else is a tensor.
+    numbers = {name for name in method.record.counters if isinstance(state.get(name), Real)}
+    lacks = sorted(name for name in wanted - numbers if not isinstance(state.get(name), Tensor))
     strange = sorted(name for name in state.keys() - known if not name.startswith(INNER))
     if lacks or strange:
         raise ValueError(
@@ -125,13 +127,16 @@ def _check_state(key: object, state: Mapping[str, Any], method: Method, group: G
         )
 
 
-def _check_shapes(state_dict: dict[str, Any], live_groups: Sequence[Mapping[str, Any]]) -> None:
+def _check_shapes(
+    state_dict: dict[str, Any], live_groups: Sequence[Mapping[str, Any]], counters: Collection[str]
+) -> None:
     """Raise ValueError where a saved tensor has not the shape of the parameter that stands at its place."""
     for index, (saved, live) in enumerate(zip(state_dict["param_groups"], live_groups, strict=False)):
         for position, (key, param) in enumerate(zip(saved["params"], live["params"], strict=False)):
             for name, value in state_dict["state"].get(key, {}).items():
-                inner = name.startswith(INNER) or not isinstance(value, Tensor) or value.ndim == 0
-                if not inner and value.shape != param.shape:
+                if name.startswith(INNER) or not isinstance(value, Tensor) or (name in counters and value.ndim == 0):
+                    continue
+                if value.shape != param.shape:
                     raise ValueError(
                         f"the saved {name} of params[{position}] in param_groups[{index}] has shape "
                         f"{tuple(value.shape)}, the parameter {tuple(param.shape)}"

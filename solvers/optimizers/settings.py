@@ -6,7 +6,7 @@ a NumPy number for lr. A step reads these settings instead, so that a bad value 
 
 import difflib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.optimizers.method import Group
-from solvers.optimizers.parameter_group import STAGE_FACTOR, rate_of, stage_factor_of
+from solvers.optimizers.options import StepOptions
+from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, STAGE_FACTOR, rate_of, stage_factor_of
 from solvers.regularizers.base import Regularizer, offers, require_regularizer
 from solvers.regularizers.zero import Zero
 
@@ -28,14 +29,27 @@ COMMON: Mapping[str, Callable[[str, object], None]] = {
     "reg_warmup": validate.nonnegative_integer,
     STAGE_FACTOR: validate.positive,
 }
-#: Hyperparameters of torch's optimizers that none of ours has; in a group they are no tag of the user's.
-OF_OTHERS = ("betas", "momentum", "eps", "amsgrad", "dampening", "nesterov", "rho", "alpha", "weight_decay")
-_PLAIN = (int, float, bool, str, tuple, type(None))
+#: What a group of ours has not or not every one has, but other objects have: hyperparameters of torch's optimizers,
+#: options of the whole optimizer, attributes of a regularizer. In a group they are no tag of the user's.
+OF_OTHERS = (
+    *("betas", "momentum", "eps", "amsgrad", "dampening", "nesterov", "rho", "alpha", "weight_decay"),
+    *StepOptions.__annotations__,
+    *("reg_weight", "grouping"),
+)
+#: Keys that torch and its schedulers, or Stages, write into a group.
+OF_TORCH = (
+    *("params", "param_names", "initial_lr", "max_lr", "min_lr", "swa_lr", "max_momentum", "base_momentum"),
+    *(INITIAL_MOMENTUM, STAGE_FACTOR),
+)
+#: Other words for a hyperparameter that are not spelt like it.
+SYNONYMS = {"learning_rate": "lr", "regularization": "regularizer", "regularisation": "regularizer"}
+_PLAIN = (int, float, bool, str, type(None))
 
 
 @dataclass
 class _Known:
     group: dict[str, Any]
+    keys: int
     values: list[object]
     settings: dict[str, Any]
 
@@ -50,17 +64,24 @@ class Settings:
         self._on_device = on_device
         self._known: dict[int, _Known] = {}
 
-    def of(self, group: dict[str, Any]) -> Group:
-        """The settings of ``group``. Raises ValueError or TypeError, naming the setting, where one is not allowed."""
+    def of(self, group: dict[str, Any], owner: str, known_keys: Collection[str]) -> Group:
+        """The settings of ``group``.
+
+        Raises ValueError or TypeError, naming the setting, where one is not allowed, or where the group has gained a
+        key that is nearly one of ``known_keys``, the hyperparameters of ``owner``.
+        """
         values = [dict.get(group, name) for name in self._names]
         values.append(group["regularizer"])
         known = self._known.get(id(group))
-        if known is not None and known.group is group and all(map(_unchanged, values, known.values)):
+        same = known is not None and known.group is group and known.keys == len(group)
+        if known is not None and same and all(map(_unchanged, values, known.values)):
             return known.settings
+        if not same:
+            refuse_misspelt(owner, group, known_keys)
         settings = self.judged(group)
         if known is None or known.group is not group or known.settings["regularizer"] is not settings["regularizer"]:
             check_shapes(group["params"], group.get("param_names"), settings["regularizer"])
-        self._known[id(group)] = _Known(group, values, settings)
+        self._known[id(group)] = _Known(group, len(group), values, settings)
         return settings
 
     def judged(self, group: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,26 +138,37 @@ def check_shapes(params: Sequence[Tensor], names: Sequence[str] | None, regulari
             raise ValueError(f"parameter {name} cannot have the regularizer {regularizer!r}: {error}") from None
 
 
-def check_keys(owner: str, group: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Refuse a misspelt hyperparameter, warn of one that the method does not have; other keys are tags of the user's.
+def check_keys(owner: str, group: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse a misspelt hyperparameter, warn of one that the method's groups do not have; other keys are tags of the
+    user's.
 
     Raises ValueError for a key that is nearly one of ``known``.
     """
+    refuse_misspelt(owner, group, known)
     for key in group:
-        if key in known or key in ("params", "param_names", "initial_lr", "initial_momentum", STAGE_FACTOR):
-            continue
-        close = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.8)
-        if key in OF_OTHERS:
+        if key in OF_OTHERS and key not in known:
             warnings.warn(
-                f"{owner} has no hyperparameter {key!r}: the value {group[key]!r} of a parameter group has no effect",
+                f"a parameter group of {owner} has no hyperparameter {key!r}: the value {group[key]!r} has no effect",
                 UserWarning,
                 stacklevel=5,
             )
-        elif close:
-            raise ValueError(f"{owner} has no hyperparameter {key!r}, given in a parameter group; is it {close[0]!r}?")
+
+
+def refuse_misspelt(owner: str, group: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raise ValueError, naming both, for a key of ``group`` that is nearly one of ``known``."""
+    for key in group:
+        if key in known or key in OF_TORCH or key in OF_OTHERS:
+            continue
+        close = difflib.get_close_matches(str(key).lower(), list(known), n=1, cutoff=0.8)
+        meant = SYNONYMS.get(key, close[0] if close else None)
+        if meant is not None:
+            raise ValueError(f"{owner} has no hyperparameter {key!r}, given in a parameter group; is it {meant!r}?")
 
 
 def _unchanged(now: object, before: object) -> bool:
     if type(now) is not type(before):
         return False
+    if isinstance(now, tuple):
+        # Tensors among its entries may have been written to.
+        return now == before and not any(isinstance(entry, Tensor) for entry in now)
     return now == before if isinstance(now, _PLAIN) else now is before and not isinstance(now, Tensor | list)

@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from solvers import validate
 from solvers.optimizers.base import StructuredOptimizer
-from solvers.optimizers.parameter_group import set_rate
+from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, rate_of, set_rate, stage_factor_of
 from solvers.optimizers.wrapped import unwrapped
 
 
@@ -29,12 +29,15 @@ class Stages(LRScheduler):
         milestones: the numbers of steps after which a stage ends, strictly increasing from >= 1. None: one stage.
         gamma: the factor of lr and eps at a restart, in (0, 1].
         ramp: whether the momentum of the last stage rises to 1.
-        last_epoch: as torch's: steps made before; -1 starts anew.
+        last_epoch: as torch's: the number of steps made before, less one; -1 starts anew. The state of the optimizer is
+            loaded first. A restart that these steps include is part of that state and not made again.
 
     Raises ValueError or TypeError on arguments that are not allowed.
     """
 
     optimizer: StructuredOptimizer
+    #: False while the constructor runs, which makes torch's initial step.
+    _built = True
 
     def __init__(
         self,
@@ -52,7 +55,9 @@ class Stages(LRScheduler):
         validate.in_interval("gamma", gamma, 0.0, 1.0, open_low=True)
         self.milestones = [int(milestone) for milestone in milestones]
         self.gamma, self.ramp = float(gamma), bool(ramp)
+        self._built = False
         super().__init__(inner, last_epoch)
+        self._built = True
 
     @property
     def steps(self) -> int:
@@ -81,8 +86,9 @@ class Stages(LRScheduler):
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if epoch is not None:
             for group in self.optimizer.param_groups:
-                set_rate(group, group["initial_lr"])
-        elif self.last_epoch in self.milestones:
+                # A group that was added later has no other rate than its own.
+                set_rate(group, group.get("initial_lr", rate_of(group)))
+        elif self._built and self.last_epoch in self.milestones:
             self.optimizer.restart(self.gamma)
         # Before the first step the momentum is what it is: c, or what a resumed run has saved.
         if self.ramp and self.in_last_stage and self.last_epoch > 0:
@@ -93,7 +99,7 @@ class Stages(LRScheduler):
     # torch has list[float] or list[float | Tensor] here, by its version.
     def get_lr(self) -> list[Any]:
         """The rates of the groups: those that other schedulers or the user have set, times the factor of the stage."""
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
+        return [float(rate_of(group)) * stage_factor_of(group) for group in self.optimizer.param_groups]
 
     def get_last_lr(self) -> list[Any]:
         """The rates of the groups after the last ``step``."""
@@ -112,7 +118,8 @@ class Stages(LRScheduler):
         """
         if "steps" in state_dict:  # saved before Stages was a scheduler of torch's
             for group, momentum in zip(self.optimizer.param_groups, state_dict["initial_momentum"], strict=True):
-                group.setdefault("initial_momentum", momentum)
+                if group.get(INITIAL_MOMENTUM) is None:
+                    group[INITIAL_MOMENTUM] = momentum
             state_dict = {"last_epoch": state_dict["steps"]}
         steps, saved = state_dict["last_epoch"], state_dict.get("milestones", self.milestones)
         passed = [[m for m in milestones if m <= steps] for milestones in (saved, self.milestones)]

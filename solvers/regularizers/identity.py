@@ -5,8 +5,10 @@ A ``repr`` may hold an address, and a NumPy number prints unlike the same Python
 
 import dataclasses
 import hashlib
+import inspect
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -65,7 +67,10 @@ def _attributes(value: object) -> Iterator[tuple[str, object]]:
         return
     slots = [name for cls in type(value).__mro__ for name in _names(vars(cls).get("__slots__", ()))]
     yield from ((name, getattr(value, name)) for name in slots if hasattr(value, name) and not name.startswith("__"))
-    yield from getattr(value, "__dict__", {}).items()
+    # What a cached property keeps there is computed from the rest, at one time or another.
+    for name, attribute in getattr(value, "__dict__", {}).items():
+        if not isinstance(inspect.getattr_static(type(value), name, None), cached_property):
+            yield name, attribute
 
 
 def _names(slots: Any) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from solvers.kernels import numbers_in
+
 #: A new direction is made orthogonal to so many of the last ones. The operators here are symmetric up to a diagonal
 #: scaling, so the others are nearly orthogonal to it already (Saad and Wu, 1996: quasi-GMRES).
 WINDOW = 2
@@ -40,7 +42,7 @@ class Krylov:
             overlaps = window @ image
             image.addmv_(window.mT, overlaps, alpha=-1)
             length = math.sqrt(float(torch.dot(image, image)))
-            column = [0.0] * first + overlaps.tolist()
+            column = [0.0] * first + numbers_in(overlaps)
             for i in range(max(0, first - 1), k):
                 (cosine, sine), above, below = turns[i], column[i], column[i + 1]
                 column[i], column[i + 1] = cosine * above + sine * below, cosine * below - sine * above

@@ -196,6 +196,26 @@ def test_a_dtensor_is_refused_by_name(cls, one_process):
 
 @needs_distributed
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("check_finite", [True, False])
+@pytest.mark.parametrize("cls", ALL)
+def test_a_dtensor_that_a_framework_put_into_a_group_is_refused_at_the_step(cls, check_finite, one_process):
+    """As accelerate does after fully_shard: the groups hold other parameters than those of the constructor."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    mesh = init_device_mesh("cpu", (1,))
+    optimizer = cls([torch.nn.Parameter(torch.zeros(4, 3))], check_finite=check_finite)
+    sharded = torch.nn.Parameter(distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)]))
+    sharded.grad = distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)])
+    optimizer.param_groups[0]["params"] = [sharded]
+    with pytest.raises(TypeError, match="is a DTensor"):
+        optimizer.step()
+    assert not optimizer.state
+    assert bool((sharded.to_local() == 1).all())
+
+
+@needs_distributed
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cls", ALL)
 @pytest.mark.parametrize("regularizer", [GroupLasso(1e-3), NuclearNorm(1e-3)], ids=["group", "nuclear"])
 def test_distributed_checkpoints_restore_and_move_nothing(cls, regularizer, one_process):
@@ -218,6 +238,46 @@ def test_distributed_checkpoints_restore_and_move_nothing(cls, regularizer, one_
         advance(model, optimizer)
         runs.append(model)
     assert all(torch.equal(a, b) for a, b in zip(runs[0].parameters(), runs[1].parameters(), strict=True))
+
+
+@needs_distributed
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("flat", [False, True], ids=["files", "flat"])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("cls", ALL)
+def test_distributed_checkpoints_restore_stages_and_the_ramp(cls, steps, flat, one_process, tmp_path):
+    """They restore the keys that a group has before loading; the momentum from which the ramp starts is one."""
+    import torch.distributed.checkpoint as checkpoint
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+
+    options = StateDictOptions(flatten_optimizer_state_dict=flat)
+
+    def run():
+        model = network()
+        optimizer = cls(parameter_groups(model, linear=GroupLasso(1e-3)), lr=0.05)
+        return model, optimizer, Stages(optimizer, [2])
+
+    points = []
+    for resumed in (False, True):
+        model, optimizer, stages = run()
+        torch.manual_seed(5)
+        advance(model, optimizer, steps, [stages])
+        if resumed:
+            weights, saved = get_state_dict(model, optimizer, options=options)
+            count = stages.state_dict()
+            if not flat:
+                checkpoint.save({"model": weights, "optimizer": saved}, checkpoint_id=tmp_path / "checkpoint")
+            model, optimizer, stages = run()
+            if not flat:
+                weights, saved = get_state_dict(model, optimizer, options=options)
+                checkpoint.load({"model": weights, "optimizer": saved}, checkpoint_id=tmp_path / "checkpoint")
+            set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=saved, options=options)
+            stages.load_state_dict(count)
+        torch.manual_seed(6)
+        advance(model, optimizer, 4, [stages])
+        points.append([param.detach() for param in model.parameters()])
+        points[-1] += [torch.tensor([group["lr"], group.get("momentum", 1.0)]) for group in optimizer.param_groups]
+    assert all(map(torch.equal, *points))
 
 
 @needs_distributed

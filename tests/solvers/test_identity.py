@@ -1,6 +1,7 @@
 """Which regularizer a saved state belongs to, in one process and in the next."""
 
 import dataclasses
+import functools
 import subprocess
 import sys
 import textwrap
@@ -42,6 +43,21 @@ class Slotted(Plain):
         self.weight = weight
 
 
+class Cached(Plain):
+    """Keeps in its ``__dict__`` what it has computed from an attribute, once it has."""
+
+    @functools.cached_property
+    def threshold(self):
+        return 2 * self.weight
+
+    def prox(self, w, step):
+        return torch.nn.functional.softshrink(w, step * self.threshold)
+
+    def used(self):
+        self.prox(torch.ones(2), 1.0)
+        return self
+
+
 @dataclasses.dataclass(frozen=True)
 class WithNewField(L1):
     sign: int = 1
@@ -66,6 +82,7 @@ ALIKE = [
     (Plain(nan=float("nan")), Plain(nan=float("nan"))),
     (Plain(inner=L1(0.1)), Plain(inner=L1(0.1))),
     (Slotted(0.5), Slotted(0.5)),
+    (Cached(weight=0.5).used(), Cached(weight=0.5)),
     (Plain(dtype=torch.float32), Plain(dtype=torch.float32)),
 ]
 UNLIKE = [
@@ -80,6 +97,7 @@ UNLIKE = [
     (Plain(options={"a": 1}), Plain(options={"a": 2}), "options.a was 1, is 2"),
     (Plain(inner=L1(0.1)), Plain(inner=L1(0.2)), "inner.reg_weight was 0.1, is 0.2"),
     (Plain(shape=Shape.ROUND), Plain(shape=Shape.SQUARE), "shape"),
+    (Cached(weight=0.5).used(), Cached(weight=0.25).used(), "weight was 0.5, is 0.25"),
     (Slotted(0.5), Slotted(0.25), "weight was 0.5, is 0.25"),
     (Plain(flag=True), Plain(flag=False), "flag was True, is False"),
 ]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from solvers import RAMDA, GroupLasso, Subproblem, solve
+from solvers import L1, RAMDA, GroupLasso, NuclearNorm, ProxGen, Subproblem, solve
 from solvers.kernels import BACKENDS, all_finite, plain_memory, subproblem_by_kernel
 from solvers.kernels.native import Native
 
@@ -84,6 +84,34 @@ def test_a_step_goes_the_way_that_plain_torch_goes(name, role, log):
         points.append(param.detach().resolve_neg().as_subclass(Tensor).clone())
     assert torch.equal(*points)
     assert log()
+
+
+def stepped(wrap, cls, regularizer, check_finite):
+    """The parameter after two steps whose tensors are what ``wrap`` makes of them."""
+    param = torch.nn.Parameter(wrap(torch.arange(12.0).reshape(4, 3) / 6 - 1))
+    optimizer = cls([param], lr=0.1, regularizer=regularizer, check_finite=check_finite)
+    for _ in range(2):
+        param.grad = wrap(torch.arange(12.0).reshape(3, 4).T.contiguous() / 10)
+        optimizer.step()
+    return param.detach()
+
+
+@pytest.mark.parametrize("check_finite", [True, False])
+@pytest.mark.parametrize(
+    "regularizer", [None, L1(0.01), GroupLasso(0.01), NuclearNorm(0.01)], ids=lambda each: type(each).__name__
+)
+@pytest.mark.parametrize("cls", [RAMDA, ProxGen])
+def test_a_wrapper_of_other_tensors_is_stepped_as_they_are(cls, regularizer, check_finite):
+    """Whose memory is nothing, and which refuses tolist: torch's TwoTensor, and a step inside functionalize."""
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    right = stepped(lambda w: w, cls, regularizer, check_finite)
+    both = stepped(lambda w: TwoTensor(w.clone(), w.clone()), cls, regularizer, check_finite)
+    functional = torch.func.functionalize(
+        lambda scale: stepped(lambda w: w.to(scale.device) * scale, cls, regularizer, check_finite)
+    )(torch.ones(()))
+    for found in (both.a, both.b, functional):
+        torch.testing.assert_close(found, right, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("where", ["B", "D"])

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from solvers import ProxGen
 from tests.registry import OPTIMIZERS, advance, bad_settings, built, good_settings
 
 each = pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.cls.__name__)
@@ -235,6 +236,62 @@ def test_misspelt_and_foreign_keys_of_a_group(row):
         row.cls([{"params": [param], "regulariser": GROUPED}])
     with pytest.warns(UserWarning, match="nesterov"):
         row.cls([{"params": [param], "nesterov": True}])
+
+
+@each
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("regularisation", "regularizer"), ("regularization", "regularizer"), ("learning_rate", "lr"), ("LR", "lr")],
+)
+def test_other_words_for_a_hyperparameter(row, key, meant):
+    with pytest.raises(ValueError, match=f"'{key}'.*'{meant}'"):
+        row.cls([{"params": [torch.nn.Parameter(torch.ones(2, 2))], key: 0.1}])
+
+
+@each
+@pytest.mark.parametrize("key", ["solve_every", "backend", "capturable", "reg_weight", "grouping"])
+def test_a_group_has_no_options_of_the_whole_optimizer_or_of_a_regularizer(row, key):
+    with pytest.warns(UserWarning, match=f"'{key}'.*no effect"):
+        row.cls([{"params": [torch.nn.Parameter(torch.ones(2, 2))], key: 1}])
+
+
+@each
+def test_keys_that_schedulers_write_are_no_misspelt_ones(row):
+    """As in groups that were taken from another optimizer."""
+    keys = ("initial_lr", "max_lr", "min_lr", "swa_lr", "max_momentum", "base_momentum", "initial_momentum")
+    param = torch.nn.Parameter(torch.ones(2, 2))
+    optimizer = row.cls([{"params": [param], **dict.fromkeys(keys, 0.5)}])
+    advance([param], optimizer, 1)
+    assert all(optimizer.param_groups[0][key] == 0.5 for key in keys)
+
+
+@each
+@pytest.mark.parametrize("way", ["written", "loaded"])
+def test_a_misspelt_key_that_a_group_gains_touches_nothing(row, way):
+    params, optimizer = built(row.cls, {"regularizer": GROUPED})
+    advance(params, optimizer)
+    before = optimizer.state[params[0]][row.sums].clone()
+    if way == "written":
+        optimizer.param_groups[0]["regulariser"] = None
+    else:
+        saved = optimizer.state_dict()
+        saved["param_groups"][0]["regulariser"] = None
+        optimizer.load_state_dict(saved)
+    with pytest.raises(ValueError, match=r"'regulariser'.*'regularizer'"):
+        advance(params, optimizer, 1)
+    assert torch.equal(optimizer.state[params[0]][row.sums], before)
+    del optimizer.param_groups[0]["regulariser"]
+    optimizer.param_groups[0]["a tag"] = "of the user's"
+    advance(params, optimizer, 1)
+    assert int(optimizer.state[params[0]]["step"]) == 4
+
+
+def test_tensors_of_betas_are_read_at_every_step():
+    first = torch.tensor(0.5)
+    params, optimizer = built(ProxGen, {"betas": (first, 0.9)})
+    advance(params, optimizer, 1)
+    first.fill_(0.25)
+    assert next(iter(optimizer.slots())).settings["betas"] == (0.25, 0.9)
 
 
 @each

@@ -116,6 +116,23 @@ def test_a_state_that_lacks_a_tensor_or_has_another_shape_is_refused(row):
 
 
 @each
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(None, "lacks"), ("text", "lacks"), (0.5, "lacks"), (torch.tensor(0.5), r"\(\).*\(4, 3\)")],
+    ids=["None", "text", "number", "0-d"],
+)
+def test_a_state_with_something_else_in_place_of_a_tensor_is_refused(row, value, message):
+    params, optimizer = built(row.cls, {})
+    advance(params, optimizer)
+    before = copy.deepcopy(optimizer.state_dict())
+    saved = copy.deepcopy(before)
+    saved["state"][1][row.sums] = value
+    with pytest.raises(ValueError, match=f"{message}.*{row.sums}" if message == "lacks" else message):
+        optimizer.load_state_dict(saved)
+    assert str(optimizer.state_dict()) == str(before)
+
+
+@each
 @pytest.mark.parametrize("prepend", [False, True])
 def test_hooks_around_loading_see_and_change_the_state(row, prepend):
     params, optimizer = built(row.cls, {})

@@ -343,6 +343,22 @@ def test_lazy_layers_need_a_forward_pass():
     assert assigned(parameter_groups(model, linear=LINEAR))["0.weight"] == LINEAR
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
+@pytest.mark.parametrize(
+    "regularizer", [GroupLasso(1e-4, "input"), GroupLasso(1e-4, "output"), NuclearNorm(1e-4)], ids=repr
+)
+def test_a_layer_without_inputs_is_no_error(regularizer):
+    """As the last tail of AdaptiveLogSoftmaxWithLoss where its division rounds to nothing."""
+    model = nn.Sequential(nn.Linear(0, 3), nn.Linear(3, 2))
+    groups = parameter_groups(model, linear=regularizer)
+    assert assigned(groups)["0.weight"] == regularizer
+    optimizer = RAMDA(groups)
+    nn.init.ones_(model[0].bias)
+    model(torch.ones(4, 0)).sum().backward()
+    optimizer.step()
+    assert int(optimizer.state[model[1].weight]["step"]) == 1
+
+
 def test_frozen_weights_are_marked():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].requires_grad_(False)

@@ -248,6 +248,53 @@ def test_a_group_added_after_stages():
     assert int(optimizer.state[late]["step"]) == 2
 
 
+def test_a_group_added_between_two_stages_of_a_sequence():
+    """Which has no initial rate: it keeps its own, and takes part in the restarts to come."""
+    param, optimizer = built()
+    sequence = SequentialLR(optimizer, [Stages(optimizer, ramp=False), Stages(optimizer, [1], ramp=False)], [2])
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(3))], "lr": 0.3})
+    for _ in range(3):
+        param.grad = torch.ones_like(param)
+        optimizer.step()
+        sequence.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01, 0.03])
+
+
+def test_last_rates_of_a_tensor_rate_are_products():
+    param, optimizer = built(lr=torch.tensor(0.5))
+    stages = Stages(optimizer, [2], gamma=0.1)
+    shown = []
+    for _ in range(3):
+        param.grad = torch.ones_like(param)
+        optimizer.step()
+        stages.step()
+        shown += stages.get_last_lr()
+    assert shown == pytest.approx([0.5, 0.05, 0.05])
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_stages_built_at_a_count_do_not_restart_again(steps):
+    """``last_epoch`` as torch's schedulers take it, on an optimizer whose state is loaded: also at a milestone."""
+    runs = []
+    for resumed in (False, True):
+        torch.manual_seed(0)
+        param, optimizer = built(momentum=0.1)
+        stages = Stages(optimizer, [2, 3], gamma=0.5)
+        for t in range(7):
+            if resumed and t == steps:
+                saved, kept = copy.deepcopy(optimizer.state_dict()), param.detach().clone()
+                param, optimizer = built(momentum=0.1)
+                param.data.copy_(kept)
+                optimizer.load_state_dict(saved)
+                stages = Stages(optimizer, [2, 3], gamma=0.5, last_epoch=steps - 1)
+                assert stages.steps == steps
+            param.grad = torch.full((2, 2), float(t))
+            optimizer.step()
+            stages.step()
+        runs.append(param.detach())
+    assert torch.equal(*runs)
+
+
 def test_resumed_stages_ramp_on():
     """Also where the optimizer was loaded before Stages were built."""
     runs = []

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from solvers import RAMDA, GroupLasso, NuclearNorm, StructureLevel, structure_levels
+from solvers import L1, RAMDA, GroupLasso, NuclearNorm, StructureLevel, structure_levels
 
 
 def test_structure_is_read_from_what():
@@ -98,3 +98,18 @@ def test_levels_add_up_over_parameters():
     assert level == StructureLevel(6, 26)
     assert level.fraction == pytest.approx(6 / 26)
     assert StructureLevel(0, 0).fraction == 0.0
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 0, 3)])
+@pytest.mark.parametrize(
+    "regularizer", [GroupLasso(0.1), GroupLasso(0.1, "output"), NuclearNorm(0.1), L1(0.1)], ids=repr
+)
+def test_empty_parameters_count_for_nothing(regularizer, shape):
+    params = [torch.nn.Parameter(torch.zeros(shape)), torch.nn.Parameter(torch.zeros(4, 5))]
+    optimizer = RAMDA(params, regularizer=regularizer)
+    for param in params:
+        param.grad = torch.zeros_like(param)
+    optimizer.step()
+    right = structure_levels(RAMDA(params[1:], regularizer=regularizer))
+    for of in ("structured_iterate", "parameters"):
+        assert structure_levels(optimizer, of=of) == right

@@ -144,6 +144,18 @@ def test_no_gradient_needs_no_weight():
     assert found["used.weight"] > 0
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
+def test_a_layer_without_inputs_needs_no_weight():
+    model = nn.Sequential(nn.Linear(0, 6), nn.Linear(6, 3))
+    nn.init.ones_(model[0].bias)
+    data = [(torch.ones(8, 0), DATA[0][1])]
+    for regularizer in (GroupLasso(1.0, "input"), NuclearNorm(1.0), L1(1.0)):
+        found = reg_weight_max(model, loss, data, parameter_groups(model, linear=regularizer))
+        assert found["0.weight"] == 0.0
+        assert found["1.weight"] > 0
+        assert min(found.start().values())[0] > 0
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_network_is_left_as_it_was(training):
     model = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 3))

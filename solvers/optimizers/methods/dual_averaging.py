@@ -5,7 +5,7 @@ from torch import Tensor
 
 from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.method import Counters, Group, State
-from solvers.optimizers.parameter_group import set_momentum
+from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, set_momentum
 from solvers.optimizers.saving import INNER
 from solvers.regularizers.base import Scalar
 
@@ -82,5 +82,7 @@ class DualAveraging(StructuredOptimizer):
     def ramp_momentum(self, stage_step: int) -> None:
         """``c_i = min(c*sqrt(i), 1)`` for step i of the last stage, c the momentum that the group had at first."""
         for group in self.param_groups:
-            momentum = group.setdefault("initial_momentum", group["momentum"])
+            momentum = group.get(INITIAL_MOMENTUM)
+            if momentum is None:
+                momentum = group[INITIAL_MOMENTUM] = group["momentum"]
             set_momentum(group, min(float(momentum) * stage_step**0.5, 1.0))
