@@ -79,6 +79,7 @@ class Stepper:
         if self.options.capturable:
             counters = {name: value.to(slot.param.device, torch.float64) for name, value in counters.items()}
         slot.state.update({**counters, **self.method.new_state(point, slot.settings)})
+        self._warm_starts.begin(slot, self.options.method)
 
     def follow(self, slot: ParameterSlot) -> None:
         """Take the state to the dtype and device of its parameter, which ``Module.to`` may have changed."""
@@ -222,8 +223,9 @@ class Stepper:
         if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:
             missed = f"residual {solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}"
             self.log.record_unaccepted(slot, missed)
-        # The reference itself may be the solution, and ``mix`` works in place.
-        structured = solution.point.clone() if solution.point.data_ptr() == point.data_ptr() else solution.point
+        # A copy, since the reference itself may be the solution, and ``mix`` works in place; and in the memory order in
+        # which a distributed checkpoint restores it, since that of sums decides their last bit.
+        structured = like_sums(slot.param).copy_(solution.point)
         self._warm_starts.keep(slot, structured, memory)
         return structured, solution
 

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from solvers.optimizers.base import StructuredOptimizer
 
-#: Attributes under which wrappers hold what they wrap: accelerate and Lightning, DeepSpeed and older Lightning.
-_INSIDE = ("optimizer", "_optimizer")
+#: Attributes under which wrappers hold what they wrap: accelerate and Lightning, DeepSpeed and older Lightning, torch's
+#: ZeroRedundancyOptimizer.
+_INSIDE = ("optimizer", "_optimizer", "optim")
 #: Wrappers within wrappers are opened this many times.
 _DEEPEST = 8
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from solvers.kernels import subproblem_by_kernel
-from solvers.regularizers.base import Scalar, offers
+from solvers.regularizers.base import Regularizer, Scalar, offers
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.proximal_gradient import proximal_gradient
@@ -40,18 +40,24 @@ def available_methods(subproblem: Subproblem) -> tuple[str, ...]:
     return (*methods, *(["accelerated"] if subproblem.convex else []), "proximal_gradient")
 
 
+def direct_method(regularizer: Regularizer, method: str = "auto") -> str | None:
+    """The direct method that ``method`` means for a regularizer; None where it means one that iterates."""
+    return next((member for member in DIRECT if method in ("auto", member) and offers(regularizer, member)), None)
+
+
 def direct_point(subproblem: Subproblem, method: str = "auto") -> tuple[Tensor, int] | None:
     """The solution in plain torch and the inner iterations it took; None where the regularizer has no such method.
 
     At lam = 0 it is B/D, whatever the regularizer.
     """
     B, D, lam = subproblem.B, subproblem.D, subproblem.lam
-    if method in ("auto", "metric_prox") and offers(subproblem.regularizer, "metric_prox"):
+    direct = direct_method(subproblem.regularizer, method)
+    if direct == "metric_prox" and offers(subproblem.regularizer, "metric_prox"):
         if _is_zero(lam):
             return B / D, 1
         found = subproblem.regularizer.metric_prox(B, D, lam)
         point, iterations = (found, 1) if isinstance(found, Tensor) else found
-    elif method in ("auto", "separable") and offers(subproblem.regularizer, "separable"):
+    elif direct == "separable":
         point, iterations = subproblem.prox(B / D, 1 / D), 1
     else:
         return None

@@ -44,7 +44,7 @@ def advance(model, optimizer, steps=3, after=()):
             each.step()
 
 
-@pytest.mark.parametrize("names", [("optimizer",), ("_optimizer",), ("optimizer", "_optimizer", "optimizer")])
+@pytest.mark.parametrize("names", [("optimizer",), ("_optimizer",), ("optim",), ("optimizer", "_optimizer", "optim")])
 def test_wrapped_optimizers_are_opened(names):
     model = network()
     inner = wrapped = RAMDA(parameter_groups(model, linear=GroupLasso(0.1)), momentum=0.1)
@@ -244,9 +244,12 @@ def test_distributed_checkpoints_restore_and_move_nothing(cls, regularizer, one_
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("flat", [False, True], ids=["files", "flat"])
 @pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("regularizer", [GroupLasso(1e-3), NuclearNorm(1e-3)], ids=["group", "nuclear"])
 @pytest.mark.parametrize("cls", ALL)
-def test_distributed_checkpoints_restore_stages_and_the_ramp(cls, steps, flat, one_process, tmp_path):
-    """They restore the keys that a group has before loading; the momentum from which the ramp starts is one."""
+def test_distributed_checkpoints_restore_stages_and_the_ramp(cls, regularizer, steps, flat, one_process, tmp_path):
+    """They restore the keys and tensors that are there before loading; the momentum from which the ramp starts is one,
+    what a solve leaves to the next one another.
+    """
     import torch.distributed.checkpoint as checkpoint
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
@@ -254,7 +257,7 @@ def test_distributed_checkpoints_restore_stages_and_the_ramp(cls, steps, flat, o
 
     def run():
         model = network()
-        optimizer = cls(parameter_groups(model, linear=GroupLasso(1e-3)), lr=0.05)
+        optimizer = cls(parameter_groups(model, linear=regularizer), lr=0.05)
         return model, optimizer, Stages(optimizer, [2])
 
     points = []

@@ -7,6 +7,7 @@ from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.method import Counters, Group, State
 from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, set_momentum
 from solvers.optimizers.saving import INNER
+from solvers.optimizers.warm_start import blank
 from solvers.regularizers.base import Scalar
 
 #: How often, the paper's alpha, and the largest lr so far, which scales eps_t.
@@ -71,13 +72,12 @@ class DualAveraging(StructuredOptimizer):
                 group["eps"] *= float(gamma)
             for param in group["params"]:
                 state = self.state.get(param, {})
-                for key in list(state):
+                for key in state:
                     if key == "initial_point":
                         state[key].copy_(param.detach())
-                    elif key.startswith(INNER):
-                        del state[key]
-                    else:
+                    elif not key.startswith(INNER):
                         state[key].zero_()
+                blank(state)
 
     def ramp_momentum(self, stage_step: int) -> None:
         """``c_i = min(c*sqrt(i), 1)`` for step i of the last stage, c the momentum that the group had at first."""
