@@ -18,6 +18,7 @@ from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Leg, Status
 
 
+@torch.no_grad()
 def solve_batch(
     B: Tensor,
     D: Tensor,
@@ -50,7 +51,7 @@ def solve_batch(
         scale: by how much every problem was divided, as in ``Subproblem``.
 
     Returns:
-        A BatchSolution; non-convergence is a status.
+        A BatchSolution; non-convergence is a status. No gradient flows through it.
 
     Raises:
         ValueError or TypeError on bad arguments, before anything is computed; and whatever the regularizer raises.

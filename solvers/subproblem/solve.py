@@ -27,6 +27,7 @@ from solvers.subproblem.splitting import splitting
 from solvers.subproblem.verdict import certify, enforce_descent
 
 
+@torch.no_grad()
 def solve(
     subproblem: Subproblem,
     reference: Tensor | None = None,
@@ -78,7 +79,8 @@ def solve(
 
     Returns:
         A Solution: the point, of the kind of B, its residual and a status that says how it ended. Non-convergence is a
-        status, and so is a number out of range (NON_FINITE): no regularizer is ever given a NaN or an infinity.
+        status, and so is a number out of range (NON_FINITE): no regularizer is ever given a NaN or an infinity. No
+        gradient flows through a solve, whatever B, D and the starts require.
 
     Raises:
         ValueError or TypeError on bad arguments, before anything is computed; and whatever the regularizer raises.

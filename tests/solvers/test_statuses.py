@@ -8,7 +8,7 @@ import torch
 
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import psi_value
-from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve
+from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve, solve_batch
 from solvers.regularizers.base import shrink
 
 
@@ -112,6 +112,17 @@ def test_start_that_is_good_enough_costs_no_iteration(low_rank):
     again = solve(low_rank, best, tolerance=1e-9)
     assert again.iterations == 0
     assert torch.equal(again.point, best)
+
+
+@pytest.mark.parametrize("regularizer", [L1(0.1), GroupLasso(0.1), NuclearNorm(0.1)], ids=repr)
+def test_no_gradient_flows_through_a_solve(regularizer, random):
+    B = torch.tensor(random.standard_normal((4, 5)), requires_grad=True)
+    D = torch.tensor(random.uniform(0.5, 2, (4, 5)), requires_grad=True) * 2
+    solution = solve(Subproblem(B, D, 0.3, regularizer), B * 0.1, tolerance=1e-6)
+    batch = solve_batch(B[None], D[None], 0.3, regularizer, tolerance=1e-6)
+    assert solution.accepted
+    assert not solution.point.requires_grad
+    assert not batch.point.requires_grad
 
 
 def test_observer_follows_every_iteration(low_rank):
