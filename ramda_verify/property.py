@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis.errors import Unsatisfiable
+from hypothesis.errors import HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import engine, providers
 from hypothesis.strategies import SearchStrategy
 
@@ -162,7 +162,9 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shr
             hypothesis.reject()  # another case takes its place
 
     try:
-        with independent_cases():
+        with independent_cases(), warnings.catch_warnings():
+            # A case with a large recorded tensor is not printed, and that Hypothesis would take long to is no news.
+            warnings.filterwarnings("ignore", "Generating overly large repr", HypothesisWarning)
             search()
     except Unsatisfiable:
         detail = f"{NONE_OF} {tally.empty} cases holds anything that the claim speaks of"

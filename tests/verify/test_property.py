@@ -52,6 +52,12 @@ def test_fail_is_shrunk_to_the_smallest_case():
     assert result.worst == result.counterexample.violation == 2.0
 
 
+def test_fail_of_a_large_case_says_nothing_besides():
+    cases = st.fixed_dictionaries({"x": st.just(list(range(20_000)))})
+    result = run(check_of(lambda x: Measurement(2.0, "wrong"), cases), examples=1)
+    assert result.status is Verdict.FAIL
+
+
 def test_fail_that_is_not_shrunk_is_one_that_was_drawn():
     drawn = []
 
