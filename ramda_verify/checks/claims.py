@@ -26,7 +26,7 @@ from ramda_verify.strategies import prox_cases, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
 from solvers.regularizers import WeightLayout
-from solvers.regularizers.base import HasLayouts, HasMetricProx, HasStructure, Regularizer, offers
+from solvers.regularizers.base import HasLayouts, HasMetricProx, Regularizer, offers
 
 #: A step at which a prox moves by nothing but a violated constraint.
 VANISHING = 1e-20
@@ -105,28 +105,31 @@ def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:
     return [*moves, Z + 1e-3 * (centre - Z), Z - 1e-3 * (centre - Z)]
 
 
-def measure_structure(regularizer: HasStructure, w: Array, step: float) -> Measurement:
-    """structure answers the same for the same point in other memory, and calls a point all zero where sparsity does."""
+def measure_structure(regularizer: Regularizer, w: Array, step: float) -> Measurement:
+    """structure answers the same for the same point in other memory, sparsity counts zeros, and both call the same
+    points all zero, where the regularizer offers both.
+    """
     z = finite("prox", regularizer.prox(tensor(w), step))
-    structure = regularizer.structure
-    named = structure(z)
-    if not isinstance(named, torch.Tensor):
-        return Measurement(np.inf, f"structure must return a tensor, got {type(named).__name__}")
-    finite("structure", named)
-    worst = Worst()
+    origin, worst = torch.zeros_like(z), Worst()
 
     def must_hold(fact: bool, note: str) -> None:
         worst.see(0.0 if fact else np.inf, note)
 
-    for memory, other in layouts(z).items():
-        must_hold(torch.equal(named, structure(other)), f"structure names the point otherwise in {memory}")
+    if offers(regularizer, "structure"):
+        named = regularizer.structure(z)
+        if not isinstance(named, torch.Tensor):
+            return Measurement(np.inf, f"structure must return a tensor, got {type(named).__name__}")
+        finite("structure", named)
+        for memory, other in layouts(z).items():
+            must_hold(torch.equal(named, regularizer.structure(other)), f"structure differs in {memory}")
     if offers(regularizer, "sparsity"):
         zeros, total = regularizer.sparsity(z)
-        at_zero, _ = regularizer.sparsity(torch.zeros_like(z))
+        at_zero, _ = regularizer.sparsity(origin)
         must_hold(0 <= zeros <= total, f"sparsity is {zeros} structured zeros of {total}")
         must_hold(at_zero == total, f"sparsity is {at_zero} of {total} at zero")
-        same = torch.equal(named, structure(torch.zeros_like(z)))
-        must_hold(same == (zeros == total), f"structure and sparsity disagree: {zeros} of {total} at {z.tolist()}")
+        if offers(regularizer, "structure"):
+            same = torch.equal(regularizer.structure(z), regularizer.structure(origin))
+            must_hold(same == (zeros == total), f"structure and sparsity disagree: {zeros} of {total} at {z.tolist()}")
     return worst.measurement()
 
 
@@ -229,13 +232,13 @@ CHECKS = (
     ),
     Check(
         id="structure-claim",
-        claim="structure names a manifold consistently and agrees with sparsity.",
+        claim="structure names a manifold consistently, sparsity counts zeros, and the two agree.",
         source="the contract of a regularizer",
         kind="regularizer",
         tolerance=tolerances.EXACT,
         cases=lambda target: prox_cases(target.instances),
         measure=measure_structure,
-        applies=needs("structure"),
+        applies=needs("structure", "sparsity"),
         share=0.5,
     ),
     Check(

@@ -67,11 +67,12 @@ def feasible(regularizer: Regularizer, point: Array) -> Array:
     return finite("prox", regularizer.prox(tensor(point), 1.0)).numpy()
 
 
-def needs(member: str) -> Callable[[Target], str | None]:
-    """``applies`` of a check on an optional member, such as ``convex``: a claim that is not made is not checked."""
-    return lambda target: target.probe(
-        lambda r: None if offers(r, member) else f"the regularizer does not offer {member}"
-    )
+def needs(*members: str) -> Callable[[Target], str | None]:
+    """``applies`` of a check on an optional member, such as ``convex``, or on several, of which one will do: a claim
+    that is not made is not checked.
+    """
+    missing = f"the regularizer does not offer {' or '.join(members)}"
+    return lambda target: target.probe(lambda r: None if any(offers(r, member) for member in members) else missing)
 
 
 def comparison_points(w: Array, z: Array, seed: int, count: int = 12) -> list[Array]:

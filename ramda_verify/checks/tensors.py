@@ -38,7 +38,7 @@ def measure_layout(regularizer: Regularizer, w: Array, step: float) -> Measureme
     worst, value = Worst(), psi_value(regularizer, w)
     for name, other in layouts(given).items():
         deviation = float((regularizer.prox(other, step) - first).abs().max())
-        worst.see(relative(deviation, size(w)), f"{name} changes prox by {deviation:.3g}")
+        worst.see(relative(deviation, size(w, first)), f"{name} changes prox by {deviation:.3g}")
         elsewhere = float(regularizer.value(other))
         # Both may be infinite, outside a constraint.
         change = 0.0 if value == elsewhere else relative(abs(elsewhere - value), abs(value) + size(w))
@@ -63,7 +63,8 @@ def measure_dtypes(regularizer: Regularizer, w: Array, step: float) -> Measureme
             if found.dtype != dtype or found.device != narrow.device:
                 return Measurement(np.inf, f"prox returned {found.dtype} on {found.device} for {dtype} on {device}")
             exact = regularizer.prox(narrow.double(), step)
-            unit = torch.finfo(dtype).eps * size(narrow.double().cpu().numpy())
+            # A prox of constraints may be far larger than its argument: that of zero onto a simplex, say.
+            unit = torch.finfo(dtype).eps * size(narrow.double().cpu().numpy(), exact.cpu().numpy())
             deviation = relative(float((found.double() - exact).abs().max()), unit)
             if not offers(regularizer, "convex"):
                 deviation = min(deviation, _rise(regularizer, narrow.double(), step, found.double(), exact, dtype))

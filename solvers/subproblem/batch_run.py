@@ -140,7 +140,10 @@ def run(
             ended[hopeless] = CODE[Status.ITERATION_LIMIT]
             progress, look = progress._replace(halfway=progress.residual), 2 * look
         out_of_reach = progress.goal <= level / REACH
-        ended[under & ((progress.since >= PATIENCE) | out_of_reach)] = CODE[Status.PRECISION_LIMIT]
+        at_rest = under & level.isfinite() & ((progress.since >= PATIENCE) | out_of_reach)
+        if bool(at_rest.any()):
+            at_rest &= progress.residual <= stepper.floors(progress.point)
+        ended[at_rest] = CODE[Status.PRECISION_LIMIT]
         ended[residual <= progress.goal] = CODE[Status.CONVERGED]
         ended[~usable] = CODE[Status.NON_FINITE]
         over = ended != RUNNING

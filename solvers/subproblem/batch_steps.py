@@ -91,8 +91,12 @@ def rounding_floors(batch: SubproblemBatch, Z: Tensor, magnification: Tensor) ->
     info, entries = torch.finfo(batch.B.dtype), batch.B[0].numel()
     largest = magnification.reshape(len(batch), -1).amax(dim=1).double()
     denormal = info.tiny * math.sqrt(entries) * (1 + largest)
-    size = row_norms(batch.B) + row_norms(magnification * Z) + denormal
-    return rows_times(16 * info.eps * size, batch.scale)
+    share, size = 16 * info.eps, row_norms(batch.B) + denormal
+    levels = share * (size + row_norms(magnification * Z))
+    if not bool(levels.isfinite().all()):
+        inside = share * size + row_norms(magnification.double() * (share * Z.double()))
+        levels = torch.where(levels.isfinite(), levels, inside)
+    return rows_times(levels, batch.scale)
 
 
 def magnifications(batch: SubproblemBatch) -> Tensor:

@@ -69,7 +69,13 @@ class RoundingFloor:
     def __call__(self, Z: Tensor) -> float:
         M = self._magnification
         magnified = norm(M * Z) if isinstance(M, Tensor) else M * norm(Z)
-        return times(self._share * (self._size + magnified), self._scale)
+        level = self._share * (self._size + magnified)
+        if not math.isfinite(level):
+            # A sixteenth of a rounding of what is out of range may well be in range.
+            small = self._share * Z.double()
+            magnified = norm(M.double() * small) if isinstance(M, Tensor) else M * norm(small)
+            level = self._share * self._size + magnified
+        return times(level, self._scale)
 
 
 def rounding_floor(subproblem: Subproblem, Z: Tensor, magnification: Tensor | None = None) -> float:

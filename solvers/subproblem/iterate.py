@@ -79,8 +79,9 @@ def run(
             lower than that, such a residual will do.
         exact_ending: whether the exact residual is computed in the end at all, without ``exact_always``.
 
-    The point returned is the one with the smallest residual. PRECISION_LIMIT takes two things: a residual at the level
-    of rounding, and either a tolerance out of reach below it or a residual that no longer falls.
+    The point returned is the one with the smallest residual. PRECISION_LIMIT takes two things: an iterate and the point
+    returned, each with a residual at its own level of rounding, and either a tolerance out of reach below that of the
+    iterate or a residual that no longer falls.
     """
     floor, stagnation = RoundingFloor(subproblem), Stagnation(patience)
     best = Ending(start, Status.ITERATION_LIMIT, max_iterations, math.inf)
@@ -107,8 +108,10 @@ def run(
             best = Ending(iterate.point, Status.ITERATION_LIMIT, max_iterations, residual, iterate.member)
         if residual <= tolerance:
             return best._replace(status=Status.CONVERGED, iterations=count)
-        settled = max(residual, tolerance) <= level / usual
-        if settled or (residual <= level and (stagnation.seen(residual) or tolerance <= level / REACH)):
+        out_of_reach = tolerance <= level / REACH or max(residual, tolerance) <= level / usual
+        at_rest = residual <= level < math.inf and (stagnation.seen(residual) or out_of_reach)
+        # An iterate far out is rounded coarsely and says nothing of a best point near zero, which is rounded finely.
+        if at_rest and best.residual <= floor(best.point):
             best = best._replace(status=Status.PRECISION_LIMIT, iterations=count)
             break
         if pace is not None and pace.hopeless(count, best.residual, max(tolerance, level / REACH)):

@@ -66,9 +66,10 @@ class Subproblem:
     def prox(self, w: Tensor, theta: Scalar) -> Tensor:
         """``prox of theta*lam*psi``. (The paper's Algorithm 2 writes prox_psi and means this.)
 
-        A regularizer is promised a finite ``w`` and a finite positive step. Where the step is zero, or underflows, the
-        prox is the identity; where ``w`` or the step has left the range of its dtype the result is NaN, which ends a
-        solve as NON_FINITE: the prox of an infinity may well be a finite number, and that number means nothing.
+        A regularizer is promised a finite ``w`` and a finite positive step. At lam = 0 the prox is the identity. A step
+        that underflows is taken at the smallest normal number: a constraint holds at any step > 0, however small. Where
+        ``w`` or the step has left the range of its dtype the result is NaN, which ends a solve as NON_FINITE: the prox
+        of an infinity may well be a finite number, and that number means nothing.
         """
         step = theta * self.lam
         if isinstance(step, Tensor):
@@ -79,11 +80,12 @@ class Subproblem:
             low = high = float(step)
         if not (is_finite(w) and math.isfinite(high)):
             return torch.full_like(w, torch.nan)
-        if high == 0:
-            return w
-        if low > 0 or not isinstance(step, Tensor):
+        if low > 0:
             return self.regularizer.prox(w, step)
-        return torch.where(step > 0, self.regularizer.prox(w, torch.where(step > 0, step, 1.0)), w)
+        if float(self.lam) == 0:
+            return w
+        least = torch.finfo(w.dtype).tiny
+        return self.regularizer.prox(w, torch.where(step > 0, step, least) if isinstance(step, Tensor) else least)
 
     def prox_with_derivative(self, w: Tensor, step: float) -> ProxWithDerivative | None:
         """The prox of step*psi at ``w`` with its derivative; None where the regularizer does not offer it, or where
@@ -97,9 +99,9 @@ class Subproblem:
     def _prox_of_many(self, w: Tensor, step: Tensor) -> Tensor:
         """``prox`` under ``torch.vmap``, where no number may be read."""
         usable = torch.isfinite(w).all() & torch.isfinite(step).all()
-        positive = (step > 0) & torch.isfinite(step)
-        found = self.regularizer.prox(torch.where(usable, w, 0.0), torch.where(positive, step, 1.0))
-        return torch.where(usable, torch.where(positive, found, w), torch.nan)
+        least = torch.finfo(w.dtype).tiny
+        found = self.regularizer.prox(torch.where(usable, w, 0.0), torch.where(usable & (step > 0), step, least))
+        return torch.where(usable, torch.where(torch.as_tensor(self.lam) > 0, found, w), torch.nan)
 
     def step_lipschitz(self, step_rule: str = "block") -> Tensor:
         """L, the largest entry of D: one number ("global"), or one per block of a regularizer that separates

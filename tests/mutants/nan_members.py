@@ -49,6 +49,64 @@ class NanMetricProxOfNegative(GroupLasso):
 
 
 @dataclass(frozen=True)
+class NanMetricProxInFloat32(GroupLasso):
+    """metric_prox is NaN in float32, in which training asks, and right in float64."""
+
+    def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> MetricProx:
+        found = super().metric_prox(B, D, lam)
+        return found._replace(point=spoiled(found.point)) if B.dtype == torch.float32 else found
+
+
+@dataclass(frozen=True)
+class NanProxOfStepsInFloat32(L1):
+    """The same of prox with one step per entry."""
+
+    def prox(self, w: Tensor, step: Any) -> Tensor:
+        found = super().prox(w, step)
+        several = isinstance(step, Tensor) and step.ndim
+        return first_spoiled(found) if several and w.dtype == torch.float32 else found
+
+
+@dataclass(frozen=True)
+class NanSubgradientInFloat32(NuclearNorm):
+    """The same of subgradient_residual at zero."""
+
+    def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Any) -> Tensor:
+        found = super().subgradient_residual(point, gradient, lam)
+        return first_spoiled(found) if point.dtype == torch.float32 and not point.any() else found
+
+
+@dataclass(frozen=True)
+class NanBlockwiseMaxInFloat32(GroupLasso):
+    """The same of blockwise_max."""
+
+    def blockwise_max(self, D: Tensor) -> Tensor:
+        found = super().blockwise_max(D)
+        return spoiled(found) if D.dtype == torch.float32 else found
+
+
+class NanSparsityAlone:
+    """sparsity is NaN, and there is no structure that it could disagree with."""
+
+    convex = True
+
+    def __init__(self, reg_weight: float) -> None:
+        self.reg_weight = reg_weight
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.reg_weight!r})"
+
+    def value(self, w: Tensor) -> Tensor:
+        return L1(self.reg_weight).value(w)
+
+    def prox(self, w: Tensor, step: Any) -> Tensor:
+        return L1(self.reg_weight).prox(w, step)
+
+    def sparsity(self, w: Tensor) -> Any:
+        return math.nan, w.numel()
+
+
+@dataclass(frozen=True)
 class NanIterations(GroupLasso):
     """metric_prox does not know how long it took."""
 
@@ -133,6 +191,11 @@ MUTANTS = [
     wrong_regularizer(NanMetricProx, "metric-prox-claim", "subproblem-high-precision", "group-norm-equation"),
     wrong_regularizer(NanEntryOfMetricProx, "metric-prox-claim", "subproblem-high-precision", "subproblem-oracle"),
     wrong_regularizer(NanMetricProxOfNegative, "group-norm-equation", "solver-agreement"),
+    wrong_regularizer(NanMetricProxInFloat32, "members-in-float32"),
+    wrong_regularizer(NanProxOfStepsInFloat32, "members-in-float32"),
+    wrong_regularizer(NanSubgradientInFloat32, "members-in-float32"),
+    wrong_regularizer(NanBlockwiseMaxInFloat32, "members-in-float32"),
+    wrong_regularizer(NanSparsityAlone, "structure-claim"),
     wrong_regularizer(NanIterations, "group-norm-equation"),
     wrong_regularizer(NanStructure, "structure-claim"),
     wrong_regularizer(NanSparsity, "structure-claim"),

@@ -10,6 +10,9 @@ from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi_model import psi_value
 from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve, solve_batch
 from solvers.regularizers.base import shrink
+from solvers.subproblem import batch_steps
+from solvers.subproblem.batch_problem import SubproblemBatch
+from solvers.subproblem.criterion import rounding_floor
 
 
 @pytest.fixture
@@ -198,3 +201,65 @@ def test_objective_change_does_not_cancel(low_rank):
         slope = float((Z * low_rank.gradient(Z)).sum()) + 0.2 * float(NuclearNorm(1.0).value(Z))
         bend = 0.5 * float((low_rank.D * Z * Z).sum())
         assert float(change) == pytest.approx(slope * size + bend * size * size, abs=float(rounding) + 1e-30)
+
+
+class NonNegative:
+    """The indicator of w >= 0, by value and prox alone."""
+
+    convex = True
+
+    def value(self, w):
+        return torch.where((w >= 0).all(), 0.0, math.inf).to(w.dtype)
+
+    def prox(self, w, step):
+        return w.clamp_min(0)
+
+
+@pytest.mark.parametrize("regularizer", [NuclearNorm(1.0), NonNegative()], ids=lambda r: type(r).__name__)
+def test_precision_limit_is_that_of_the_point_returned(regularizer):
+    """Where D spreads widely iterates far out have a rounding level above the residual of a start near zero."""
+    random = np.random.default_rng(5)
+    problems = [
+        Subproblem(torch.tensor(B).float(), torch.tensor(D).float(), 0.3, regularizer)
+        for B, D in [(random.standard_normal((6, 5)), 10 ** random.uniform(-4, 4, (6, 5))) for _ in range(12)]
+    ]
+    alone = [solve(given, tolerance=1e-3 * float(given.B.norm())) for given in problems]
+    batch = solve_batch(
+        torch.stack([given.B for given in problems]),
+        torch.stack([given.D for given in problems]),
+        0.3,
+        regularizer,
+        tolerance=torch.tensor([1e-3 * float(given.B.norm()) for given in problems]),
+    )
+    for name, found in (("solve", alone), ("solve_batch", [batch[i] for i in range(len(problems))])):
+        assert any(end.status is Status.PRECISION_LIMIT for end in found), name
+        for given, end in zip(problems, found, strict=True):
+            if end.status is Status.PRECISION_LIMIT:
+                assert end.residual <= rounding_floor(given, end.point), name
+
+
+def test_level_of_rounding_is_finite_where_what_is_rounded_is_out_of_range():
+    """D*Z leaves float64's range, sixteen roundings of it do not: the residual of the start is far above them."""
+    D = torch.tensor([[1e12, 1.0], [1.0, 1e-3]], dtype=torch.float64)
+    Z = torch.full_like(D, 1e299)
+    for regularizer, magnification in ((NonNegative(), torch.full_like(D, 1e12)), (GroupLasso(1.0), None)):
+        given = Subproblem(torch.ones_like(D), D, 1.0, regularizer)
+        M = D.amax(0).expand(2, 2) if magnification is None else magnification
+        expected = 16 * torch.finfo(torch.float64).eps * float((M * (Z * 1e-160)).norm())
+        assert rounding_floor(given, Z) == pytest.approx(expected * 1e160, rel=1e-12)
+        rows = SubproblemBatch(given.B[None], D[None], torch.ones(1, dtype=torch.float64), regularizer)
+        level = batch_steps.rounding_floors(rows, Z[None], batch_steps.magnifications(rows))
+        assert float(level[0]) == pytest.approx(expected * 1e160, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient", "splitting"])
+@pytest.mark.parametrize(("dtype", "lam"), [(torch.float32, 1e-60), (torch.float32, 1e-44), (torch.float64, 1e-320)])
+def test_constraint_holds_however_small_its_weight(method, dtype, lam):
+    """The step of the prox, lam/D, underflows, and its result must not: a constraint knows no weight but zero."""
+    B = torch.tensor([[3.0, -2.0], [-1.0, 0.5]], dtype=dtype)
+    D = torch.tensor([[1e3, 2e3], [1e4, 5e3]], dtype=dtype)
+    found = solve(Subproblem(B, D, lam, NonNegative()), tolerance=1e-5, method=method)
+    assert found.status is Status.CONVERGED
+    torch.testing.assert_close(found.point, (B / D).clamp_min(0), rtol=1e-5, atol=1e-8)
+    many = solve_batch(*(x.expand(4, 2, 2).contiguous() for x in (B, D)), lam, NonNegative(), tolerance=1e-5)
+    assert bool((many.point >= 0).all())
