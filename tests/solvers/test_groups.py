@@ -109,7 +109,8 @@ def test_reduction_and_point_of_a_view_that_is_not_contiguous(random):
     w = torch.tensor(random.standard_normal((3, 8, 4))).permute(1, 0, 2)[::2]
     psi = GroupLasso(0.3, "channel", conv_groups=2)
     assert psi.group_norms(w) is None
-    torch.testing.assert_close(psi.prox(w, 0.7), psi.prox(w.contiguous(), 0.7), rtol=0, atol=0)
+    # The order in which a group's squares are added follows the memory.
+    torch.testing.assert_close(psi.prox(w, 0.7), psi.prox(w.contiguous(), 0.7), rtol=1e-15, atol=0)
     assert psi.value(w) == pytest.approx(psi.value(w.contiguous()).item(), rel=1e-15)
 
 
