@@ -22,6 +22,7 @@ from ramda_verify.record import Case, CheckResult, Counterexample, Measurement, 
 from ramda_verify.snippets import describe_case, snippet
 from ramda_verify.targets import Target
 from ramda_verify.tolerances import Tolerance
+from ramda_verify.worst import largest
 
 #: Share of cases that an oracle may fail on before the whole check is inconclusive.
 MAX_INCONCLUSIVE = 0.2
@@ -95,7 +96,7 @@ def judge(check: Check, case: Case, tally: _Tally) -> bool:
     tally.problems += measurement.problems
     if not measurement.violation <= check.tolerance.value:
         raise _Falsified(case, measurement)
-    tally.worst = max(tally.worst, measurement.violation)  # neither is NaN: no Measurement is
+    tally.worst = largest((tally.worst, measurement.violation))
     return True
 
 

@@ -73,31 +73,34 @@ def subgradient_violation(
 
         (psi(point) + <candidate, x - point> - psi(x)) / (|psi(x) - psi(point)| + ||candidate||*||x - point||)
 
-    over many x, 0 where none violates and nan where psi could not be evaluated. x runs over random points at many
-    scales, along the candidate and its slices and singular pairs, and where psi is small: zero, zeroed slices of every
-    axis, truncated ranks. ``unit_roundoff`` is that of the dtype in which psi works; violations below its noise count
-    as none.
+    over many x, 0 where none violates and nan where psi could not be evaluated or the numbers leave float64. x runs
+    over random points at many scales, along the candidate and its slices and singular pairs, and where psi is small:
+    zero, zeroed slices of every axis, truncated ranks. ``unit_roundoff`` is that of the dtype in which psi works;
+    violations below its noise count as none.
     """
     point, candidate = np.asarray(point, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
-    here, worst = float(psi(point)), 0.0
+    here, violations = float(psi(point)), [0.0]
     if not (math.isfinite(here) and np.isfinite(candidate).all()):
         return math.nan
-    length = float(np.linalg.norm(candidate))
+    length = math.hypot(*candidate.ravel())
     for x in _test_points(point, candidate, directions, np.random.default_rng(seed)):
         there, move = float(psi(x)), x - point
         if math.isnan(there):
             return math.nan
         if math.isinf(there):
             continue
-        product = math.fsum((candidate * move).ravel())
-        size = abs(there - here) + length * float(np.linalg.norm(move))
-        noise = 64 * unit_roundoff * (abs(here) + abs(there) + float(np.abs(candidate * move).sum()))
+        with np.errstate(over="ignore"):
+            products = (candidate * move).ravel()
+            terms = float(np.abs(products).sum())
+        size = abs(there - here) + length * math.hypot(*move.ravel())
+        noise = 64 * unit_roundoff * (abs(here) + abs(there) + terms)
+        if not (math.isfinite(size) and math.isfinite(noise)):
+            # Any excess would be nothing beside it.
+            return math.nan
         if size > 0:
-            violation = (here + product - there - noise) / size
-            if math.isnan(violation):
-                return math.nan
-            worst = max(worst, violation)
-    return worst
+            violations.append((here + math.fsum(products) - there - noise) / size)
+    # NumPy's maximum is NaN where one of the numbers is.
+    return float(np.max(violations))
 
 
 def _test_points(point: Array, candidate: Array, directions: int, random: np.random.Generator) -> Iterator[Array]:

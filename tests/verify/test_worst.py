@@ -169,5 +169,8 @@ def test_oracles_take_no_such_point_for_stationary(regularizer, place, wrong):
     point[place] = wrong
     assert not stationarity(point, 0.1 * ones, ones, 1.0, regularizer) < math.inf
     assert not subgradient_violation(lambda x: float(np.abs(x).sum()), ones, point) < math.inf
+    # Squares of it leave float64; and products with it.
+    for huge in (1e200, 1e308):
+        assert not subgradient_violation(lambda x: float(np.abs(x).sum()), ones, huge * ones) < 1e-3
     if isinstance(regularizer, NuclearNorm):
         assert not nuclear_residual(torch.tensor(point), torch.tensor(ones), torch.tensor(ones), 1.0) < math.inf
