@@ -216,9 +216,7 @@ class Stepper:
         last, memory = self._warm_starts.last(slot), self._warm_starts.memory(slot)
         if last is not None and (int(slot.state["step"]) - 1) % self.options.solve_every:
             return last, None
-        solution = self._solve(subproblem, point, last, tolerance, memory)
-        if slot.param.dtype != point.dtype and not _holds(slot.param.dtype, solution.point):
-            solution = replace(solution, point=point, status=Status.NON_FINITE, residual=math.inf)
+        solution = self._solve(slot, subproblem, point, last, tolerance, memory)
         # At the rounding level of the dtype there is nothing left to solve; diagnostics show it, no alarm is due.
         if not solution.accepted and solution.status is not Status.PRECISION_LIMIT:
             missed = f"residual {solution.residual:.2e} against eps_t {tolerance:.2e}: {solution.status.value}"
@@ -230,9 +228,16 @@ class Stepper:
         return structured, solution
 
     def _solve(
-        self, subproblem: Subproblem, point: Tensor, last: Tensor | None, tolerance: float, memory: Memory | None = None
+        self,
+        slot: ParameterSlot,
+        subproblem: Subproblem,
+        point: Tensor,
+        last: Tensor | None,
+        tolerance: float,
+        memory: Memory | None = None,
     ) -> Solution:
-        return solve(
+        """A solve whose point the parameter holds: ``point``, and NON_FINITE, where it cannot hold the solution."""
+        solution = solve(
             subproblem,
             point,
             tolerance=tolerance,
@@ -243,6 +248,10 @@ class Stepper:
             report=False,
             memory=memory,
         )
+        narrow = slot.param.dtype != point.dtype
+        if narrow and not bool((solution.point.abs() <= torch.finfo(slot.param.dtype).max).all()):
+            return replace(solution, point=point, status=Status.NON_FINITE, residual=math.inf)
+        return solution
 
     def _subproblem(self, slot: ParameterSlot, point: Tensor) -> Subproblem:
         settings = slot.settings
@@ -276,7 +285,7 @@ class Stepper:
         direct = direct_point(subproblem, self.options.method)
         if direct is not None:
             return torch.where(_solved(subproblem, direct[0], slot.param.dtype), direct[0], point)
-        return last if last is not None else self._solve(subproblem, point, None, self.tolerance(slot, 1.0)).point
+        return last if last is not None else self._solve(slot, subproblem, point, None, self.tolerance(slot, 1.0)).point
 
     def _find(self, run: KernelRun) -> list[Tensor]:
         """Ŵ of the parameters of a run, recomputed from the state; nothing else is touched."""
@@ -300,10 +309,6 @@ def _is_still(slot: ParameterSlot) -> bool:
     """Whether the step has weight zero and moves nothing, or there is nothing to move."""
     rate = slot.settings["lr"]
     return slot.param.numel() == 0 or (not isinstance(rate, Tensor) and rate == 0)
-
-
-def _holds(dtype: torch.dtype, point: Tensor) -> bool:
-    return bool((point.abs() <= torch.finfo(dtype).max).all())
 
 
 def _solved(subproblem: Subproblem, point: Tensor, dtype: torch.dtype) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from solvers import L1, GroupLasso, NuclearNorm, ProxSGD
+from solvers import L1, RAMDA, GroupLasso, NuclearNorm, ProxSGD
 from solvers.kernels import BACKENDS
 
 #: A dtype of parameters, a number of float32 that it does not hold, and one that it does with a margin of 0.1 %.
@@ -63,3 +63,14 @@ def test_what_the_parameter_cannot_hold_is_no_solution(backend, dtype, over, und
     kept = torch.zeros(3, 4, dtype=torch.bool)
     kept[{"entry": (1, 2), "row": 1, "tensor": slice(None)}[coupled]] = True
     assert torch.equal(after == before, kept)
+
+
+def test_neither_is_one_that_the_structured_iterate_is_asked_for():
+    """Recomputed, since another regularizer has come: a nuclear norm has no closed form."""
+    param = torch.nn.Parameter(torch.ones(3, 4, dtype=torch.float16))
+    optimizer = RAMDA([param], lr=1e-2, regularizer=NuclearNorm(1e-3))
+    param.grad = torch.ones_like(param)
+    optimizer.step()
+    optimizer.state[param]["grad_sum"].fill_(-1e6)
+    optimizer.param_groups[0]["regularizer"] = NuclearNorm(2e-3)
+    assert torch.equal(optimizer.structured_iterate()[param], param)
