@@ -116,7 +116,7 @@ def criterion_fault(known: RecordedStep, exact: ExactStep, block: BlockReport, w
     eps, Z = float(np.finfo(w_hat.dtype).eps), w_hat.astype(np.float64)
     # ProxSGD's transcription solves the problem divided by lr.
     scale = float(known.hyper["lr"]) if known.optimizer == "proxsgd" else 1.0
-    residual = scale * certificate.stationarity(w_hat, exact.B, exact.D, exact.lam, known.regularizer)
+    residual = scale * certificate.stationarity_of_rounded(w_hat, exact.B, exact.D, exact.lam, known.regularizer)
     rounding = 64 * eps * scale * (norm(exact.forming) + norm(exact.D.max() * Z))
     if block.accepted and not residual <= block.tolerance + rounding:
         return f"accepted with residual {residual:.3g}, eps_t {block.tolerance:.3g}"

@@ -46,6 +46,34 @@ def stationarity(
     return math.hypot(*residual)
 
 
+def stationarity_of_rounded(point: Array, B: Array, D: Array, lam: float, regularizer: Any) -> float:
+    """As ``stationarity``, for a point that rounding to its dtype has moved; nan on failure.
+
+    Rounding turns the singular vectors of a singular value s by up to ``eps*||Z||/s``, and the subdifferential of the
+    nuclear norm with them, at ``turn = threshold*eps*||Z||/s``. Z may also be taken for Z_k, its k largest singular
+    values, at ``move = ||D*(Z - Z_k)||``. The rank k is the one for which turn + move is least; returned is what the
+    residual at that rank exceeds its turn by, plus its move, or the residual of Z as it is where that is smaller.
+    """
+    model = require_model(regularizer)
+    found = stationarity(point, B, D, lam, regularizer)
+    if model.kind != "NuclearNorm" or math.isnan(found):
+        return found
+    Z, D = np.asarray(point, dtype=np.float64), np.asarray(D, dtype=np.float64)
+    left, sigma, right = np.linalg.svd(as_matrix(Z), full_matrices=False)
+    eps, length = float(np.finfo(point.dtype).eps), math.hypot(*Z.ravel())
+    full = int((sigma > max(as_matrix(Z).shape) * eps * sigma[0]).sum())
+    choices = []
+    for rank in range(full, -1, -1):
+        tail = ((left[:, rank:full] * sigma[rank:full]) @ right[rank:full]).reshape(Z.shape)
+        turn = lam * model.reg_weight * eps * length / float(sigma[rank - 1]) if rank else 0.0
+        choices.append((turn + math.hypot(*(D * tail).ravel()), turn, rank))
+    least, turn, rank = min(choices)
+    cut = None if rank == full else float(sigma[rank] / sigma[0])
+    there = stationarity(point, B, D, lam, regularizer, rank_tolerance=cut)
+    # NumPy's minimum is NaN where one of the two is.
+    return float(np.minimum(found, np.maximum(there - turn, 0.0) + (least - turn)))
+
+
 def _nuclear_residual(matrix: Array, slope: Array, threshold: float, relative: float) -> float:
     """In the singular bases of the point the subdifferential is ``[[threshold*I, 0], [0, N]]`` with ``||N|| <=
     threshold``: compare the slope with it block by block.

@@ -107,6 +107,26 @@ def test_certificate_and_gap_accept_the_solution_and_nothing_else(model):
         assert duality_gap.lower_bound(other, B, D, 0.9, model) <= best + answer.error
 
 
+@pytest.mark.parametrize("smallest", [1e-2, 1e-4, 3e-5, 1e-5])
+@pytest.mark.parametrize("seed", range(5))
+def test_certificate_of_a_rounded_point(smallest, seed):
+    """Rounding turns the last pair of singular vectors; what is wrong by more than rounding stays wrong."""
+    random = np.random.default_rng(seed)
+    left, right = (np.linalg.qr(random.standard_normal((n, n)))[0] for n in (12, 20))
+    sigma, psi, lam = np.array([3.0, 1.0, smallest]), PsiModel("NuclearNorm", 1.0), 0.1
+    Z = (left[:, :3] * sigma) @ right[:3]
+    D = np.exp(random.standard_normal(Z.shape))
+    B = D * Z + lam * (left[:, :3] @ right[:3] + 0.5 * left[:, 3:5] @ right[3:5])
+    rounded, move = Z.astype(np.float32), float(np.linalg.norm(D * (smallest * left[:, 2:3] @ right[2:3])))
+    turn = lam * 1.2e-7 * float(np.linalg.norm(Z)) / smallest
+    assert certificate.stationarity_of_rounded(rounded, B, D, lam, psi) <= 1.01 * min(move, turn) + 2e-6
+    assert certificate.stationarity_of_rounded(rounded, 1.001 * B, D, lam, psi) > 1e-4
+    assert certificate.stationarity_of_rounded(rounded, B, D, 1.01 * lam, psi) > 1e-4
+    rounded[0, 0] = np.nan
+    assert math.isnan(certificate.stationarity_of_rounded(rounded, B, D, lam, psi))
+    assert certificate.stationarity_of_rounded(0 * B, B, D, 1e3, psi) == 0
+
+
 def test_wrong_models_are_told_apart():
     # The unweighted group norm, the wrong axis and half the weight are all seen far outside the accuracy.
     B, D = problem((4, 6), 20.0, seed=2)
