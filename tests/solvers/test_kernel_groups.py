@@ -57,9 +57,9 @@ def test_every_layout(native, dtype, shape):
     price = float(B.square().sum((0, 2)).sqrt().median()) * (0.5 if shape[1] == 1 else 0.999)
     found, counts = solved(native, B, D, price)
     right = exact(B, D, price)
-    torch.testing.assert_close(
-        found.double(), right, rtol=0, atol=64 * torch.finfo(dtype).eps * float(right.abs().max())
-    )
+    # What rounding moves is B, by a few eps of the group's norm; a group just above its threshold is far smaller.
+    moved = (D.double() * (found.double() - right)).norm(dim=(0, 2)) / B.double().norm(dim=(0, 2))
+    assert float(moved.max()) <= 32 * torch.finfo(dtype).eps
     zero = (right == 0).all(0).all(-1)
     assert torch.equal((found == 0).all(0).all(-1), zero)
     assert list(counts.kept) == [0]
