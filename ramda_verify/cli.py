@@ -1,7 +1,6 @@
 """The command line: ``run``, ``check``, ``bench``, ``record``, and the commands that other packages register."""
 
 import secrets
-import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 
 from ramda_verify.bench.command import bench
+from ramda_verify.plug_in_path import look_in, stranger
 from ramda_verify.record import CheckResult
 from ramda_verify.recorded.command import record
 from ramda_verify.report import machine_and_versions, show_results, watch, write_report
@@ -27,6 +27,10 @@ Seed = Annotated[
     ),
 ]
 
+Quick = Annotated[bool, typer.Option("--quick", help="A fifth of the cases.")]
+Full = Annotated[bool, typer.Option("--full", help="Ten times the cases.")]
+Jobs = Annotated[int, typer.Option(min=0, help="Worker processes; 0 means one per processor.")]
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -41,10 +45,10 @@ def _about() -> None:
 
 @app.command()
 def run(
-    quick: Annotated[bool, typer.Option("--quick", help="A fifth of the cases.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Ten times the cases.")] = False,
+    quick: Quick = False,
+    full: Full = False,
     seed: Seed = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Worker processes; 0 means one per processor.")] = 0,
+    jobs: Jobs = 0,
     only: Annotated[list[str] | None, typer.Option(help="A check or target to run; may be repeated.")] = None,
     report: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")] = Path("report"),
 ) -> None:
@@ -52,16 +56,14 @@ def run(
 
     Every run tries new cases, unless --seed repeats an earlier one.
     """
-    if quick and full:
-        raise UsageError("--quick and --full exclude each other")
-    size = "quick" if quick else "full" if full else "default"
+    examples = _examples(quick, full)
     try:
         todo = suite_jobs(tuple(only or ()))
     except TargetError as error:
         raise UsageError(str(error)) from error
     _writable(report)
     seed = _announced(seed)
-    results = _run(todo, seed=seed, examples=EXAMPLES[size], workers=jobs or default_workers())
+    results = _run(todo, seed=seed, examples=examples, workers=jobs or default_workers())
     written = write_report(report, results, seed=seed)
     console = Console()
     show_results(console, results, seed=seed)
@@ -73,8 +75,14 @@ def run(
 def check(
     target: Annotated[str, typer.Argument(help="package.module:Name or path/file.py:Name, a class or an instance.")],
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    quick: Quick = False,
+    full: Full = False,
     seed: Seed = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Worker processes; 0 means one per processor.")] = 0,
+    jobs: Jobs = 0,
+    only: Annotated[list[str] | None, typer.Option(help="A check to run; may be repeated.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for report.json and report.html; none without.", show_default=False)
+    ] = None,
 ) -> None:
     """Check a regularizer of your own: is its prox right, and are its optional claims true?
 
@@ -82,18 +90,32 @@ def check(
     """
     if format not in ("text", "json"):
         raise UsageError(f"--format must be text or json, got {format!r}")
-    sys.path.insert(0, "")
+    examples = _examples(quick, full)
+    hidden_by = stranger()
+    if hidden_by is not None:
+        raise UsageError(f"{hidden_by} hides the package solvers that this verifier belongs to; see PYTHONPATH")
+    look_in(Path.cwd())
     try:
-        todo = check_jobs(target)
+        todo = check_jobs(target, tuple(only or ()))
     except TargetError as error:
         raise UsageError(str(error)) from error
+    if report is not None:
+        _writable(report)
     workers, seed = jobs or default_workers(), _announced(seed)
-    results = _run(todo, seed=seed, examples=EXAMPLES["default"], workers=workers)
+    results = _run(todo, seed=seed, examples=examples, workers=workers)
+    if report is not None:
+        write_report(report, results, seed=seed)
     if format == "json":
         typer.echo(machine_and_versions(results, seed=seed).to_json())
     else:
         show_results(Console(), results, seed=seed)
     raise typer.Exit(0 if all(result.status.holds for result in results) else 1)
+
+
+def _examples(quick: bool, full: bool) -> int:
+    if quick and full:
+        raise UsageError("--quick and --full exclude each other")
+    return EXAMPLES["quick" if quick else "full" if full else "default"]
 
 
 def _announced(seed: int | None) -> int:

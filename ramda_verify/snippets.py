@@ -1,5 +1,6 @@
 """Counterexamples as text: what the case is, and Python that reproduces it when pasted."""
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from ramda_verify.record import Case, Measurement
 from ramda_verify.recorded.problems import NamedArray
 from ramda_verify.targets import Target
+
+#: Columns of a comment.
+COMMENT_WIDTH = 79
 
 
 def literal(value: Any) -> str:
@@ -33,5 +37,6 @@ def snippet(check_id: str, target: Target, case: Case, measurement: Measurement,
     lines += [f"{name} = {literal(value)}" for name, value in case.items() if name != "regularizer"]
     arguments = ", ".join(f"{name}={name}" for name in case)
     lines.append(f"print(measure({check_id!r}, {arguments}))")
-    lines.append(f"# violation {measurement.violation:.3g}, allowed {tolerance:.3g}: {measurement.note}".rstrip(": "))
+    said = f"violation {measurement.violation:.3g}, allowed {tolerance:.3g}: {measurement.note}".rstrip(": ")
+    lines += textwrap.wrap(said, COMMENT_WIDTH, initial_indent="# ", subsequent_indent="# ")
     return "\n".join(lines)

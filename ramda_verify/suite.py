@@ -46,14 +46,22 @@ def suite_jobs(only: Sequence[str] = ()) -> list[Job]:
     """Every check on every regularizer, optimizer and problem; ``only`` keeps checks or targets of these names."""
     targets = {"regularizer": tuple(known_regularizers()), "optimizer": OPTIMIZERS}
     jobs = [Job(check.id, target) for check in ALL_CHECKS for target in targets.get(check.kind, check.problems)]
+    return _kept(jobs, only)
+
+
+def check_jobs(specification: str, only: Sequence[str] = ()) -> list[Job]:
+    """Every check of a regularizer on the user's ``specification``; ``only`` keeps checks of these names.
+
+    Raises TargetError where the specification cannot be loaded, or a name is none.
+    """
+    regularizer_target(specification)
+    jobs = [Job(check.id, specification, known=False) for check in ALL_CHECKS if check.kind == "regularizer"]
+    return _kept(jobs, only)
+
+
+def _kept(jobs: list[Job], only: Sequence[str]) -> list[Job]:
     names = {job.check for job in jobs} | {job.target for job in jobs}
     unknown = [name for name in only if name not in names]
     if unknown:
         raise TargetError(f"no check or target is called {unknown[0]!r}; there are {', '.join(sorted(names))}")
     return [job for job in jobs if not only or job.check in only or job.target in only]
-
-
-def check_jobs(specification: str) -> list[Job]:
-    """Every check of a regularizer on the user's ``specification``. Raises TargetError where it cannot be loaded."""
-    regularizer_target(specification)
-    return [Job(check.id, specification, known=False) for check in ALL_CHECKS if check.kind == "regularizer"]

@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from ramda_verify.plug_in_path import look_in
 from ramda_verify.recorded.problems import RecordedProblem
 from solvers.regularizers.base import Regularizer, require_regularizer
 
@@ -50,10 +51,13 @@ def regularizer_target(specification: str) -> Target:
     Raises TargetError where it cannot be imported, found, built, or is no regularizer.
     """
     found = load_regularizer(specification)
-    lines = [
-        "from ramda_verify.targets import load_regularizer",
-        f"regularizer = load_regularizer({specification!r})",
-    ]
+    module, _, name = specification.rpartition(":")
+    lines = ["from ramda_verify.targets import load_regularizer"]
+    if module.endswith(".py"):
+        lines.append(f"regularizer = load_regularizer({f'{Path(module).resolve()}:{name}'!r})")
+    else:
+        lines += ["import sys", f"sys.path.append({str(Path.cwd())!r})"]
+        lines.append(f"regularizer = load_regularizer({specification!r})")
     return Target(specification, "regularizer", found, st.just(found), lambda regularizer: lines, traced=False)
 
 
@@ -94,6 +98,7 @@ def _load_module(name: str, specification: str) -> ModuleType:
             if spec is None or spec.loader is None:
                 raise TargetError(f"{specification!r}: {name} is not a Python file")
             module = importlib.util.module_from_spec(spec)
+            look_in(path.parent)
             # Dataclasses and pickling look their module up by name.
             sys.modules[spec.name] = module
             spec.loader.exec_module(module)

@@ -7,7 +7,6 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.syntax import Syntax
 from rich.table import Table
 
 from ramda_verify.checks import BY_ID
@@ -62,7 +61,8 @@ def show_results(console: Console, results: Sequence[CheckResult], *, seed: int)
             title = f"{result.check} fails on {result.target}"
             console.print(Panel(result.counterexample.note or "", title=title, title_align="left", border_style="red"))
             console.print(f"claim: {BY_ID[result.check].claim}", highlight=False)
-            console.print(Syntax(result.counterexample.snippet, "python", word_wrap=True))
+            # Unwrapped, to be copied as it is: a terminal folds a long line without breaking it.
+            console.print(result.counterexample.snippet, markup=False, highlight=False, soft_wrap=True)
         elif result.detail and result.status is not Verdict.PASS:
             console.print(f"{result.status}: {result.check} ({result.target}): {result.detail}", highlight=False)
     count = Counter(result.status for result in results)

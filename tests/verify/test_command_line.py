@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -36,7 +37,7 @@ def call(folder, monkeypatch):
 @pytest.fixture
 def first_checks_only(monkeypatch):
     """Three checks of a regularizer, where a test needs a verdict and not all of them."""
-    monkeypatch.setattr(cli, "check_jobs", lambda specification: check_jobs(specification)[:3])
+    monkeypatch.setattr(cli, "check_jobs", lambda *arguments: check_jobs(*arguments)[:3])
 
 
 def test_run_writes_a_report(call, folder):
@@ -119,10 +120,10 @@ def test_good_regularizer(call, first_checks_only):
     assert "prox-minimises" in result.output
 
 
-def test_bad_regularizer_and_its_counterexample(call, first_checks_only):
+def test_bad_regularizer_and_its_counterexample(call, folder, first_checks_only):
     result = call("check", "bad.py:Unshrunk", "--jobs", "1")
     assert result.exit_code == 1, result.output
-    assert "load_regularizer('bad.py:Unshrunk')" in result.output
+    assert f"load_regularizer('{folder / 'bad.py'}:Unshrunk')" in result.output
     assert "print(measure('prox-minimises'" in result.output
 
 
@@ -142,13 +143,43 @@ def test_json(call, target, code):
         assert (row["status"] == "skip") <= bool(row["detail"])
 
 
-def test_snippet_reproduces_in_a_fresh_python(call, folder, first_checks_only):
-    document = json.loads(call("check", "bad.py:Unshrunk", "--jobs", "1", "--format", "json").stdout)
+@pytest.mark.parametrize("target", ["bad.py:Unshrunk", "bad:Unshrunk"])
+def test_snippet_reproduces_in_a_fresh_python(call, target, first_checks_only, tmp_path_factory):
+    """As it is printed, and wherever it is pasted."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    document = json.loads(call("check", target, "--jobs", "1", "--format", "json").stdout)
     snippet = next(r["counterexample"]["snippet"] for r in document["results"] if r["check"] == "prox-optimality")
-    found = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, check=True, cwd=folder)
+    found = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, check=True, cwd=elsewhere)
     assert found.stdout.startswith("Measurement(violation=")
     violation = float(found.stdout.split("violation=")[1].split(",")[0].removeprefix("np.float64(").rstrip(")"))
     assert violation > 1e-3
+
+
+def test_printed_snippet_is_python(call, first_checks_only):
+    """Its long comment too."""
+    lines = call("check", "bad.py:Unshrunk", "--jobs", "1").output.splitlines()
+    first = lines.index("import numpy as np")
+    last = next(i for i, line in enumerate(lines) if line.startswith("# violation"))
+    while lines[last + 1].startswith("#"):
+        last += 1
+    assert last > first
+    compile("\n".join(lines[first : last + 1]), "printed", "exec")
+
+
+@pytest.mark.parametrize("hidden", ["solvers", "experiments"])
+@pytest.mark.parametrize("command", [("-m", "ramda_verify"), (str(Path(sys.executable).parent / "ramda-verify"),)])
+def test_a_folder_of_the_users_hides_nothing_of_ours(command, hidden, folder):
+    """A plug-in that imports its neighbour works, in a folder that has a package named like one of ours."""
+    (folder / hidden).mkdir()
+    (folder / hidden / "__init__.py").write_text("raise ImportError('not ours')")
+    (folder / "neighbour.py").write_text("from good import Ridge\n")
+    (folder / "plug_in.py").write_text("from neighbour import Ridge\n")
+    for target in ("plug_in.py:Ridge", "plug_in:Ridge"):
+        arguments = [sys.executable, *command, "check", target, "--quick", "--jobs", "2", "--seed", "1"]
+        for check in ("prox-minimises", "prox-optimality"):
+            arguments += ["--only", check]
+        found = subprocess.run(arguments, capture_output=True, text=True, cwd=folder)
+        assert found.returncode == 0, found.stdout + found.stderr
 
 
 BAD_USAGE = [
@@ -159,6 +190,10 @@ BAD_USAGE = [
     pytest.param(["check", "useless.py:NoProx"], "lacks prox", id="no-prox"),
     pytest.param(["check", "good.py:Ridge", "--format", "xml"], "--format must be text or json, got 'xml'", id="xml"),
     pytest.param(["check"], "Missing argument", id="no-target"),
+    pytest.param(
+        ["check", "good.py:Ridge", "--only", "prox"], "is called 'prox'", id="only-of-check"
+    ),
+    pytest.param(["check", "good.py:Ridge", "--report", "bad.py"], "cannot be written", id="report-of-check"),
     pytest.param(["run", "--quick", "--full"], "--quick and --full exclude each other", id="quick-and-full"),
     pytest.param(["run", "--only", "prox-minimizes"], "no check or target is called 'prox-minimizes'", id="only"),
     pytest.param(["run", "--only", "l1", "--report", "good.py"], "cannot be written", id="report-is-a-file"),
