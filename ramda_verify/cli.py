@@ -12,7 +12,7 @@ from ramda_verify.bench.command import bench
 from ramda_verify.plug_in_path import look_in, stranger
 from ramda_verify.record import CheckResult
 from ramda_verify.recorded.command import record
-from ramda_verify.report import machine_and_versions, show_results, watch, write_report
+from ramda_verify.report import machine_and_versions, show_results, show_verdict, watch, write_report
 from ramda_verify.runner import default_workers, run_jobs
 from ramda_verify.suite import EXAMPLES, Job, check_jobs, suite_jobs
 from ramda_verify.targets import TargetError
@@ -108,7 +108,7 @@ def check(
     if format == "json":
         typer.echo(machine_and_versions(results, seed=seed).to_json())
     else:
-        show_results(Console(), results, seed=seed)
+        show_verdict(Console(), target, results, seed=seed)
     raise typer.Exit(0 if all(result.status.holds for result in results) else 1)
 
 

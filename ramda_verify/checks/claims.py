@@ -262,7 +262,7 @@ CHECKS = (
         cases=lambda target: prox_cases(target.instances),
         measure=measure_cvxpy_value,
         applies=lambda target: target.probe(
-            lambda r: None if psi_oracle.has_model(r) else "no CVXPY model (as_cvxpy) to compare with"
+            lambda r: None if psi_oracle.has_model(r) else "the regularizer does not offer as_cvxpy"
         ),
         share=0.5,
     ),

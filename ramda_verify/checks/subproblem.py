@@ -40,7 +40,7 @@ def solved(subproblem: Subproblem, method: str, tolerance: float, **options: Any
 
 def _has_model(target: Target) -> str | None:
     return target.probe(
-        lambda regularizer: None if psi_oracle.has_model(regularizer) else "no CVXPY model (as_cvxpy) to compare with"
+        lambda regularizer: None if psi_oracle.has_model(regularizer) else "the regularizer does not offer as_cvxpy"
     )
 
 

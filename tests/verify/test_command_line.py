@@ -90,7 +90,7 @@ def test_check_without_a_seed_draws_one(call, first_checks_only):
         seeds.add(_seeds(result, json.loads(result.stdout)))
     assert len(seeds) == 2
     result = call("check", "good.py:Ridge", "--jobs", "1", "--seed", "11")
-    assert "seed 11:" in " ".join(result.stdout.split())
+    assert "--seed 11 " in " ".join(result.stdout.split())
 
 
 def test_run_into_a_folder_of_choice(call, folder):
@@ -190,9 +190,7 @@ BAD_USAGE = [
     pytest.param(["check", "useless.py:NoProx"], "lacks prox", id="no-prox"),
     pytest.param(["check", "good.py:Ridge", "--format", "xml"], "--format must be text or json, got 'xml'", id="xml"),
     pytest.param(["check"], "Missing argument", id="no-target"),
-    pytest.param(
-        ["check", "good.py:Ridge", "--only", "prox"], "is called 'prox'", id="only-of-check"
-    ),
+    pytest.param(["check", "good.py:Ridge", "--only", "prox"], "is called 'prox'", id="only-of-check"),
     pytest.param(["check", "good.py:Ridge", "--report", "bad.py"], "cannot be written", id="report-of-check"),
     pytest.param(["run", "--quick", "--full"], "--quick and --full exclude each other", id="quick-and-full"),
     pytest.param(["run", "--only", "prox-minimizes"], "no check or target is called 'prox-minimizes'", id="only"),

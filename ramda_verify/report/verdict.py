@@ -1,0 +1,75 @@
+"""What ``check`` says of one regularizer: the verdict, the plainest counterexample, all else in a line each."""
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+
+from ramda_verify.checks import BY_ID
+from ramda_verify.record import CheckResult, Verdict
+
+#: How the reason of a skip begins where the regularizer lacks an optional member.
+LACKS = "the regularizer does not offer "
+
+
+def show_verdict(console: Console, specification: str, results: Sequence[CheckResult], *, seed: int) -> None:
+    """The verdict in a sentence, first and last; between them the plainest counterexample, the other findings, what was
+    not tried and what passed. Nothing is broken within a word, and code not at all.
+    """
+    sentence, cases = verdict_of(specification, results), sum(result.cases for result in results)
+
+    def wrapped(text: str) -> str:
+        return textwrap.fill(text, console.width, break_long_words=False, break_on_hyphens=False)
+
+    def in_a_line(result: CheckResult) -> str:
+        return textwrap.shorten(f"{result.check}: {result.detail}", console.width - 2, placeholder=" ...")
+
+    paragraphs = [wrapped(sentence), *_findings(results, wrapped, in_a_line), *map(wrapped, _not_tried(results))]
+    passed = [result.check for result in results if result.status is Verdict.PASS]
+    if passed:
+        paragraphs.append(wrapped(f"Passed: {', '.join(passed)}."))
+    paragraphs.append(wrapped(f"{sentence} {cases:,} cases; --seed {seed} repeats them."))
+    console.print("\n\n".join(paragraphs), markup=False, highlight=False, soft_wrap=True)
+
+
+def verdict_of(specification: str, results: Sequence[CheckResult]) -> str:
+    """One sentence: wrong, undecided, or without a fault as far as was tried."""
+    name = specification.rpartition(":")[2]
+    tried = [result for result in results if result.status is not Verdict.SKIP]
+    failed = sum(result.status is Verdict.FAIL for result in tried)
+    undecided = sum(result.status is Verdict.INCONCLUSIVE for result in tried)
+    checks = f"{len(tried)} {'check' if len(tried) == 1 else 'checks'}"
+    if failed:
+        return f"{name}: wrong. {failed} of {checks} {'fails' if failed == 1 else 'fail'}."
+    if undecided or not tried:
+        return f"{name}: undecided. {undecided} of {checks} could not decide."
+    return f"{name}: no fault found by {checks}."
+
+
+def _findings(
+    results: Sequence[CheckResult], wrapped: Callable[[str], str], in_a_line: Callable[[CheckResult], str]
+) -> Iterator[str]:
+    """The counterexample with the shortest code in full, all other findings in a line each."""
+    failed = [result for result in results if result.status is Verdict.FAIL]
+    failed.sort(key=lambda result: len(result.counterexample.snippet) if result.counterexample else 0)
+    undecided = [result for result in results if result.status is Verdict.INCONCLUSIVE]
+    for result in failed[:1]:
+        yield wrapped(f"{result.check} fails: {result.detail or 'see the claim'}")
+        yield wrapped(f"The claim: {BY_ID[result.check].claim}")
+        if result.counterexample is not None:
+            yield f"To see it again:\n\n{result.counterexample.snippet}"
+    for heading, rest in (("Also failing:", failed[1:]), ("Undecided, which is no pass:", undecided)):
+        if rest:
+            yield "\n".join([heading, *(f"  {in_a_line(result)}" for result in rest)])
+
+
+def _not_tried(results: Sequence[CheckResult]) -> Iterator[str]:
+    """Skips: those for want of an optional member in one sentence, the others in another."""
+    skipped = [result for result in results if result.status is Verdict.SKIP]
+    wanting = [result.detail.removeprefix(LACKS) for result in skipped if result.detail.startswith(LACKS)]
+    if wanting:
+        members = sorted({member for wanted in wanting for member in wanted.split(" or ")})
+        yield f"Not tried for want of optional members: {len(wanting)} that need {', '.join(members)}."
+    others = [result.check for result in skipped if not result.detail.startswith(LACKS)]
+    if others:
+        yield f"Not for this regularizer: {', '.join(others)}."
