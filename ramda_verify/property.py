@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import hypothesis
@@ -22,6 +22,7 @@ from ramda_verify.record import Case, CheckResult, Counterexample, Measurement, 
 from ramda_verify.snippets import describe_case, snippet
 from ramda_verify.targets import Target
 from ramda_verify.tolerances import Tolerance
+from ramda_verify.world import left_alone
 from ramda_verify.worst import largest
 
 #: Share of cases that an oracle may fail on before the whole check is inconclusive.
@@ -42,7 +43,8 @@ class Check:
     ``measure(**case)`` a Measurement (or raises Inconclusive or NothingClaimed). ``share`` scales the number of cases,
     for checks whose single case is dear, ``cost`` tells the runner which to start first. ``problems`` are the targets
     of a check of kind "problem". ``trace(target)`` draws series for the report. ``recorded`` is "never" where the cases
-    hold no problem that a recorded one could take the place of, and "only" where all of them are recorded.
+    hold no problem that a recorded one could take the place of, and "only" where all of them are recorded; ``large``
+    is False where large tensors would show nothing new, or take too long.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Check:
     problems: tuple[str, ...] = ()
     trace: Callable[[Target], dict[str, Any] | None] | None = None
     recorded: Literal["too", "never", "only"] = "too"
+    large: bool = True
 
 
 class _Falsified(Exception):
@@ -80,7 +83,7 @@ class _Tally:
 def judge(check: Check, case: Case, tally: _Tally) -> bool:
     """Measure one case; raise _Falsified where the claim fails on it. Returns whether the claim speaks of the case."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), left_alone():
             warnings.simplefilter("ignore")
             measurement = check.measure(**case)
     except Inconclusive as reason:
@@ -190,3 +193,19 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shr
         return result(Verdict.INCONCLUSIVE, tally, detail=detail or "no case could be drawn")
     trace = check.trace(target) if check.trace is not None and target.traced else None
     return result(Verdict.PASS, tally, detail=detail, trace=trace)
+
+
+def together(total: CheckResult, part: CheckResult, *, recorded: bool = False) -> CheckResult:
+    """One result of two parts of a check, with the verdict of the later one."""
+    worst = [result.worst for result in (total, part) if result.worst is not None]
+    return replace(
+        total,
+        status=part.status,
+        cases=total.cases + part.cases,
+        problems=total.problems + part.problems,
+        recorded=total.recorded + (part.cases if recorded else 0),
+        worst=max(worst, default=None),
+        seconds=round(total.seconds + part.seconds, 3),
+        counterexample=part.counterexample,
+        detail="; ".join(filter(None, (total.detail, part.detail))),
+    )

@@ -21,14 +21,14 @@ from ramda_verify.suite import Job
 def run_jobs(jobs: Sequence[Job], *, seed: int, examples: int, workers: int) -> Iterator[CheckResult]:
     """Yield one result per job, in order of completion. A job that breaks yields ``inconclusive``, never nothing."""
     if workers == 1 or len(jobs) == 1:
-        _prepare_worker(sys.path)
+        prepare_worker(sys.path)
         for job in jobs:
             yield _run(job, seed, examples)
         return
     context = multiprocessing.get_context("spawn")
     # Dear checks first, so that no worker is left alone with one at the end.
     order = sorted(jobs, key=lambda job: -BY_ID[job.check].cost)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker, initargs=(sys.path,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_worker, initargs=(sys.path,)) as pool:
         futures = {pool.submit(_run, job, seed, examples): job for job in order}
         for future in as_completed(futures):
             error = future.exception()
@@ -40,8 +40,10 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
-def _prepare_worker(path: list[str]) -> None:
-    sys.path[:] = path
+def prepare_worker(path: Sequence[str] = ()) -> None:
+    """Make this process one that runs checks; a ``path`` of imports takes the place of its own."""
+    if path:
+        sys.path[:] = path
     torch.set_num_threads(1)
     device_of("triton")  # chooses how triton runs here before another check imports it
     draw_by_seed_alone()

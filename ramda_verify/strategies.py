@@ -4,6 +4,8 @@ Arrays are float64 numpy; a check turns them into tensors. Small shapes, since H
 and all that a prox can get wrong shows on a few entries.
 """
 
+import math
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from ramda_verify.companions import AROUND_A_THRESHOLD, companion, without_a_slice
+from ramda_verify.companions import AROUND_A_THRESHOLD, array, companion, without_a_slice
 from ramda_verify.oracles.psi_model import group_index_sets
 from ramda_verify.recorded.problems import RecordedProblem
 from solvers.regularizers import L1, GroupLasso, NuclearNorm
@@ -24,6 +26,13 @@ SHAPES = (
     *((1,), (2,), (5,), (1, 1), (1, 3), (3, 1), (2, 2), (3, 4), (5, 2), (4, 3), (2, 3, 2), (4, 2, 2)),
     *((2, 2, 1, 2), (6, 1, 2, 1), (2, 1, 2, 1, 2)),
 )
+
+#: Shapes beyond which something may begin to go wrong: more entries than a block of 64, more rows or columns than 16 or
+#: 100, ranks over 4, and kernels all of whose axes are longer than 1. Their tensors come from seeds.
+LARGE_SHAPES = ((70,), (130, 3), (3, 100), (20, 40), (2, 2, 3, 2), (6, 5, 3, 3), (3, 2, 2, 3, 2))
+
+#: Entries up to which Hypothesis draws and shrinks each by itself.
+DRAWN_ENTRIES = 64
 
 
 def reg_weights() -> SearchStrategy[float]:
@@ -59,28 +68,41 @@ def known_instances() -> dict[type, SearchStrategy[Any]]:
 
 
 def shapes(regularizer: Regularizer) -> tuple[tuple[int, ...], ...]:
-    """The shapes to try: the regularizer's own, else those of SHAPES that it accepts.
-
-    Without ``check_shape`` a shape is accepted where ``value`` does not raise; where it raises on every one, all are
-    returned, so that the checks report what it raises.
+    """The shapes to try: the regularizer's own, else those of SHAPES that it does not refuse; all where it refuses all,
+    so that the checks report what it raises.
     """
     if offers(regularizer, "shapes"):
         return tuple(tuple(shape) for shape in regularizer.shapes)
-    accepted = tuple(shape for shape in SHAPES if _accepts(regularizer, shape))
-    return accepted or SHAPES
+    return _not_refused(regularizer, SHAPES) or SHAPES
 
 
-def _accepts(regularizer: Regularizer, shape: tuple[int, ...]) -> bool:
-    probe = (
-        regularizer.check_shape
-        if offers(regularizer, "check_shape")
-        else (lambda s: regularizer.value(torch.ones(s, dtype=torch.float64)))
-    )
+def large_shapes(regularizer: Regularizer) -> tuple[tuple[int, ...], ...]:
+    """As ``shapes``, of LARGE_SHAPES, or of the regularizer's own the larger half."""
+    if offers(regularizer, "shapes"):
+        own = sorted((tuple(shape) for shape in regularizer.shapes), key=math.prod)
+        return tuple(own[len(own) // 2 :])
+    return _not_refused(regularizer, LARGE_SHAPES) or shapes(regularizer)
+
+
+def _not_refused(regularizer: Regularizer, offered: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(shape for shape in offered if refusal(regularizer, shape) is None)
+
+
+def refusal(regularizer: Regularizer, shape: tuple[int, ...]) -> ValueError | None:
+    """The ValueError by which ``check_shape`` or ``value`` refuses tensors of this shape.
+
+    Nothing else that is raised is a refusal: it comes back in the checks, as a finding.
+    """
     try:
-        probe(shape)
+        if offers(regularizer, "check_shape"):
+            regularizer.check_shape(shape)
+        else:
+            regularizer.value(torch.ones(shape, dtype=torch.float64))
+    except ValueError as error:
+        return error
     except Exception:
-        return False
-    return True
+        return None
+    return None
 
 
 def entries() -> SearchStrategy[float]:
@@ -93,6 +115,8 @@ def entries() -> SearchStrategy[float]:
 def tensors(shape: tuple[int, ...]) -> SearchStrategy[np.ndarray]:
     """A float64 array: entries of all kinds, or a plain normal sample; now and then with repeated rows or a slice of
     zeros, so that ranks and groups degenerate."""
+    if math.prod(shape) > DRAWN_ENTRIES:
+        return seeds().map(lambda seed: array(np.random.default_rng(seed), shape))
     # Without a fill value: Hypothesis would otherwise give most entries one value.
     full = st.one_of(
         arrays(np.float64, shape, elements=entries(), fill=st.nothing()),
@@ -117,6 +141,9 @@ def metrics(draw: DrawFn, shape: tuple[int, ...], max_condition: float = 1e8, ex
     most = float(np.log10(max_condition))
     spread = draw(st.one_of(st.sampled_from([0.0, most / 4, most / 2, most]), st.floats(0, most)))
     top = draw(st.one_of(st.just(0.0), st.floats(spread - 12, 12))) if extreme else 0.0
+    if math.prod(shape) > DRAWN_ENTRIES:
+        share = np.random.default_rng(draw(seeds())).uniform(size=shape)
+        return 10.0 ** (top - spread * share)
     ends_and_between = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
     share = draw(
         st.one_of(
@@ -182,13 +209,32 @@ def zeroing_weights(regularizer: Regularizer, B: np.ndarray, scale: float) -> li
     return found
 
 
-#: Regularizers to draw, or the recorded problem that a case is to hold.
-Instances = SearchStrategy[Any] | RecordedProblem
+@dataclass(frozen=True)
+class LargeTensors:
+    """Takes the place of the strategy of a target's regularizers: its cases have shapes of LARGE_SHAPES, or the larger
+    half of a regularizer's own.
+    """
+
+    regularizers: SearchStrategy[Any]
+
+
+#: Regularizers to draw, on small tensors or on large ones, or the recorded problem that a case is to hold.
+Instances = SearchStrategy[Any] | LargeTensors | RecordedProblem
 
 
 def regularizers(instances: Instances) -> SearchStrategy[Any]:
     """Regularizers alone."""
+    if isinstance(instances, LargeTensors):
+        return instances.regularizers
     return st.just(instances.regularizer) if isinstance(instances, RecordedProblem) else instances
+
+
+@st.composite
+def regularizers_and_shapes(draw: DrawFn, instances: SearchStrategy[Any] | LargeTensors) -> tuple[Any, tuple[int, ...]]:
+    """A regularizer and a shape that it accepts."""
+    regularizer = draw(regularizers(instances))
+    offered = large_shapes(regularizer) if isinstance(instances, LargeTensors) else shapes(regularizer)
+    return regularizer, draw(st.sampled_from(offered))
 
 
 def prox_cases(instances: Instances) -> SearchStrategy[dict[str, Any]]:
@@ -197,10 +243,15 @@ def prox_cases(instances: Instances) -> SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def _drawn_prox_cases(draw: DrawFn, instances: SearchStrategy[Any]) -> dict[str, Any]:
-    regularizer = draw(instances)
-    w = draw(tensors(draw(st.sampled_from(shapes(regularizer)))))
+def _drawn_prox_cases(draw: DrawFn, instances: SearchStrategy[Any] | LargeTensors) -> dict[str, Any]:
+    regularizer, shape = draw(regularizers_and_shapes(instances))
+    w = draw(tensors(shape)) * draw(scales())
     return {"regularizer": regularizer, "w": w, "step": draw(weights_for(regularizer, w))}
+
+
+def scales() -> SearchStrategy[float]:
+    """1, and now and then a power of ten from 1e-9 to 1e9: weights are not always of the size of one."""
+    return st.one_of(*[st.just(0)] * 4, st.integers(-9, 9)).map(lambda exponent: 10.0**exponent)
 
 
 def subproblem_cases(
@@ -218,10 +269,9 @@ def subproblem_cases(
 
 @st.composite
 def _drawn_subproblem_cases(
-    draw: DrawFn, instances: SearchStrategy[Any], max_condition: float, extreme: bool
+    draw: DrawFn, instances: SearchStrategy[Any] | LargeTensors, max_condition: float, extreme: bool
 ) -> dict[str, Any]:
-    regularizer = draw(instances)
-    shape = draw(st.sampled_from(shapes(regularizer)))
+    regularizer, shape = draw(regularizers_and_shapes(instances))
     B = draw(tensors(shape))
     D = draw(metrics(shape, max_condition, extreme))
     if draw(st.booleans()):
@@ -260,15 +310,14 @@ def problem_batches(
 @st.composite
 def _drawn_problem_batches(
     draw: DrawFn,
-    instances: SearchStrategy[Any],
+    instances: SearchStrategy[Any] | LargeTensors,
     max_condition: float,
     extreme: bool,
     point: str | None,
     most: int,
     mild: float,
 ) -> dict[str, Any]:
-    regularizer = draw(instances)
-    shape = draw(st.sampled_from(shapes(regularizer)))
+    regularizer, shape = draw(regularizers_and_shapes(instances))
     # Several short lists: each holds five on average, and any element of any can be deleted.
     numbers = [seed for _ in range(most // 10) for seed in draw(st.lists(seeds(), max_size=10))]
     problems = [

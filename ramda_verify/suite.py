@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ramda_verify.checks import ALL_CHECKS, BY_ID
+from ramda_verify.large import also_on_large
 from ramda_verify.property import run_check
 from ramda_verify.record import CheckResult
 from ramda_verify.recorded.passes import also_on_recorded
@@ -39,6 +40,7 @@ class Job:
         own_seed = zlib.crc32(f"{seed}:{self.check}:{self.target}".encode())
         check, target = BY_ID[self.check], self.build_target()
         drawn = run_check(check, target, seed=own_seed, max_examples=examples)
+        drawn = also_on_large(drawn, check, target, seed=own_seed, max_examples=examples)
         return also_on_recorded(drawn, check, target, seed=own_seed, max_examples=examples)
 
 

@@ -13,6 +13,7 @@ class Tolerance:
 
 CLOSED_FORM = Tolerance(1e-10, "float64 rounding of a few hundred operations, with four digits to spare")
 ITERATIVE_PROX = Tolerance(1e-8, "the square root of the float64 epsilon: a prox that is itself computed by iteration")
+PROX = Tolerance(1.0, "in units of 1e-9 of ||w - prox(w)|| and of 256 roundings of w and prox(w); see checks/psi.py")
 CVXPY_GAP = Tolerance(1e-7, "relative objective gap that the interior-point solver reaches at its tightest settings")
 HIGH_PRECISION = Tolerance(1e-12, "70-digit oracle; float64 rounding of sums over a few dozen entries")
 NORM_EQUATION = Tolerance(1e-12, "residual of the group equation relative to ||B||: rounding of the final division")
@@ -20,6 +21,7 @@ CHALLENGE = Tolerance(1e-9, "a search found nothing lower by more than this shar
 DERIVATIVE = Tolerance(1e-5, "central differences of a prox over 1e-6 of its size: rounding, and its third derivative")
 SUBGRADIENT = Tolerance(1e-11, "float64 rounding of a subgradient inequality, relative to the size of its terms")
 EXACT = Tolerance(0.0, "the two computations must agree bit for bit")
+NARROW = Tolerance(8.0, "epsilons of the dtype, of the largest entry of w or of the answer: right ones need 0.2 to 3")
 FLOAT32 = Tolerance(64.0, "in units of the epsilon of the narrower dtype times the size of the input")
 NARROW_CERTIFICATE = Tolerance(1e-2, "share of eps_t by which float32 may misjudge a residual beyond its floor")
 DESCENT = Tolerance(1e-13, "rounding of the comparison of two objectives, relative to their terms")

@@ -3,33 +3,22 @@
 from typing import Any
 
 import numpy as np
-import torch
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import (
-    Array,
-    comparison_points,
-    feasible,
-    finite,
-    lowest,
-    needs,
-    psi_value,
-    size,
-    tensor,
-)
-from ramda_verify.checks.tensors import layouts
+from ramda_verify.checks.helpers import Array, comparison_points, feasible, finite, needs, norm, psi_value, size, tensor
+from ramda_verify.checks.psi import ACCURACY, ROUNDING, VANISHING, ProxProblem, Psi
 from ramda_verify.oracles import psi_oracle
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import prox_cases, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
-from ramda_verify.worst import Worst, relative
+from ramda_verify.worst import TINY, Worst, relative
 from solvers.regularizers import WeightLayout
 from solvers.regularizers.base import HasLayouts, HasMetricProx, Regularizer, offers
 
-#: A step at which a prox moves by nothing but a violated constraint.
-VANISHING = 1e-20
+#: The condition number of the metric in which a fixed point is asked for.
+MILD = 30.0
 
 
 def measure_convex(regularizer: Regularizer, w: Array, other: Array, share: float, **_: Any) -> Measurement:
@@ -45,7 +34,8 @@ def measure_convex(regularizer: Regularizer, w: Array, other: Array, share: floa
         # Rounding may put the point outside a constraint; the prox of a vanishing step is the projection on it.
         outside = finite("prox", regularizer.prox(tensor(point), VANISHING)).numpy() - point
         return Measurement(relative(size(outside), size(w, other)), note)
-    return Measurement(relative(between - chord, abs(at_w) + abs(at_other)), note)
+    psi = Psi(regularizer)
+    return Measurement(relative(between - chord, psi.size(w) + psi.size(other)), note)
 
 
 def measure_separable(regularizer: Regularizer, w: Array, step: float, seed: int) -> Measurement:
@@ -75,22 +65,37 @@ def measure_separable(regularizer: Regularizer, w: Array, step: float, seed: int
 
 
 def measure_metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float, seed: int) -> Measurement:
-    """No point has a lower Q than metric_prox(B, D, lam), relative to the scale of Q."""
+    """metric_prox(B, D, lam) is a fixed point of proximal gradient, which shows an error in full; no point has a lower
+    Q, which shows it squared, but everywhere; and with lam = 0 it is B/D.
+
+    The fixed point is asked for in a metric of mild condition, D cut off below, where a step moves every entry.
+    """
+    worst, psi = Worst(), Psi(regularizer)
+    mild = np.maximum(D, D.max() / MILD)
+    for metric in (D, mild):
+        Z = _metric_prox(regularizer, B, metric, lam)
+        centre = B / metric
+        problem = ProxProblem(psi, centre, lam, Z, metric)
+        for point in [*comparison_points(centre, Z, seed), *_scaled(Z, centre, metric)]:
+            x, at_x = psi.rival(point)
+            worst.see(problem.excess(x, at_x), f"metric_prox returned {Z.tolist()}; Q is lower at {x.tolist()}")
+    theta = 1.0 / float(mild.max()) * (1.0 if offers(regularizer, "convex") else 0.5)
+    moved = finite("prox", regularizer.prox(tensor(Z - theta * (mild * Z - B)), theta * lam)).numpy()
+    unit = ACCURACY * norm(Z - centre) + ROUNDING * (norm(Z) + norm(centre)) * Z.size**0.5 + TINY
+    note = f"metric_prox returned {Z.tolist()}, from which a proximal gradient step leads to {moved.tolist()}"
+    worst.see(relative(norm(moved - Z), unit), note)
+    if psi.near(centre) < np.inf:
+        free = _metric_prox(regularizer, B, mild, 0.0)
+        worst.see(relative(norm(free - centre), ROUNDING * norm(centre) + TINY), "with lam = 0 metric_prox is not B/D")
+    return worst.measurement()
+
+
+def _metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float) -> Array:
     found = regularizer.metric_prox(tensor(B), tensor(D), lam)
     Z = (found[0] if isinstance(found, tuple) else found).numpy()
     if Z.shape != B.shape:
-        return Measurement(np.inf, f"metric_prox returned shape {Z.shape} for {B.shape}")
-    finite("metric_prox", Z)
-
-    # Q plus 1/2<B, B/D>, in the form that does not cancel: 1/2<Z - B/D, D*(Z - B/D)> + lam*psi.
-    def objective(point: Array) -> float:
-        return 0.5 * float((D * (point - B / D) ** 2).sum()) + lam * psi_value(regularizer, point)
-
-    ours = objective(Z)
-    rival, theirs = lowest(objective, [*comparison_points(B / D, Z, seed), *_scaled(Z, B / D, D)])
-    scale = abs(ours) + 0.5 * float((B * B / D).sum())
-    note = f"metric_prox returned {Z.tolist()}; {rival.tolist()} is lower by {ours - theirs:.3g}"
-    return Measurement(relative(ours - theirs, scale), note)
+        raise ArithmeticError(f"metric_prox returned shape {Z.shape} for {B.shape}")
+    return finite("metric_prox", Z)
 
 
 def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:
@@ -103,34 +108,6 @@ def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:
             point.flat[index] += sign * distance / np.sqrt(D.flat[index])
             moves.append(point)
     return [*moves, Z + 1e-3 * (centre - Z), Z - 1e-3 * (centre - Z)]
-
-
-def measure_structure(regularizer: Regularizer, w: Array, step: float) -> Measurement:
-    """structure answers the same for the same point in other memory, sparsity counts zeros, and both call the same
-    points all zero, where the regularizer offers both.
-    """
-    z = finite("prox", regularizer.prox(tensor(w), step))
-    origin, worst = torch.zeros_like(z), Worst()
-
-    def must_hold(fact: bool, note: str) -> None:
-        worst.see(0.0 if fact else np.inf, note)
-
-    if offers(regularizer, "structure"):
-        named = regularizer.structure(z)
-        if not isinstance(named, torch.Tensor):
-            return Measurement(np.inf, f"structure must return a tensor, got {type(named).__name__}")
-        finite("structure", named)
-        for memory, other in layouts(z).items():
-            must_hold(torch.equal(named, regularizer.structure(other)), f"structure differs in {memory}")
-    if offers(regularizer, "sparsity"):
-        zeros, total = regularizer.sparsity(z)
-        at_zero, _ = regularizer.sparsity(origin)
-        must_hold(0 <= zeros <= total, f"sparsity is {zeros} structured zeros of {total}")
-        must_hold(at_zero == total, f"sparsity is {at_zero} of {total} at zero")
-        if offers(regularizer, "structure"):
-            same = torch.equal(regularizer.structure(z), regularizer.structure(origin))
-            must_hold(same == (zeros == total), f"structure and sparsity disagree: {zeros} of {total} at {z.tolist()}")
-    return worst.measurement()
 
 
 def measure_cvxpy_value(regularizer: Regularizer, w: Array, step: float) -> Measurement:
@@ -222,24 +199,13 @@ CHECKS = (
     ),
     Check(
         id="metric-prox-claim",
-        claim="No point has a lower Q than metric_prox(B, D, lam).",
-        source="definition of the subproblem",
+        claim="metric_prox(B, D, lam) is a fixed point of proximal gradient, and no point has a lower Q.",
+        source="definition of the subproblem; with a step below 1/max D its minimiser is the only fixed point there",
         kind="regularizer",
-        tolerance=tolerances.CHALLENGE,
+        tolerance=tolerances.PROX,
         cases=_seeded_subproblem,
         measure=measure_metric_prox,
         applies=needs("metric_prox"),
-    ),
-    Check(
-        id="structure-claim",
-        claim="structure names a manifold consistently, sparsity counts zeros, and the two agree.",
-        source="the contract of a regularizer",
-        kind="regularizer",
-        tolerance=tolerances.EXACT,
-        cases=lambda target: prox_cases(target.instances),
-        measure=measure_structure,
-        applies=needs("structure", "sparsity"),
-        share=0.5,
     ),
     Check(
         id="layout-claim",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from random import Random
 
-from ramda_verify.property import MAX_INCONCLUSIVE, NONE_OF, Check, run_check
+from ramda_verify.property import MAX_INCONCLUSIVE, NONE_OF, Check, run_check, together
 from ramda_verify.record import CheckResult, Verdict
 from ramda_verify.recorded import all_recorded
 from ramda_verify.recorded.problems import RecordedProblem, UnsuitableError
@@ -49,24 +49,9 @@ def also_on_recorded(drawn: CheckResult, check: Check, target: Target, *, seed: 
         if part.detail.startswith(NONE_OF):
             continue
         taken, failed = taken + part.status.holds, failed + (part.status is Verdict.INCONCLUSIVE)
-        total = _together(total, part)
+        total = together(total, part, recorded=True)
         if part.status is Verdict.FAIL:
             return total
     if failed > MAX_INCONCLUSIVE * max(1, taken + failed):
         return replace(total, status=Verdict.INCONCLUSIVE)
     return replace(total, status=Verdict.PASS)
-
-
-def _together(total: CheckResult, part: CheckResult) -> CheckResult:
-    worst = [result.worst for result in (total, part) if result.worst is not None]
-    return replace(
-        total,
-        status=part.status,
-        cases=total.cases + part.cases,
-        problems=total.problems + part.problems,
-        recorded=total.recorded + part.cases,
-        worst=max(worst, default=None),
-        seconds=round(total.seconds + part.seconds, 3),
-        counterexample=part.counterexample,
-        detail="; ".join(filter(None, (total.detail, part.detail))),
-    )

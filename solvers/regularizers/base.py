@@ -54,6 +54,10 @@ OPTIONAL_MEMBERS = {
     "zero_mask": "zero_mask(B, lam): True where the subproblem's solution is provably zero, broadcastable to B.",
     "structure": "structure(w): a tensor that names the manifold of w; equal tensors mean the same manifold.",
     "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
+    "violation": "violation(w): of a constraint, the distance from w to its set as a 0-d tensor, 0 inside; value stays "
+    "infinite outside. Without it the verifier forgives an infinite value where rounding alone has left the set.",
+    "dtypes": "the floating-point dtypes that prox and value support; absent means float64, float32, bfloat16 and float16, "
+    "as far as torch has the operations.",
     "as_cvxpy": "as_cvxpy(x): psi of a CVXPY variable, the exact model that the verifier compares with.",
 }
 
@@ -146,6 +150,15 @@ class HasSparsity(Regularizer, Protocol):
     def sparsity(self, w: Tensor, /) -> tuple[int, int]: ...
 
 
+class HasViolation(Regularizer, Protocol):
+    def violation(self, w: Tensor, /) -> Tensor: ...
+
+
+class HasDtypes(Regularizer, Protocol):
+    @property
+    def dtypes(self) -> Sequence[torch.dtype]: ...
+
+
 def is_constant(regularizer: object) -> bool:
     """Whether what it says of a tensor cannot change: a frozen dataclass of numbers and texts."""
     traits = getattr(type(regularizer), "__dataclass_params__", None)
@@ -186,6 +199,10 @@ def offers(regularizer: object, member: Literal["zero_mask"]) -> TypeGuard[HasZe
 def offers(regularizer: object, member: Literal["structure"]) -> TypeGuard[HasStructure]: ...
 @overload
 def offers(regularizer: object, member: Literal["sparsity"]) -> TypeGuard[HasSparsity]: ...
+@overload
+def offers(regularizer: object, member: Literal["violation"]) -> TypeGuard[HasViolation]: ...
+@overload
+def offers(regularizer: object, member: Literal["dtypes"]) -> TypeGuard[HasDtypes]: ...
 @overload
 def offers(regularizer: object, member: str) -> bool: ...
 def offers(regularizer: object, member: str) -> bool:

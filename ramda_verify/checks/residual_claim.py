@@ -1,0 +1,101 @@
+"""``subgradient_residual`` for every psi, convex or not: what a prox proves of it, and what psi itself does not allow.
+
+At Z = prox(w, lam) the vector w - Z lies in lam*dpsi(Z), so the residual of G = Z - w is zero, and that of a G which
+is e away is no longer than e. At any point a residual r claims that r - G lies in lam*dpsi(Z): psi may then nowhere
+fall below that slope to first order, which the difference quotients at two small distances show.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ramda_verify import tolerances
+from ramda_verify.checks.helpers import Array, finite, needs, norm, size, tensor
+from ramda_verify.checks.psi import ACCURACY, ROUNDING, Psi
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
+from ramda_verify.strategies import prox_cases, seeds
+from ramda_verify.targets import Target
+from ramda_verify.worst import TINY, Worst, relative
+from solvers.regularizers.base import HasSubgradientResidual
+
+#: Distances, relative to the point, at which slopes are compared: what is true of a slope stays at both.
+DISTANCES = (1e-4, 1e-6)
+#: Share of ||s|| + ||G|| by which a quotient may fall short: curvature times a distance.
+STEEPNESS = 1e-2
+#: Sizes of the e by which G is wrong, relative to w - Z.
+ERRORS = (0.0, 1e-3, 1.0, 1e3)
+
+
+def measure_residual(regularizer: HasSubgradientResidual, w: Array, step: float, seed: int) -> Measurement:
+    """The larger of both violations, in units of what the accuracy of the prox allows; a quotient's in STEEPNESS."""
+    rng, worst, psi = np.random.default_rng(seed), Worst(), Psi(regularizer)
+    Z = finite("prox", regularizer.prox(tensor(w), step)).numpy()
+    member = w - Z
+    slack = ACCURACY * norm(member) + ROUNDING * (norm(w) + norm(Z)) * w.size**0.5
+    direction = rng.standard_normal(w.shape)
+    for share in ERRORS:
+        error = share * (size(member) or 1.0) * direction
+        found = _residual(regularizer, Z, error - member, step)
+        excess = norm(found) - norm(error)
+        note = f"||r|| = {norm(found):.6g} at Z = {Z.tolist()}, where w - Z is {norm(error):.3g} away from -G"
+        worst.see(relative(excess, slack + ROUNDING * norm(error) + TINY), note)
+        _slopes(psi, Z, found - (error - member), norm(error) + norm(member), step, rng, worst)
+    away = w if psi.at(w) < np.inf else Z
+    gradient = direction * size(w)
+    _slopes(psi, away, _residual(regularizer, away, gradient, step) - gradient, norm(gradient), step, rng, worst)
+    return worst.measurement()
+
+
+def _residual(regularizer: HasSubgradientResidual, Z: Array, G: Array, lam: float) -> Array:
+    return finite("subgradient_residual", regularizer.subgradient_residual(tensor(Z), tensor(G), lam)).numpy()
+
+
+def _slopes(
+    psi: Psi, Z: Array, slope: Array, size_of_G: float, lam: float, rng: np.random.Generator, worst: Worst
+) -> None:
+    """psi(Z + h*d) >= psi(Z) + h<slope, d>/lam - o(h) in a few directions d of length 1."""
+    here = psi.at(Z)
+    directions = [rng.standard_normal(Z.shape), slope, -slope, *_single(Z, rng)]
+    unit = STEEPNESS * (norm(slope) + size_of_G) + TINY
+    for direction in directions:
+        if not norm(direction):
+            continue
+        d = direction / norm(direction)
+        short = []
+        for distance in DISTANCES:
+            h = distance * size(Z)
+            there = psi.at(Z + h * d)
+            if there == np.inf:
+                short.append(0.0)
+                continue
+            noise = ROUNDING * lam * (abs(here) + abs(there) + psi.size(Z)) / h
+            short.append(relative(float((slope * d).sum()) - lam * (there - here) / h, unit + noise))
+        # The excess over one unit, so that the tolerance is that of the other claims.
+        note = f"at Z = {Z.tolist()} psi falls below the slope r - G = {slope.tolist()} in direction {d.tolist()}"
+        worst.see(min(short), note)
+
+
+def _single(Z: Array, rng: np.random.Generator) -> list[Array]:
+    """A single entry, both ways, and one slice."""
+    entry = np.zeros_like(Z)
+    entry.flat[int(rng.integers(Z.size))] = 1.0
+    return [entry, -entry]
+
+
+def _seeded(target: Target) -> st.SearchStrategy[Case]:
+    return st.builds(lambda case, seed: {**case, "seed": seed}, prox_cases(target.instances), seeds())
+
+
+CHECKS = (
+    Check(
+        id="residual-claim",
+        claim="subgradient_residual is as short as prox proves that it can be, and psi allows the slope that it claims.",
+        source="optimality of the prox; definition of a subgradient to first order, for nonconvex psi too",
+        kind="regularizer",
+        tolerance=tolerances.PROX,
+        cases=_seeded,
+        measure=measure_residual,
+        applies=needs("subgradient_residual"),
+        share=0.5,
+    ),
+)

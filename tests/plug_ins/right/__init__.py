@@ -1,0 +1,1 @@
+"""Right regularizers, a family a file."""

@@ -1,0 +1,84 @@
+"""Functions of singular values, and of the matrix as a whole."""
+
+import torch
+
+
+def matrix(w):
+    """(out, everything else); matrices and more only."""
+    if w.ndim < 2:
+        raise ValueError(f"a matrix is needed, got shape {tuple(w.shape)}")
+    return w.flatten(1)
+
+
+class Nuclear:
+    """0.4 * the sum of the singular values."""
+
+    convex = True
+
+    def value(self, w):
+        return 0.4 * torch.linalg.svdvals(matrix(w)).sum()
+
+    def prox(self, w, step):
+        left, sigma, right = torch.linalg.svd(matrix(w), full_matrices=False)
+        return ((left * (sigma - 0.4 * step).clamp_min(0)) @ right).reshape(w.shape)
+
+
+class NuclearForMatrices:
+    """The nuclear norm with its shapes, and float64 and float32 alone."""
+
+    convex = True
+    shapes = ((1, 3), (2, 2), (3, 5), (20, 7))
+    dtypes = (torch.float64, torch.float32)
+
+    def value(self, w):
+        return torch.linalg.matrix_norm(w, "nuc")
+
+    def prox(self, w, step):
+        left, sigma, right = torch.linalg.svd(w, full_matrices=False)
+        return left @ torch.diag((sigma - step).clamp_min(0)) @ right
+
+
+class Rank:
+    """0.5 * rank: singular values stay or go."""
+
+    def value(self, w):
+        sigma = torch.linalg.svdvals(matrix(w).double())
+        return 0.5 * (sigma > 1e-12 * sigma.amax().clamp_min(1e-300)).sum().to(w.dtype)
+
+    def prox(self, w, step):
+        left, sigma, right = torch.linalg.svd(matrix(w).double(), full_matrices=False)
+        sigma = sigma * (sigma.square() > step)
+        return ((left * sigma) @ right).reshape(w.shape).to(w.dtype)
+
+
+class Spectral:
+    """The largest singular value."""
+
+    convex = True
+
+    def value(self, w):
+        return torch.linalg.matrix_norm(matrix(w), 2)
+
+    def prox(self, w, step):
+        left, sigma, right = torch.linalg.svd(matrix(w), full_matrices=False)
+        if float(sigma.sum()) <= step:
+            return torch.zeros_like(w)
+        excess = (sigma.cumsum(0) - step) / torch.arange(1, len(sigma) + 1, dtype=w.dtype)
+        level = excess[int((sigma > excess).sum()) - 1]
+        return ((left * sigma.clamp_max(level)) @ right).reshape(w.shape)
+
+
+class Frobenius:
+    """1/2 of the squared distance from the identity, on matrices."""
+
+    convex = True
+
+    def value(self, w):
+        return 0.5 * (matrix(w) - self.target(w)).square().sum()
+
+    def target(self, w):
+        rows = matrix(w)
+        return torch.eye(*rows.shape, dtype=w.dtype, device=w.device)
+
+    def prox(self, w, step):
+        return ((matrix(w) + step * self.target(w)) / (1 + step)).reshape(w.shape)

@@ -1,0 +1,1 @@
+"""Wrong regularizers, a kind of mistake a file."""
