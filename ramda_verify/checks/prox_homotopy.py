@@ -69,7 +69,7 @@ def _scaled(target: Target) -> st.SearchStrategy[Case]:
 CHECKS = (
     Check(
         id="prox-homotopy",
-        claim="z = prox(w, step) implies prox(z + t(w - z), t*step) = z for 0 < t < 1; if psi is convex, for t > 1 too.",
+        claim="z = prox(w, step) implies prox(z + t(w - z), t*step) = z for 0 < t < 1; for convex psi beyond.",
         source="the prox objective at z + t(w - z) is t times that at w, plus (1 - t)/2 ||x - z||^2 and a constant",
         kind="regularizer",
         tolerance=tolerances.PROX,

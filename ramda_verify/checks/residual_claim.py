@@ -89,7 +89,7 @@ def _seeded(target: Target) -> st.SearchStrategy[Case]:
 CHECKS = (
     Check(
         id="residual-claim",
-        claim="subgradient_residual is as short as prox proves that it can be, and psi allows the slope that it claims.",
+        claim="subgradient_residual is as short as prox proves that it can be, and psi allows the slope it claims.",
         source="optimality of the prox; definition of a subgradient to first order, for nonconvex psi too",
         kind="regularizer",
         tolerance=tolerances.PROX,

@@ -86,6 +86,10 @@ def _sparsity_fault(regularizer: Regularizer, z: Tensor, psi: Psi, rng: np.rando
         return f"sparsity is {at_zero} of {total} at zero"
     if len({count for _, count in answers}) > 1:
         return f"sparsity counts {[count for _, count in answers]} in all for tensors of one shape"
+    for off in _off_the_manifold(psi, np.zeros(tuple(z.shape)), rng):
+        left, _ = regularizer.sparsity(tensor(off))
+        if left >= total:
+            return f"psi has a kink at zero, and sparsity counts all {left} of {total} as zeros at {off.tolist()}"
     if zeros > int((z == 0).sum()) and total == z.numel():
         return f"sparsity counts {zeros} zeros at {z.tolist()}, which has fewer"
     if total < z.numel() and z.numel() % total == 0 and not _is_spectral(psi, _sample_like(z, rng)):
