@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 
 from ramda_verify.plug_in_path import look_in
 from ramda_verify.recorded.problems import RecordedProblem
-from solvers.regularizers.base import Regularizer, require_regularizer
+from solvers.regularizers.base import Regularizer, offers, require_regularizer
 
 ENTRY_POINT_GROUP = "ramda_verify.regularizers"
 
@@ -116,24 +116,22 @@ def known_regularizers() -> dict[str, type]:
 
 
 def known_target(name: str) -> Target:
-    """The target of a registered regularizer: ours over all parameters, another as its class builds it."""
-    from ramda_verify.strategies import known_instances
+    """The target of a registered regularizer: over the range of its parameters where it offers ``examples``, else as
+    its class builds it.
+    """
+    from ramda_verify.strategies import instances
 
     classes = known_regularizers()
     if name not in classes:
         raise TargetError(f"no regularizer {name!r} is registered; known are {', '.join(classes)}")
-    cls = classes[name]
-    known = known_instances().get(cls)
-    if known is None:
-        example = load_regularizer(f"{cls.__module__}:{cls.__qualname__}")
-        known = st.just(example)
-    else:
-        example = cls(1.0)
+    cls: Any = classes[name]
+    described = offers(cls, "examples")
+    examples = tuple(cls.examples()) if described else (load_regularizer(f"{cls.__module__}:{cls.__qualname__}"),)
 
     def import_lines(regularizer: Regularizer) -> list[str]:
         return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {regularizer!r}"]
 
-    return Target(name, "regularizer", example, known, import_lines, traced=cls in known_instances())
+    return Target(name, "regularizer", examples[0], instances(examples), import_lines, traced=described)
 
 
 def plain_target(name: str, kind: str) -> Target:

@@ -19,7 +19,7 @@ from ramda_verify.checks.helpers import (
     tensor,
 )
 from ramda_verify.checks.tensors import layouts
-from ramda_verify.oracles import psi_oracle
+from ramda_verify.oracles import psi
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import prox_cases, seeds, subproblem_cases, tensors
@@ -135,7 +135,7 @@ def measure_structure(regularizer: Regularizer, w: Array, step: float) -> Measur
 
 def measure_cvxpy_value(regularizer: Regularizer, w: Array, step: float) -> Measurement:
     """psi by the CVXPY model (ours: ramda_verify/oracles, a user's: as_cvxpy) equals value."""
-    model = psi_oracle.model_value(w, regularizer)
+    model = psi.model_value(w, regularizer)
     if not np.isfinite(model):
         raise Inconclusive("the CVXPY model has no value here")
     value = psi_value(regularizer, w)
@@ -256,13 +256,13 @@ CHECKS = (
     Check(
         id="cvxpy-value",
         claim="value equals the CVXPY model of psi, which is written apart from it.",
-        source="ramda_verify/oracles/cvxpy_models.py, or the regularizer's as_cvxpy",
+        source="ramda_verify/oracles/psi.py, or the regularizer's as_cvxpy",
         kind="regularizer",
         tolerance=tolerances.CLOSED_FORM,
         cases=lambda target: prox_cases(target.instances),
         measure=measure_cvxpy_value,
         applies=lambda target: target.probe(
-            lambda r: None if psi_oracle.has_model(r) else "the regularizer does not offer as_cvxpy"
+            lambda r: None if psi.has_model(r) else "the regularizer does not offer as_cvxpy"
         ),
         share=0.5,
     ),

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import optimize
 
 from ramda_verify.oracles.answer import Array
-from ramda_verify.oracles.psi_model import as_matrix
+from ramda_verify.oracles.index_sets import as_matrix
 
 #: Polishing by scipy is worth its time up to this many entries (Nelder-Mead up to the second number).
 POLISH_ENTRIES = 24

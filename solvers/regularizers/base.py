@@ -54,6 +54,8 @@ OPTIONAL_MEMBERS = {
     "zero_mask": "zero_mask(B, lam): True where the subproblem's solution is provably zero, broadcastable to B.",
     "structure": "structure(w): a tensor that names the manifold of w; equal tensors mean the same manifold.",
     "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
+    "examples": "examples(), a classmethod: instances over the range of the parameters, the plainest first. The "
+    "verifier draws from them, and varies the weights of a dataclass (its fields whose names end in weight) by itself.",
     "as_cvxpy": "as_cvxpy(x): psi of a CVXPY variable, the exact model that the verifier compares with.",
 }
 
@@ -146,6 +148,10 @@ class HasSparsity(Regularizer, Protocol):
     def sparsity(self, w: Tensor, /) -> tuple[int, int]: ...
 
 
+class HasExamples(Regularizer, Protocol):
+    def examples(self) -> Sequence[Regularizer]: ...
+
+
 def is_constant(regularizer: object) -> bool:
     """Whether what it says of a tensor cannot change: a frozen dataclass of numbers and texts."""
     traits = getattr(type(regularizer), "__dataclass_params__", None)
@@ -186,6 +192,8 @@ def offers(regularizer: object, member: Literal["zero_mask"]) -> TypeGuard[HasZe
 def offers(regularizer: object, member: Literal["structure"]) -> TypeGuard[HasStructure]: ...
 @overload
 def offers(regularizer: object, member: Literal["sparsity"]) -> TypeGuard[HasSparsity]: ...
+@overload
+def offers(regularizer: object, member: Literal["examples"]) -> TypeGuard[HasExamples]: ...
 @overload
 def offers(regularizer: object, member: str) -> bool: ...
 def offers(regularizer: object, member: str) -> bool:
