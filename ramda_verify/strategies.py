@@ -44,7 +44,10 @@ def instances(draw: DrawFn, examples: Sequence[Any]) -> Any:
     if not is_dataclass(example) or isinstance(example, type):
         return example
     weights = [field.name for field in fields(example) if field.init and field.name.endswith("weight")]
-    return replace(example, **{name: draw(reg_weights()) for name in weights})
+    try:
+        return replace(example, **{name: draw(reg_weights()) for name in weights})
+    except (TypeError, ValueError):
+        return example  # a weight that the class refuses
 
 
 def shapes(regularizer: Regularizer) -> tuple[tuple[int, ...], ...]:

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -129,7 +129,12 @@ def known_target(name: str) -> Target:
     examples = tuple(cls.examples()) if described else (load_regularizer(f"{cls.__module__}:{cls.__qualname__}"),)
 
     def import_lines(regularizer: Regularizer) -> list[str]:
-        return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {regularizer!r}"]
+        made = repr(regularizer)
+        if not is_dataclass(regularizer):
+            # Any other repr need not be Python: such objects are drawn as the class has made them.
+            place = next(i for i, example in enumerate(examples) if example is regularizer)
+            made = f"{cls.__qualname__}.examples()[{place}]" if described else f"{cls.__qualname__}()"
+        return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {made}"]
 
     return Target(name, "regularizer", examples[0], instances(examples), import_lines, traced=described)
 

@@ -41,8 +41,10 @@ def solved(subproblem: Subproblem, method: str, tolerance: float, **options: Any
 
 def _has_model(target: Target) -> str | None:
     def missing(regularizer: Regularizer) -> str | None:
+        if not psi.has_model(regularizer):
+            return "the regularizer does not offer as_cvxpy"
         there_is = cvxpy_models.has_cone_model(regularizer, shapes(regularizer)[0])
-        return None if there_is else "the regularizer does not offer as_cvxpy, and no convex model of it is known"
+        return None if there_is else "psi is not convex, and a cone program needs it to be"
 
     return target.probe(missing)
 

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import cvxpy as cp
 import numpy as np
 
 from ramda_verify.oracles.answer import Array
@@ -136,6 +135,8 @@ def model_value(x: Array, regularizer: Any) -> float:
     """psi(x) by ``as_cvxpy`` where the regularizer brings it, else by atoms; nan where the model has no value."""
     if not callable(getattr(regularizer, "as_cvxpy", None)):
         return psi_value(x, regularizer)
+    import cvxpy as cp
+
     value = regularizer.as_cvxpy(cp.Constant(x)).value
     return math.nan if value is None else float(value)
 

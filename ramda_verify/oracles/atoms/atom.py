@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import cvxpy as cp
 from numpy.typing import NDArray
 
 from ramda_verify.oracles.answer import Array
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 Indices = NDArray[Any]
 #: (length, cost) -> the r in [0, length] of least ``cost(r) + 1/2 (r - length)^2``.
@@ -57,7 +59,7 @@ class Atom(ABC):
 
     @staticmethod
     @abstractmethod
-    def joint_expression(atoms: Sequence[Any], x: cp.Expression) -> cp.Expression:
+    def joint_expression(atoms: Sequence[Any], x: "cp.Expression") -> "cp.Expression":
         """The sum of several atoms of this class as a convex CVXPY expression of the whole flat tensor ``x``.
 
         Raises TypeError where there is none.

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cvxpy as cp
 import numpy as np
 
 from ramda_verify.oracles.answer import Array
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 #: A function of an array, of float64 or of mpmath numbers, written with + - * / only (or what both have).
 Elementwise = Callable[[Any], Any]
@@ -60,8 +62,8 @@ class ScalarFunction:
     convex: bool
     homogeneous: bool = False
     points: dict[float, float] = field(default_factory=dict)
-    expression: Callable[[cp.Expression], cp.Expression] | None = None
-    spectral_expression: Callable[[cp.Expression], cp.Expression] | None = None
+    expression: Callable[["cp.Expression"], "cp.Expression"] | None = None
+    spectral_expression: Callable[["cp.Expression"], "cp.Expression"] | None = None
 
     @property
     def kinks(self) -> tuple[float, ...]:
@@ -103,6 +105,13 @@ class ScalarFunction:
         return float(self.pieces[0].slope(-1e100)), float(self.pieces[-1].slope(1e100))
 
 
+def _cvxpy() -> Any:
+    """CVXPY, whose import takes a second and is needed for cone programs alone."""
+    import cvxpy
+
+    return cvxpy
+
+
 def even(name: str, pieces: tuple[Piece, ...], convex: bool, **more: Any) -> ScalarFunction:
     """The function f(|x|) of the pieces of f on (0, inf)."""
     return ScalarFunction(name, (*(piece.mirrored() for piece in reversed(pieces)), *pieces), convex, **more)
@@ -113,15 +122,15 @@ ABS = even(
     (quadratic(0.0, np.inf, 0, 1, 0),),
     True,
     homogeneous=True,
-    expression=cp.norm1,
-    spectral_expression=cp.normNuc,
+    expression=lambda x: _cvxpy().norm1(x),
+    spectral_expression=lambda x: _cvxpy().normNuc(x),
 )
 SQUARE = ScalarFunction(
     "square",
     (quadratic(-np.inf, np.inf, 1, 0, 0),),
     True,
-    expression=cp.sum_squares,
-    spectral_expression=cp.sum_squares,
+    expression=lambda x: _cvxpy().sum_squares(x),
+    spectral_expression=lambda x: _cvxpy().sum_squares(x),
 )
 #: 0 at zero and 1 elsewhere: the L0 "norm", the rank.
 COUNT = even("count", (quadratic(0.0, np.inf, 0, 0, 1),), False, points={0.0: 0.0})
@@ -130,7 +139,7 @@ COUNT = even("count", (quadratic(0.0, np.inf, 0, 0, 1),), False, points={0.0: 0.
 def huber(width: float) -> ScalarFunction:
     """``x^2/2`` up to |x| = width > 0, ``width*|x| - width^2/2`` beyond."""
     pieces = (quadratic(0.0, width, 0.5, 0, 0), quadratic(width, np.inf, 0, width, -width * width / 2))
-    return even("huber", pieces, True, expression=lambda x: width * width / 2 * cp.sum(cp.huber(x / width)))
+    return even("huber", pieces, True, expression=lambda x: width * width / 2 * _cvxpy().sum(_cvxpy().huber(x / width)))
 
 
 def mcp(weight: float, gamma: float) -> ScalarFunction:

@@ -3,15 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import cvxpy as cp
 import mpmath
 import numpy as np
-from scipy.optimize import brentq
 
 from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.atoms.atom import Atom, Indices, NoMinimiserError, Shorten
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 EPS = float(np.finfo(np.float64).eps)
 #: Bisections of the multiplier: 220 halvings are 66 digits of the bracket.
@@ -40,8 +41,10 @@ class Norm(Atom):
         return mpmath.mpf(self.price) * mpmath.norm(list(z))
 
     @staticmethod
-    def joint_expression(atoms: Sequence["Norm"], x: cp.Expression) -> cp.Expression:
+    def joint_expression(atoms: Sequence["Norm"], x: "cp.Expression") -> "cp.Expression":
         """The groups of one size are the rows of a matrix: thousands of single norms would take CVXPY minutes."""
+        import cvxpy as cp
+
         total = cp.Constant(0.0)
         for size in sorted({atom.indices.size for atom in atoms}):
             same = [atom for atom in atoms if atom.indices.size == size]
@@ -67,6 +70,8 @@ class Norm(Atom):
         """By the dual: ``z = (b - u)/d`` with u the projection of b on the ball in the metric 1/d, its multiplier found
         by bracketing (the library solves a primal equation for ||z||).
         """
+        from scipy.optimize import brentq
+
         t = self.price
         if np.linalg.norm(b) <= t:
             return np.zeros_like(b)

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import cvxpy as cp
 import mpmath
 import numpy as np
 
@@ -13,6 +12,9 @@ from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.atoms.atom import Atom, Indices, NoMinimiserError, Shorten
 from ramda_verify.oracles.atoms.functions import ScalarFunction
 from ramda_verify.oracles.atoms.scalar_minimum import Term, minimisers, objective
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 EPS = float(np.finfo(np.float64).eps)
 #: Largest slope, relative to b, that an exact minimiser may leave; how far off its neighbours are, relatively; and what
@@ -51,7 +53,9 @@ class Scalar(Atom):
         return mpmath.mpf(self.price) * mpmath.fsum(self.function.values(z))
 
     @staticmethod
-    def joint_expression(atoms: Sequence["Scalar"], x: cp.Expression) -> cp.Expression:
+    def joint_expression(atoms: Sequence["Scalar"], x: "cp.Expression") -> "cp.Expression":
+        import cvxpy as cp
+
         total = cp.Constant(0.0)
         for atom in atoms:
             if atom.function.expression is None:

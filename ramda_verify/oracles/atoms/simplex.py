@@ -3,14 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import cvxpy as cp
 import mpmath
 import numpy as np
 
 from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.atoms.atom import Atom, Indices, NoMinimiserError
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,9 @@ class Simplex(Atom):
         return self.minimiser(z, np.ones_like(z))
 
     @staticmethod
-    def joint_expression(atoms: Sequence["Simplex"], x: cp.Expression) -> cp.Expression:
+    def joint_expression(atoms: Sequence["Simplex"], x: "cp.Expression") -> "cp.Expression":
+        import cvxpy as cp
+
         sets = [(x[atom.indices] >= 0, cp.sum(x[atom.indices]) == atom.radius) for atom in atoms]
         return cp.transforms.indicator([constraint for both in sets for constraint in both])
 

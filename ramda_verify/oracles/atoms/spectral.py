@@ -3,9 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import cvxpy as cp
 import mpmath
 import numpy as np
 
@@ -14,6 +13,9 @@ from ramda_verify.oracles.atoms.atom import Atom, Indices, NoMinimiserError, Sho
 from ramda_verify.oracles.atoms.functions import ScalarFunction
 from ramda_verify.oracles.atoms.scalar import Scalar, checked_minimisers
 from ramda_verify.oracles.atoms.scalar_minimum import minimisers
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 #: Iterations of the slow solver, and what it may leave to move, relative to max|b|.
 ITERATIONS, LEFT_OVER = 20_000, 1e-13
@@ -59,7 +61,9 @@ class Spectral(Atom):
         return self._values().exact_value(np.array(list(sigma), dtype=object))
 
     @staticmethod
-    def joint_expression(atoms: Sequence["Spectral"], x: cp.Expression) -> cp.Expression:
+    def joint_expression(atoms: Sequence["Spectral"], x: "cp.Expression") -> "cp.Expression":
+        import cvxpy as cp
+
         total = cp.Constant(0.0)
         for atom in atoms:
             if atom.function.spectral_expression is None:
