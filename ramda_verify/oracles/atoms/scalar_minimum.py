@@ -30,20 +30,17 @@ def minimisers(b: Array, d: Array, terms: Sequence[Term]) -> Array:
     """
     terms = [(price, function) for price, function in terms if price > 0]
     kinks = sorted({kink for _, function in terms for kink in function.kinks})
-    convex = all(function.convex for _, function in terms)
-    best = lowest = None
+    inner = []
     for low, high in pairwise((-np.inf, *kinks, np.inf)):
         pieces = [(price, function.piece_on(low, high)) for price, function in terms]
         x = _stationary(b, d, pieces, low, high)
-        found = objective(x, b, d, terms)
-        if convex:
-            # Where psi is convex a stationary point is the minimiser, also where squares of it underflow.
-            found = np.where((low < x) & (x < high), -np.inf, found)
-        best, lowest = _lower(best, lowest, x, found)
-    for kink in kinks:
-        x = b * 0 + kink
-        best, lowest = _lower(best, lowest, x, objective(x, b, d, terms))
-    assert best is not None
+        inner.append((x, (low < x) & (x < high)))
+    if not all(function.convex for _, function in terms):
+        return _lowest([x for x, _ in inner] + [b * 0 + kink for kink in kinks], b, d, terms)
+    # Where psi is convex a stationary point is the minimiser, also where squares of it underflow.
+    best = _lowest([b * 0 + kink for kink in kinks], b, d, terms) if kinks else b * 0
+    for x, stationary in inner:
+        best = np.where(stationary, x, best)
     return best
 
 
@@ -55,36 +52,35 @@ def objective(x: Array, b: Array, d: Array, terms: Sequence[Term]) -> Array:
     return found
 
 
-def _lower(best: Array | None, lowest: Array | None, x: Array, found: Array) -> tuple[Array, Array]:
-    if best is None or lowest is None:
-        return x, found
-    better = found < lowest
-    return np.where(better, x, best), np.where(better, found, lowest)
+def _lowest(candidates: Sequence[Array], b: Array, d: Array, terms: Sequence[Term]) -> Array:
+    best = candidates[0]
+    if len(candidates) > 1:
+        lowest = objective(best, b, d, terms)
+        for x in candidates[1:]:
+            found = objective(x, b, d, terms)
+            best, lowest = np.where(found < lowest, x, best), np.where(found < lowest, found, lowest)
+    return best
 
 
 def _stationary(b: Array, d: Array, pieces: Sequence[tuple[float, Piece]], low: float, high: float) -> Array:
     """Where the slope turns from negative to positive on (low, high), else one of the ends."""
 
-    def slope(x: Array) -> Array:
-        found = d * x - b
-        for price, piece in pieces:
-            found = found + price * piece.slope(x)
-        return found
-
-    def curvature(x: Array) -> Array:
-        found = d + x * 0
-        for price, piece in pieces:
-            found = found + price * piece.curvature(x)
-        return found
-
     # The end nearer to zero: a small solution is then no difference of large numbers.
     near = min((end for end in (low, high) if np.isfinite(end)), key=abs, default=0.0)
-    origin = b * 0 + near
     if all(piece.constant_curvature for _, piece in pieces):
-        bend = curvature(origin)
+        origin = (b * 0 + near)[:1]  # in the arithmetic of the entries
+        bend = d + sum(price * piece.curvature(origin) for price, piece in pieces)
+        pull = b - d * near - sum(price * piece.slope(origin) for price, piece in pieces)
         usable = bend > 0
-        x = np.where(usable, origin - slope(origin) / np.where(usable, bend, 1), origin)
-        return np.clip(x, low, high)
+        x = near + pull / (bend if usable.all() else np.where(usable, bend, 1))
+        return np.minimum(np.maximum(np.where(usable, x, near), low), high)
+
+    def slope(x: Array) -> Array:
+        return d * x - b + sum(price * piece.slope(x) for price, piece in pieces)
+
+    def curvature(x: Array) -> Array:
+        return d + sum(price * piece.curvature(x) for price, piece in pieces)
+
     start, end = (_far(slope, b, d, near, end, sign) for end, sign in ((low, -1), (high, 1)))
     # Where the curvature is positive, at one side of its only zero, the slope increases.
     third = curvature(_between(start, end, 0.75)) > curvature(_between(start, end, 0.25))

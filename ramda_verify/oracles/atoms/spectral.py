@@ -17,8 +17,9 @@ from ramda_verify.oracles.atoms.scalar_minimum import minimisers
 if TYPE_CHECKING:
     import cvxpy as cp
 
-#: Iterations of the slow solver, and what it may leave to move, relative to max|b|.
-ITERATIONS, LEFT_OVER = 20_000, 1e-13
+#: Iterations of the slow solver. It stands still where a step moves it by STILL of its size, and at the rounding level
+#: where WAIT steps moved it by no more than CALM of that.
+ITERATIONS, STILL, CALM, WAIT = 20_000, 4e-16, 1e-14, 100
 RESIDUAL = mpmath.mpf(10) ** -40
 
 
@@ -104,19 +105,29 @@ class Spectral(Atom):
         return self._values().conjugate(np.minimum(sigma, bound))
 
     def minimiser(self, b: Array, d: Array) -> Array:
-        """From the SVD where the metric is constant, else by plain proximal gradient until it stands still."""
+        """From the SVD where the metric is constant; else, for convex functions, by proximal gradient with Nesterov's
+        momentum for strongly convex problems, until it stands still.
+        """
         matrix, metric = b.reshape(self.shape), d.reshape(self.shape)
-        top = float(metric.max())
-        point, moved = np.zeros_like(matrix), np.zeros_like(matrix)
+        top, term = float(metric.max()), self._values().term
+
+        def step(from_here: Array) -> Array:
+            left, sigma, right = np.linalg.svd(matrix - (metric - top) * from_here, full_matrices=False)
+            return np.asarray((left * minimisers(sigma, np.full_like(sigma, top), [term])) @ right, dtype=np.float64)
+
+        point = ahead = np.zeros_like(matrix)
+        if metric.min() == top:
+            return step(point).ravel()
+        if not self.convex:
+            raise NoMinimiserError("a nonconvex function of singular values has no direct solution in this metric")
+        root, calm = math.sqrt(float(metric.min()) / top), 0
         for _ in range(ITERATIONS):
-            centre = matrix - (metric - top) * point
-            left, sigma, right = np.linalg.svd(centre, full_matrices=False)
-            moved = (left * minimisers(sigma, np.full_like(sigma, top), [self._values().term])) @ right
-            if metric.min() == top or np.abs(moved - point).max() <= 4e-16 * np.abs(moved).max():
-                return np.asarray(moved.ravel(), dtype=np.float64)
-            point, last = moved, point
-        if np.abs(top * (moved - last)).max() <= LEFT_OVER * np.abs(b).max():
-            return np.asarray(moved.ravel(), dtype=np.float64)
+            last, point = point, step(ahead)
+            moved, size = float(np.abs(point - ahead).max()), float(np.abs(point).max())
+            calm += moved <= CALM * size
+            if moved <= STILL * size or calm > WAIT:
+                return point.ravel()
+            ahead = point + (1 - root) / (1 + root) * (point - last)
         raise NoMinimiserError(f"proximal gradient moved after {ITERATIONS} iterations")
 
     def exact_minimiser(self, b: Array, d: Array) -> Array:
