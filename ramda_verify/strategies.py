@@ -5,8 +5,8 @@ and all that a prox can get wrong shows on a few entries.
 """
 
 import math
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,8 @@ from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ramda_verify.companions import AROUND_A_THRESHOLD, array, companion, without_a_slice
-from ramda_verify.oracles.psi_model import group_index_sets
+from ramda_verify.oracles.psi import atoms_of, disjoint, is_known
 from ramda_verify.recorded.problems import RecordedProblem
-from solvers.regularizers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers.base import Regularizer, offers
 
 #: Shapes tried where a regularizer does not name its own; simplest first, for shrinking.
@@ -44,27 +43,19 @@ def reg_weights() -> SearchStrategy[float]:
     return st.one_of(st.sampled_from([0.0, 1.0, 0.1, 3.0]), st.floats(-6, 3).map(lambda e: float(10.0**e)))
 
 
-def group_kinds() -> SearchStrategy[tuple[str, str, int]]:
-    """grouping, layout and conv_groups of a group LASSO: rows and columns, the same of other layouts, and the pairs
-    (block, index) of convolutions with groups.
+@st.composite
+def instances(draw: DrawFn, examples: Sequence[Any]) -> Any:
+    """One of a class's ``examples``, with every weight that it has (fields of a dataclass whose names end in "weight")
+    over its whole range.
     """
-    return st.sampled_from(
-        [
-            *((grouping, "out_in", 1) for grouping in ("input", "output", "channel", "filter")),
-            *(("input", "in_out", 1), ("filter", "in_out", 1), ("output", "out_in", 2)),
-            *(("channel", "out_in", 2), ("output", "in_out", 2), ("input", "out_in", 3), ("filter", "in_out", 3)),
-        ]
-    )
-
-
-@cache
-def known_instances() -> dict[type, SearchStrategy[Any]]:
-    """Our own regularizers over their whole parameter range."""
-    return {
-        L1: st.builds(L1, reg_weights()),
-        GroupLasso: st.builds(lambda weight, kind: GroupLasso(weight, *kind), reg_weights(), group_kinds()),
-        NuclearNorm: st.builds(NuclearNorm, reg_weights()),
-    }
+    example = draw(st.sampled_from(examples))
+    if not is_dataclass(example) or isinstance(example, type):
+        return example
+    weights = [field.name for field in fields(example) if field.init and field.name.endswith("weight")]
+    try:
+        return replace(example, **{name: draw(reg_weights()) for name in weights})
+    except (TypeError, ValueError):
+        return example  # a weight that the class refuses
 
 
 def shapes(regularizer: Regularizer) -> tuple[tuple[int, ...], ...]:
@@ -165,22 +156,16 @@ def weights_for(draw: DrawFn, regularizer: Regularizer, B: np.ndarray, D: np.nda
 
 
 def critical_weights(regularizer: Regularizer, B: np.ndarray, D: np.ndarray | None = None) -> list[float]:
-    """lam at which parts of the subproblem's solution turn zero: of our own regularizers in plain numpy, of any other
-    by trying its prox in the metric max D.
+    """lam at which parts of the subproblem's solution turn zero: by the atoms of a known psi, of any other by trying
+    its prox in the metric max D.
     """
-    if not isinstance(regularizer, L1 | GroupLasso | NuclearNorm):
-        return zeroing_weights(regularizer, B, 1.0 if D is None else float(D.max()))
-    weight = regularizer.reg_weight
-    if weight == 0.0:
-        return []
-    if isinstance(regularizer, L1):
-        sizes = np.abs(B).ravel()
-    elif isinstance(regularizer, GroupLasso):
-        groups = group_index_sets(B.shape, regularizer.grouping, regularizer.layout, regularizer.conv_groups)
-        sizes = np.sqrt((B.ravel()[np.stack(groups)] ** 2).mean(axis=1))
-    else:
-        sizes = np.linalg.svd(B.reshape(B.shape[0], -1), compute_uv=False)
-    return [float(size) / weight for size in sizes]
+    if is_known(regularizer):
+        atoms = atoms_of(regularizer, B.shape)
+        found = [atom.thresholds(B.ravel()[atom.indices]) for atom in atoms]
+        # Of atoms that share entries, none decides alone where zero is.
+        if disjoint(atoms) and None not in found:
+            return [weight for weights in found for weight in weights or []]
+    return zeroing_weights(regularizer, B, 1.0 if D is None else float(D.max()))
 
 
 def zeroing_weights(regularizer: Regularizer, B: np.ndarray, scale: float) -> list[float]:

@@ -4,18 +4,16 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
 from ramda_verify.plug_in_path import look_in
-from ramda_verify.recorded.problems import RecordedProblem
-from solvers.regularizers.base import Regularizer, require_regularizer
+from solvers.regularizers.base import Regularizer, offers, require_regularizer
 
 ENTRY_POINT_GROUP = "ramda_verify.regularizers"
 
@@ -28,15 +26,14 @@ class TargetError(Exception):
 class Target:
     """``kind`` is "regularizer", "optimizer" or "problem".
 
-    ``instances`` draws regularizers of this target, or is a recorded problem that a case is to hold; ``example`` is one
-    of them; ``import_lines(regularizer)`` makes one
-    in a snippet. ``traced`` targets appear in the report's pictures.
+    ``instances`` draws regularizers of this target, see ``strategies.Instances``; ``example`` is one of them;
+    ``import_lines(regularizer)`` makes one in a snippet. ``traced`` targets appear in the report's pictures.
     """
 
     name: str
     kind: str
     example: Any
-    instances: SearchStrategy[Any] | RecordedProblem
+    instances: Any
     import_lines: Callable[[Any], list[str]]
     traced: bool = True
 
@@ -116,24 +113,27 @@ def known_regularizers() -> dict[str, type]:
 
 
 def known_target(name: str) -> Target:
-    """The target of a registered regularizer: ours over all parameters, another as its class builds it."""
-    from ramda_verify.strategies import known_instances
+    """The target of a registered regularizer: over the range of its parameters where it offers ``examples``, else as
+    its class builds it.
+    """
+    from ramda_verify.strategies import instances
 
     classes = known_regularizers()
     if name not in classes:
         raise TargetError(f"no regularizer {name!r} is registered; known are {', '.join(classes)}")
-    cls = classes[name]
-    known = known_instances().get(cls)
-    if known is None:
-        example = load_regularizer(f"{cls.__module__}:{cls.__qualname__}")
-        known = st.just(example)
-    else:
-        example = cls(1.0)
+    cls: Any = classes[name]
+    described = offers(cls, "examples")
+    examples = tuple(cls.examples()) if described else (load_regularizer(f"{cls.__module__}:{cls.__qualname__}"),)
 
     def import_lines(regularizer: Regularizer) -> list[str]:
-        return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {regularizer!r}"]
+        made = repr(regularizer)
+        if not is_dataclass(regularizer):
+            # Any other repr need not be Python: such objects are drawn as the class has made them.
+            place = next(i for i, example in enumerate(examples) if example is regularizer)
+            made = f"{cls.__qualname__}.examples()[{place}]" if described else f"{cls.__qualname__}()"
+        return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {made}"]
 
-    return Target(name, "regularizer", example, known, import_lines, traced=cls in known_instances())
+    return Target(name, "regularizer", examples[0], instances(examples), import_lines, traced=described)
 
 
 def plain_target(name: str, kind: str) -> Target:

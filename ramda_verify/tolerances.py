@@ -13,7 +13,9 @@ class Tolerance:
 
 CLOSED_FORM = Tolerance(1e-10, "float64 rounding of a few hundred operations, with four digits to spare")
 ITERATIVE_PROX = Tolerance(1e-8, "the square root of the float64 epsilon: a prox that is itself computed by iteration")
-PROX = Tolerance(1.0, "in units of 1e-9 of ||w - prox(w)|| and of 256 roundings of w and prox(w); see checks/psi.py")
+PROX = Tolerance(
+    1.0, "in units of 1e-9 of ||w - prox(w)|| and of 256 roundings of w and prox(w); see checks/objective.py"
+)
 CVXPY_GAP = Tolerance(1e-7, "relative objective gap that the interior-point solver reaches at its tightest settings")
 HIGH_PRECISION = Tolerance(1e-12, "70-digit oracle; float64 rounding of sums over a few dozen entries")
 NORM_EQUATION = Tolerance(1e-12, "residual of the group equation relative to ||B||: rounding of the final division")

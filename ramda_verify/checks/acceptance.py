@@ -12,7 +12,7 @@ from ramda_verify import tolerances
 from ramda_verify.checks.helpers import finite, tensor
 from ramda_verify.checks.optimizer_runs import CLASSES, gradients, settings_of
 from ramda_verify.oracles import certificate
-from ramda_verify.oracles.psi_model import psi_value
+from ramda_verify.oracles.psi import psi_value
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.targets import Target

@@ -10,7 +10,7 @@ from ramda_verify.checks.batches import SHARE, Problems, WorstProblem, arranged,
 from ramda_verify.checks.helpers import Array, needs, tensor
 from ramda_verify.checks.rows import column, comparison_points_of_rows, norms, sizes, sums
 from ramda_verify.oracles import certificate
-from ramda_verify.oracles.psi_model import describe
+from ramda_verify.oracles.psi import is_known
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import problem_batches, seeds
@@ -101,7 +101,7 @@ def measure_minimum_norm(
         if getattr(regularizer, "convex", False):
             violations, columns = _member_violations(problems, Z, exact, first, seed)
             worst.see(violations, NOT_A_MEMBER, **columns)
-        if describe(regularizer) is not None:
+        if is_known(regularizer):
             ours = np.array([certificate.stationarity(*row, regularizer) for row in problems.rows(Z)])
             gap = relative(np.abs(length - ours), scale)
             worst.see(gap, "norm {length:.6g} at Z = {Z}, recomputed {ours:.6g}", length=length, ours=ours, Z=Z)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, comparison_points, feasible, finite, needs, norm, psi_value, size, tensor
-from ramda_verify.checks.psi import ACCURACY, ROUNDING, VANISHING, ProxProblem, Psi
-from ramda_verify.oracles import psi_oracle
+from ramda_verify.checks.objective import ACCURACY, ROUNDING, VANISHING, ProxProblem, Psi
+from ramda_verify.oracles.psi import has_model, model_value
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import prox_cases, seeds, subproblem_cases, tensors
@@ -112,7 +112,7 @@ def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:
 
 def measure_cvxpy_value(regularizer: Regularizer, w: Array, step: float) -> Measurement:
     """psi by the CVXPY model (ours: ramda_verify/oracles, a user's: as_cvxpy) equals value."""
-    model = psi_oracle.model_value(w, regularizer)
+    model = model_value(w, regularizer)
     if not np.isfinite(model):
         raise Inconclusive("the CVXPY model has no value here")
     value = psi_value(regularizer, w)
@@ -222,13 +222,13 @@ CHECKS = (
     Check(
         id="cvxpy-value",
         claim="value equals the CVXPY model of psi, which is written apart from it.",
-        source="ramda_verify/oracles/cvxpy_models.py, or the regularizer's as_cvxpy",
+        source="ramda_verify/oracles/psi.py, or the regularizer's as_cvxpy",
         kind="regularizer",
         tolerance=tolerances.CLOSED_FORM,
         cases=lambda target: prox_cases(target.instances),
         measure=measure_cvxpy_value,
         applies=lambda target: target.probe(
-            lambda r: None if psi_oracle.has_model(r) else "the regularizer does not offer as_cvxpy"
+            lambda r: None if has_model(r) else "the regularizer does not offer as_cvxpy"
         ),
         share=0.5,
     ),

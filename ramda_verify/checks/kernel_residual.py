@@ -16,8 +16,9 @@ from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, norm, tensor
 from ramda_verify.checks.kernels import device_of
 from ramda_verify.oracles import float_subproblem
+from ramda_verify.oracles.atoms import Norm
 from ramda_verify.oracles.group_residuals import relative_residuals
-from ramda_verify.oracles.psi_model import PsiModel, norm_terms, require_model
+from ramda_verify.oracles.psi import atoms_of, norm_terms
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from solvers import RAMDA, GroupLasso
@@ -86,7 +87,7 @@ def measure_residual(
     rng = np.random.default_rng(seed)
     B = tensor(rng.standard_normal(shape) * 10 ** rng.uniform(-b / 2, b / 2, shape), sums)
     D = tensor(10 ** rng.uniform(-d / 2, d / 2, shape), sums)
-    terms = norm_terms(require_model(regularizer), shape)
+    terms = norm_terms(atoms_of(regularizer, shape)) or []
     exact_B = B.double().numpy()
     lengths = sorted(norm(exact_B.ravel()[indices]) / price for price, indices in terms)
     lam = share * lengths[len(lengths) // 2]
@@ -103,8 +104,8 @@ def measure_residual(
         return Measurement(np.inf, f"{given_up.sum()} groups are given up, and this is {'' if said else 'not '}counted")
     for index in np.flatnonzero(given_up):
         bs, ds = exact_B.ravel()[groups[index]], exact_D.ravel()[groups[index]]
-        alone = PsiModel("GroupLasso", terms[index][0] / len(bs) ** 0.5, "input")
-        fits = norm(float_subproblem.solve(bs[:, None], ds[:, None], lam, alone)) <= float(kind.max)
+        alone = [Norm(terms[index][0], np.arange(len(bs)))]
+        fits = norm(float_subproblem.solve(bs, ds, lam, alone)) <= float(kind.max)
         residuals[index] = np.inf if fits else 0.0
     for index in np.flatnonzero(residuals > tolerances.FLOAT64_RESIDUAL.value):
         size = norm(exact_B.ravel()[groups[index]]) or 1.0

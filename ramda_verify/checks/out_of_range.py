@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, feasible, norm, size, tensor
+from ramda_verify.checks.traits import is_homogeneous
 from ramda_verify.checks.units import methods_of, mild_cases, unit_problem, with_drawn
 from ramda_verify.oracles import certificate
-from ramda_verify.oracles.psi_model import describe
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import tensors
@@ -99,7 +99,8 @@ def _claim(
         return math.inf, f"point {solution.point.tolist()}"
     if math.isnan(solution.residual) or (solution.status is Status.CONVERGED and not solution.accepted):
         return math.inf, f"residual {solution.residual}"
-    if not solution.accepted or describe(regularizer) is None:
+    # Only of a homogeneous psi is the problem in numbers of ordinary size the same one.
+    if not solution.accepted or not is_homogeneous(regularizer, tuple(b.shape)):
         return 0.0, ""
     Z = solution.point.double() / top
     relative = max(*b.shape, 1) * float(torch.finfo(b.dtype).eps) if b.ndim > 1 else None

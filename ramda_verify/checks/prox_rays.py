@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, finite, norm, size, tensor
-from ramda_verify.checks.psi import EPS, ProxProblem, Psi
+from ramda_verify.checks.objective import EPS, ProxProblem, Psi
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import prox_cases, seeds

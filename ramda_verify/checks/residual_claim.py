@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, finite, needs, norm, size, tensor
-from ramda_verify.checks.psi import ACCURACY, ROUNDING, Psi
+from ramda_verify.checks.objective import ACCURACY, ROUNDING, Psi
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases, seeds

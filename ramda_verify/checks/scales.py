@@ -1,7 +1,7 @@
 """Whether what a solve says depends on the scale of its numbers.
 
 The subproblem is homogeneous. (B, D, lam) multiplied by s has the same solution and s times the residuals, for every
-psi. For the known ones, which are positively homogeneous, (B, lam) multiplied by s has s times the solution, and D
+psi. For those known to be positively homogeneous, (B, lam) multiplied by s has s times the solution, and D
 multiplied by s the s-th part of it. Every s here is a power of two, by which nothing is rounded.
 """
 
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, feasible, norm, size, tensor
+from ramda_verify.checks.traits import is_homogeneous
 from ramda_verify.checks.units import ValueAndProx, methods_of, mild_cases, unit_problem, with_drawn
-from ramda_verify.oracles.psi_model import describe
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import tensors
@@ -67,7 +67,7 @@ def measure_equivariance(
     """
     dtype = torch.float32 if narrow else torch.float64
     b, d, weight = unit_problem(B, D, lam, dtype)
-    if describe(regularizer) is None:
+    if not is_homogeneous(regularizer, B.shape):
         # psi may be anything here: only a factor of the whole problem, which no prox sees, changes nothing.
         regularizer, kind = ValueAndProx(regularizer), "all"
     W = tensor(feasible(regularizer, start / size(start)) if kind == "all" else start / size(start), dtype)

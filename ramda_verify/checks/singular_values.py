@@ -10,14 +10,17 @@ from ramda_verify import tolerances
 from ramda_verify.checks.certificate import member_violation
 from ramda_verify.checks.helpers import Array, finite, needs, norm, psi_value, size, tensor
 from ramda_verify.checks.subproblem import ITERATIONS, model
+from ramda_verify.checks.traits import asks, certified
+from ramda_verify.checks.traits import singular_values as of_singular_values
 from ramda_verify.oracles import certificate
+from ramda_verify.oracles.psi import atoms_of, spectral_atom
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import regularizers, seeds, subproblem_cases, tensors
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
-from solvers.regularizers import NuclearNorm, singular_values
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers import singular_values
+from solvers.regularizers.base import HasSubgradientResidual, Regularizer
 from solvers.subproblem import Status, Subproblem, solve
 from solvers.subproblem import splitting as method
 from solvers.subproblem.criterion import certainly_descends, rounding_floor
@@ -144,7 +147,7 @@ def measure_narrow_shrinkage(
 
 
 def measure_narrow_certificate(
-    regularizer: NuclearNorm, rows: int, columns: int, decades: float, share: float, seed: int
+    regularizer: Regularizer, rows: int, columns: int, decades: float, share: float, seed: int
 ) -> Measurement:
     """What the splitting certifies in float32, recomputed in float64 outside the solver: only rounding may differ.
 
@@ -154,7 +157,7 @@ def measure_narrow_certificate(
     D = 10.0 ** rng.uniform(-2, 0, (rows, columns))
     # Numbers that float32 holds, so that both sides are given the same problem.
     B, D = (a.astype(np.float32).astype(np.float64) for a in (matrix_of(rows, columns, decades, seed) * D, D))
-    lam = max(share, 1e-3) * float(np.linalg.norm(B, 2)) / regularizer.reg_weight
+    lam = max(share, 1e-3) * float(np.linalg.norm(B, 2)) / _price(regularizer, B.shape)
     subproblem = Subproblem(tensor(B, torch.float32), tensor(D, torch.float32), lam, regularizer)
     target = 1e-4 * norm(B)
     solution = solve(subproblem, tolerance=target, method="splitting")
@@ -168,7 +171,14 @@ def measure_narrow_certificate(
     return Measurement(excess, f"certified {solution.residual:.6g}, recomputed {recomputed:.6g}, rounding {floor:.3g}")
 
 
-def measure_batch(regularizer: NuclearNorm, first: Array, second: Array, lam: float) -> Measurement:
+def _price(regularizer: Regularizer, shape: tuple[int, ...]) -> float:
+    """What psi charges per unit of a singular value."""
+    atom = spectral_atom(atoms_of(regularizer, shape))
+    assert atom is not None
+    return atom.price
+
+
+def measure_batch(regularizer: HasSubgradientResidual, first: Array, second: Array, lam: float) -> Measurement:
     """prox and subgradient_residual of two points at once (torch.vmap) and one after the other."""
     worst = Worst()
     for dtype in (torch.float64, torch.float32):
@@ -183,15 +193,11 @@ def measure_batch(regularizer: NuclearNorm, first: Array, second: Array, lam: fl
         for name, function in functions.items():
             together = torch.vmap(function)(points, slopes)
             alone = torch.stack([function(w, g) for w, g in zip(points, slopes, strict=True)])
-            scale = size(points, slopes, lam * regularizer.reg_weight)
+            scale = size(points, slopes, lam * _price(regularizer, first.shape))
             unit = torch.finfo(dtype).eps / 1e-16
             deviation = relative(float((together - alone).abs().max()), scale * unit)
             worst.see(deviation, f"{name} in {dtype} differs under vmap by {deviation:.3g}")
     return worst.measurement()
-
-
-def _nuclear(target: Target) -> str | None:
-    return target.probe(lambda r: None if isinstance(r, NuclearNorm) else "singular values belong to NuclearNorm")
 
 
 def _with_start(target: Target, condition: float, hardest: float = np.inf) -> st.SearchStrategy[Case]:
@@ -212,7 +218,7 @@ def _from_anywhere(target: Target) -> st.SearchStrategy[Case]:
 def _spectra(target: Target) -> st.SearchStrategy[Case]:
     return st.fixed_dictionaries(
         {
-            "regularizer": regularizers(target.instances).filter(lambda r: r.reg_weight > 0),
+            "regularizer": regularizers(target.instances).filter(lambda r: _price(r, (1, 1)) > 0),
             "rows": st.sampled_from([2, 5, 1, 24, 12]),
             "columns": st.sampled_from([2, 5, 1, 40, 7]),
             "decades": st.floats(0, 10),
@@ -270,7 +276,7 @@ CHECKS = (
         cases=_spectra,
         recorded="never",
         measure=measure_narrow_shrinkage,
-        applies=_nuclear,
+        applies=asks(of_singular_values),
     ),
     Check(
         id="narrow-certificate",
@@ -281,7 +287,7 @@ CHECKS = (
         cases=_spectra,
         recorded="never",
         measure=measure_narrow_certificate,
-        applies=_nuclear,
+        applies=asks(of_singular_values),
         share=0.5,
     ),
     Check(
@@ -292,7 +298,7 @@ CHECKS = (
         tolerance=tolerances.CLOSED_FORM,
         cases=_pairs,
         measure=measure_batch,
-        applies=_nuclear,
+        applies=asks(of_singular_values, certified),
         share=0.5,
     ),
 )

@@ -11,7 +11,8 @@ import numpy as np
 from ramda_verify.checks.helpers import Array, norm
 from ramda_verify.checks.optimizers import transcription_of
 from ramda_verify.oracles import certificate
-from ramda_verify.oracles.psi_model import PsiModel, norm_terms, psi_value, require_model
+from ramda_verify.oracles.atoms import Norm
+from ramda_verify.oracles.psi import atoms_of, norm_terms, psi_value
 from ramda_verify.recorded.store import RecordedStep
 from ramda_verify.worst import Worst, infinite_if_nan
 from solvers.optimizers.diagnostics import BlockReport
@@ -91,15 +92,16 @@ def state_deviation(
 def group_residual(known: RecordedStep, exact: ExactStep, w_hat: Array) -> tuple[float, str]:
     """Largest ||residual of a group|| of Ŵ over the size of what the group's B is formed from, and where.
 
-    psi = 0 counts as groups of one entry. Raises TypeError for the nuclear norm.
+    psi = 0 counts as groups of one entry. Raises TypeError where psi is no sum of norms of disjoint groups.
     """
-    model = require_model(known.regularizer)
+    terms = norm_terms(atoms_of(known.regularizer, known.shape))
+    if terms is None:
+        raise TypeError(f"psi must be a sum of norms of disjoint groups, got {known.regularizer!r}")
     entries = [(0.0, np.array([index])) for index in range(w_hat.size)]
     worst = Worst()
-    for index, (price, indices) in enumerate(norm_terms(model, known.shape) or entries):
+    for index, (price, indices) in enumerate(terms or entries):
         z, b, d, formed = (a.ravel()[indices] for a in (w_hat, exact.B, exact.D, exact.forming))
-        alone = PsiModel("GroupLasso", price / len(indices) ** 0.5, "input")
-        residual = certificate.stationarity(z[:, None], b[:, None], d[:, None], exact.lam, alone)
+        residual = certificate.stationarity(z, b, d, exact.lam, [Norm(price, np.arange(len(indices)))])
         # Where B or the solution is denormal, float32 has no digits to give.
         spare = TINY * (norm(d) + len(indices) ** 0.5)
         note = f"group {index}: residual {residual:.3g}, B is formed from {norm(formed):.3g}"

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, finite, needs, size, tensor
-from ramda_verify.checks.psi import Psi
+from ramda_verify.checks.objective import Psi
 from ramda_verify.checks.tensors import layouts
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement

@@ -13,13 +13,14 @@ from ramda_verify.checks.batches import ITERATIONS as ITERATIONS
 from ramda_verify.checks.batches import SHARE, Problems, WorstProblem, arranged
 from ramda_verify.checks.helpers import Array, finite, needs, norm, size, tensor
 from ramda_verify.checks.rows import norms, sizes, sums
-from ramda_verify.oracles import certificate, cvxpy_models, high_precision, psi_oracle
+from ramda_verify.checks.traits import asks, counted_iterations, directly_solved, norms_of_groups
+from ramda_verify.oracles import certificate, cvxpy_models, exact, psi
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement, NothingClaimed
-from ramda_verify.strategies import problem_batches, subproblem_cases
+from ramda_verify.strategies import problem_batches, shapes, subproblem_cases
 from ramda_verify.targets import Target
 from ramda_verify.worst import TINY, Worst, relative
-from solvers.regularizers import L1, GroupLasso, MetricProx
+from solvers.regularizers import MetricProx
 from solvers.regularizers.base import HasZeroMask, Regularizer, Scalar, offers
 from solvers.subproblem import Subproblem, available_methods, solve
 from solvers.subproblem.result import Solution, Status
@@ -39,9 +40,13 @@ def solved(subproblem: Subproblem, method: str, tolerance: float, **options: Any
 
 
 def _has_model(target: Target) -> str | None:
-    return target.probe(
-        lambda regularizer: None if psi_oracle.has_model(regularizer) else "the regularizer does not offer as_cvxpy"
-    )
+    def missing(regularizer: Regularizer) -> str | None:
+        if not psi.has_model(regularizer):
+            return "the regularizer does not offer as_cvxpy"
+        there_is = cvxpy_models.has_cone_model(regularizer, shapes(regularizer)[0])
+        return None if there_is else "psi is not convex, and a cone program needs it to be"
+
+    return target.probe(missing)
 
 
 def measure_oracle(regularizer: Regularizer, B: Array, D: Array, lam: float) -> Measurement:
@@ -51,7 +56,7 @@ def measure_oracle(regularizer: Regularizer, B: Array, D: Array, lam: float) -> 
         raise Inconclusive(f"CVXPY: {answer.detail}")
 
     def objective(Z: Array) -> float:
-        return float((Z * (0.5 * D * Z - B)).sum()) + lam * psi_oracle.model_value(Z, regularizer)
+        return float((Z * (0.5 * D * Z - B)).sum()) + lam * psi.model_value(Z, regularizer)
 
     best = objective(answer.point)
     scale = 0.5 * float((B * B / D).sum()) or 1.0
@@ -69,24 +74,24 @@ def measure_oracle(regularizer: Regularizer, B: Array, D: Array, lam: float) -> 
 
 
 def measure_high_precision(regularizer: Regularizer, B: Array, D: Array, lam: float) -> Measurement:
-    """Distance of the direct solution to the 70-digit one, relative to its size and to rounding of B/D."""
-    exact = high_precision.subproblem(B, D, lam, regularizer)
-    if not exact.solved or exact.point is None:
-        raise Inconclusive(f"70-digit oracle: {exact.detail}")
+    """Distance of the direct solution to the 70-digit one, relative to its size and to rounding of B/D; where psi is
+    not convex, and two points may be minimisers, the gap in Q.
+    """
+    answer = exact.subproblem(B, D, lam, regularizer)
+    if not answer.solved or answer.point is None:
+        raise Inconclusive(f"70-digit oracle: {answer.detail}")
     solution = solve(model(regularizer, B, D, lam), tolerance=0.0)
     Z = solution.point.numpy()
-    note = f"{Z.tolist()}, exact {exact.point.tolist()}; {solution.status.value}"
+    note = f"{Z.tolist()}, exact {answer.point.tolist()}; {solution.status.value}"
     worst = Worst()
     worst.see(0.0 if solution.status is not Status.NON_FINITE else np.inf, note)
-    # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution.
-    worst.see(relative(norm(np.sqrt(D) * (Z - exact.point)), norm(B / np.sqrt(D))), note)
+    if all(atom.convex for atom in psi.atoms_of(regularizer, B.shape)):
+        # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution.
+        worst.see(relative(norm(np.sqrt(D) * (Z - answer.point)), norm(B / np.sqrt(D))), note)
+    else:
+        gap = exact.objective_gap(Z, B, D, lam, regularizer, answer)
+        worst.see(relative(gap, 0.5 * float((B * B / D).sum())), note)
     return worst.measurement()
-
-
-def _is_scalar_case(target: Target) -> str | None:
-    return target.probe(
-        lambda r: None if isinstance(r, L1 | GroupLasso) else "the 70-digit oracle covers L1 and GroupLasso only"
-    )
 
 
 def measure_norm_equation(regularizer: Regularizer, B: Array, D: Array, lam: Array) -> Measurement:
@@ -108,10 +113,6 @@ def _direct(problem: Subproblem) -> tuple[Tensor, Tensor]:
     found = problem.regularizer.metric_prox(problem.B, problem.D, problem.lam)
     assert isinstance(found, MetricProx)
     return found.point, torch.as_tensor(found.iterations)
-
-
-def _is_group_lasso(target: Target) -> str | None:
-    return target.probe(lambda r: None if isinstance(r, GroupLasso) else "the norm equation belongs to GroupLasso")
 
 
 def measure_agreement(regularizer: Regularizer, B: Array, D: Array, lam: Array) -> Measurement:
@@ -218,7 +219,7 @@ CHECKS = (
         tolerance=tolerances.HIGH_PRECISION,
         cases=lambda target: subproblem_cases(target.instances),
         measure=measure_high_precision,
-        applies=_is_scalar_case,
+        applies=asks(directly_solved),
         share=0.5,
     ),
     Check(
@@ -229,7 +230,7 @@ CHECKS = (
         tolerance=tolerances.NORM_EQUATION,
         cases=lambda target: problem_batches(target.instances),
         measure=measure_norm_equation,
-        applies=_is_group_lasso,
+        applies=asks(norms_of_groups, counted_iterations),
         share=0.5,
     ),
     Check(

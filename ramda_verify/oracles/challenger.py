@@ -12,10 +12,9 @@ import numpy as np
 from scipy import optimize
 
 from ramda_verify.oracles.answer import Array
-from ramda_verify.oracles.psi_model import as_matrix
+from ramda_verify.oracles.index_sets import as_matrix
 
-#: Polishing by scipy is worth its time up to this many entries (Nelder-Mead up to the second number).
-POLISH_ENTRIES = 24
+#: Descent by scipy is worth its time up to this many entries.
 SIMPLEX_ENTRIES = 8
 #: Single entries and slices are tried one by one up to this many.
 SINGLES = 256
@@ -90,7 +89,7 @@ def _challenge(
             ranked.append((found, len(ranked), source, x))
     tried = len(ranked) + undefined
     ranked.sort(key=lambda entry: entry[:2])
-    if polish and candidate.size <= POLISH_ENTRIES:
+    if polish and candidate.size <= SIMPLEX_ENTRIES:
         polished = [_polish(objective, x, f"{source}, polished") for _, _, source, x in _distinct(ranked, 3)]
         ranked = sorted([*ranked[:1], *(p for p in polished if math.isfinite(p[0]))], key=lambda entry: entry[:2])
     best, _, source, point = ranked[0]
@@ -110,18 +109,14 @@ def _distinct(ranked: list[tuple[float, int, str, Array]], count: int) -> list[t
 
 
 def _polish(objective: Callable[[Array], float], start: Array, source: str) -> tuple[float, int, str, Array]:
-    if start.size <= SIMPLEX_ENTRIES:
-        method, options = "Nelder-Mead", {"maxiter": 200 * start.size, "xatol": 1e-10, "fatol": 1e-14}
-    else:
-        method, options = "Powell", {"maxiter": 20, "xtol": 1e-10, "ftol": 1e-14}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # Line searches run into regions where a user's psi is infinite; that is not worth a warning.
         warnings.simplefilter("ignore")
         found = optimize.minimize(
             lambda x: objective(x.reshape(start.shape)),
             start.ravel(),
-            method=method,
-            options=options,
+            method="Nelder-Mead",
+            options={"maxiter": 200 * start.size, "xatol": 1e-10, "fatol": 1e-14},
         )
     point = np.asarray(found.x, dtype=np.float64).reshape(start.shape)
     return objective(point), 1, source, point

@@ -1,6 +1,6 @@
 """The subproblem as a cone program: CVXPY states it, Clarabel solves it, numpy checks the answer.
 
-Nothing of the library is used: psi is written as norms over index sets. The variables are scaled twice, first to the
+Nothing of the library is used: psi is the sum of its atoms. The variables are scaled twice, first to the
 metric (D becomes 1), then to the size of the first solution: with max D/min D = 1e4 that takes the gap from 1e-7 to
 1e-13.
 """
@@ -13,10 +13,9 @@ import cvxpy as cp
 import numpy as np
 
 from ramda_verify.oracles.answer import Array, OracleAnswer, failure, relative_error
+from ramda_verify.oracles.atoms import Atom
 from ramda_verify.oracles.duality_gap import lower_bound, smooth_terms
-from ramda_verify.oracles.psi_model import PsiModel, describe, norm_terms, psi_value
-
-__all__ = ["expression", "psi_value", "solve_prox", "solve_subproblem"]
+from ramda_verify.oracles.psi import Atoms, atoms_of, is_known, psi_value
 
 #: (p, tolerance): first scaling of the variables by D^-p, and Clarabel's tolerances. Where the metric is extreme its
 #: own scaling (p = 1/2) can fail; a milder one then gets far enough to be refined. A tolerance that is out of reach
@@ -33,26 +32,30 @@ GOOD_ACCURACY = 1e-11
 
 
 def expression(x: cp.Expression, regularizer: Any) -> cp.Expression:
-    """psi of the CVXPY expression ``x``, which has the tensor's shape (2 to 5 dimensions for groups).
+    """psi of the CVXPY expression ``x``, which has the tensor's shape.
 
-    A regularizer's own ``as_cvxpy(x)`` comes first. Raises TypeError where there is no model.
+    A regularizer's own ``as_cvxpy(x)`` comes first. Raises TypeError where there is no model, or no convex one.
     """
     if callable(getattr(regularizer, "as_cvxpy", None)):
         return regularizer.as_cvxpy(x)
-    model = describe(regularizer)
-    if model is None:
-        raise TypeError(f"no CVXPY model of {regularizer!r}: it is none of the known regularizers and has no as_cvxpy")
-    flat = cp.reshape(x, (x.size,), order="C")
-    if model.kind == "NuclearNorm":
-        return model.reg_weight * cp.normNuc(cp.reshape(x, (x.shape[0], x.size // x.shape[0]), order="C"))
-    if model.kind == "L1":
-        return model.reg_weight * cp.norm1(flat)
-    terms = norm_terms(model, x.shape)
-    if not terms:
-        return cp.Constant(0.0)
-    # The groups of one tensor have one size, hence one price: a row of this matrix is a group.
-    rows = cp.reshape(flat[np.concatenate([indices for _, indices in terms])], (len(terms), -1), order="C")
-    return terms[0][0] * cp.sum(cp.norm(rows, 2, axis=1))
+    flat, total = cp.reshape(x, (x.size,), order="C"), cp.Constant(0.0)
+    alike: dict[type[Atom], list[Atom]] = {}
+    for atom in atoms_of(regularizer, x.shape):
+        alike.setdefault(type(atom), []).append(atom)
+    for kind, atoms in alike.items():
+        total += kind.joint_expression(atoms, flat)
+    return total
+
+
+def has_cone_model(regularizer: Any, shape: tuple[int, ...]) -> bool:
+    """Whether psi has a convex CVXPY model on tensors of ``shape``; one that a regularizer brings is taken for one."""
+    if callable(getattr(regularizer, "as_cvxpy", None)):
+        return True
+    try:
+        expression(cp.Variable(shape), regularizer)
+    except TypeError:
+        return False
+    return True
 
 
 def solve_subproblem(B: Array, D: Array, lam: float, regularizer: Any, max_passes: int = 3) -> OracleAnswer:
@@ -65,6 +68,8 @@ def solve_subproblem(B: Array, D: Array, lam: float, regularizer: Any, max_passe
     B, D = np.asarray(B, dtype=np.float64), np.asarray(D, dtype=np.float64)
     if B.shape != D.shape or not (np.isfinite(B).all() and np.isfinite(D).all() and (D > 0).all() and lam >= 0):
         return failure("B and D must be finite, of one shape, D > 0 and lam >= 0")
+    if not (is_known(regularizer) or callable(getattr(regularizer, "as_cvxpy", None))):
+        return failure(f"there is no CVXPY model of {regularizer!r}: it is unknown and has no as_cvxpy")
     tiny = float(np.finfo(np.float64).tiny)
     best = failure("no pass was made")
     for exponent, tolerance in ATTEMPTS:
@@ -96,9 +101,9 @@ def solve_prox(w: Array, step: float, regularizer: Any) -> OracleAnswer:
 
 def _one_pass(B: Array, D: Array, lam: float, regularizer: Any, scaling: Array, tolerance: float) -> OracleAnswer:
     variable = cp.Variable(B.shape)
-    model = None if callable(getattr(regularizer, "as_cvxpy", None)) else describe(regularizer)
-    # The known psi are positively homogeneous: taking the size out keeps the cones well scaled. A user's need not be.
-    size = float(scaling.max()) if model is not None else 1.0
+    atoms = _own_model(regularizer, B.shape)
+    # Where psi is positively homogeneous, taking the size out keeps the cones well scaled.
+    size = float(scaling.max()) if atoms is not None and all(atom.homogeneous for atom in atoms) else 1.0
     psi = size * expression(cp.multiply(scaling / size, variable), regularizer)
     linear = B * scaling
     unit = float(np.abs(linear).max()) or 1.0
@@ -115,11 +120,11 @@ def _one_pass(B: Array, D: Array, lam: float, regularizer: Any, scaling: Array, 
     if variable.value is None or not np.isfinite(variable.value).all():
         return failure(f"Clarabel ended with status {problem.status} and no point")
     point = scaling * variable.value
-    smooth = math.fsum(smooth_terms(point, B, D))
-    if model is not None:
-        value, error, source = _rigorous(point, smooth, B, D, lam, model)
+    if atoms is not None:
+        point = _feasible(point, atoms)
+        value, error, source = _rigorous(point, B, D, lam, atoms)
     else:
-        value = smooth + lam * float(np.asarray(psi.value, dtype=np.float64))
+        value = math.fsum(smooth_terms(point, B, D)) + lam * float(np.asarray(psi.value, dtype=np.float64))
         # Clarabel's gap is as good as its feasibility: both count, and so does any disagreement with our own value.
         gap = abs(raw.obj_val - raw.obj_val_dual) * unit
         residual = max(raw.r_prim, raw.r_dual) * max(abs(value), unit)
@@ -131,22 +136,35 @@ def _one_pass(B: Array, D: Array, lam: float, regularizer: Any, scaling: Array, 
     return OracleAnswer(point, value, accuracy, solved, detail, scale)
 
 
+def _own_model(regularizer: Any, shape: tuple[int, ...]) -> Atoms | None:
+    """The atoms of a known psi, on which the answer is judged; None where the model is the user's."""
+    return None if callable(getattr(regularizer, "as_cvxpy", None)) else atoms_of(regularizer, shape)
+
+
+def _feasible(point: Array, atoms: Atoms) -> Array:
+    """The point moved into the constraints, which the solver meets up to its tolerance only."""
+    flat = point.ravel().copy()
+    for atom in atoms:
+        flat[atom.indices] = atom.feasible(flat[atom.indices])
+    return flat.reshape(point.shape)
+
+
 def _zero_if_proved(B: Array, D: Array, lam: float, regularizer: Any, otherwise: OracleAnswer) -> OracleAnswer:
     """The zero point where the duality gap proves it optimal: a huge price defeats the cone solver's scaling."""
-    model = None if callable(getattr(regularizer, "as_cvxpy", None)) else describe(regularizer)
-    if model is None:
+    atoms, zero = _own_model(regularizer, B.shape), np.zeros_like(B)
+    if atoms is None or not psi_value(zero, atoms) < math.inf:
         return otherwise
-    zero = np.zeros_like(B)
-    value, error, source = _rigorous(zero, 0.0, B, D, lam, model)
+    value, error, source = _rigorous(zero, B, D, lam, atoms)
     accuracy, scale = relative_error(error, value, 0.5 * math.fsum((B * B / D).ravel()))
     if accuracy > WORST_ACCURACY:
         return otherwise
     return OracleAnswer(zero, value, accuracy, True, f"zero is optimal ({source}); before: {otherwise.detail}", scale)
 
 
-def _rigorous(point: Array, smooth: float, B: Array, D: Array, lam: float, model: PsiModel) -> tuple[float, float, str]:
-    value = smooth + lam * psi_value(point, model)
+def _rigorous(point: Array, B: Array, D: Array, lam: float, atoms: Atoms) -> tuple[float, float, str]:
+    terms = smooth_terms(point, B, D)
+    value = math.fsum(terms) + lam * psi_value(point, atoms)
     # Rounding can put a bound above the value; the sizes of the terms say by how much it may be off.
-    rounding = 4 * np.finfo(np.float64).eps * (float(np.abs(smooth_terms(point, B, D)).sum()) + abs(value))
-    error = max(value - lower_bound(point, B, D, lam, model), 0.0) + rounding
+    rounding = 4 * np.finfo(np.float64).eps * (float(np.abs(terms).sum()) + abs(value))
+    error = max(value - lower_bound(point, B, D, lam, atoms), 0.0) + rounding
     return value, error, "duality gap in numpy"

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers import L1, GroupLasso, NuclearNorm, Regularizer
+import solvers
+from solvers import Regularizer
 
 SCHEMA = 1
 #: The entry of the archive that holds everything but the arrays, as JSON.
 METADATA = "metadata"
-REGULARIZERS = {cls.__name__: cls for cls in (L1, GroupLasso, NuclearNorm)}
 
 Array = NDArray[np.float32]
 
@@ -125,7 +125,10 @@ def read(path: Path) -> Recording:
 
 def _step(entry: dict[str, Any], stacked: Array) -> RecordedStep:
     psi = dict(entry["regularizer"])
-    regularizer = REGULARIZERS[psi.pop("class")](**psi)
+    name = psi.pop("class")
+    if name not in solvers.__all__:
+        raise ValueError(f"the regularizer of {entry['name']!r} must be a class of solvers, got {name!r}")
+    regularizer = getattr(solvers, name)(**psi)
     names = entry["arrays"]
     if len(stacked) != len(names) or stacked.dtype != np.float32:
         raise ValueError(f"the arrays of {entry['name']!r} are {stacked.dtype} of shape {stacked.shape}")

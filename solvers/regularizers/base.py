@@ -56,8 +56,10 @@ OPTIONAL_MEMBERS = {
     "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
     "violation": "violation(w): of a constraint, the distance from w to its set as a 0-d tensor, 0 inside; value stays "
     "infinite outside. Without it the verifier forgives an infinite value where rounding alone has left the set.",
-    "dtypes": "the floating-point dtypes that prox and value support; absent means float64, float32, bfloat16 and float16, "
-    "as far as torch has the operations.",
+    "dtypes": "the floating-point dtypes that prox and value support; absent means float64, float32, bfloat16 and "
+    "float16, as far as torch has the operations.",
+    "examples": "examples(), a classmethod: instances over the range of the parameters, the plainest first. The "
+    "verifier draws from them, and varies the weights of a dataclass (its fields whose names end in weight) by itself.",
     "as_cvxpy": "as_cvxpy(x): psi of a CVXPY variable, the exact model that the verifier compares with.",
 }
 
@@ -159,6 +161,10 @@ class HasDtypes(Regularizer, Protocol):
     def dtypes(self) -> Sequence[torch.dtype]: ...
 
 
+class HasExamples(Regularizer, Protocol):
+    def examples(self) -> Sequence[Regularizer]: ...
+
+
 def is_constant(regularizer: object) -> bool:
     """Whether what it says of a tensor cannot change: a frozen dataclass of numbers and texts."""
     traits = getattr(type(regularizer), "__dataclass_params__", None)
@@ -203,6 +209,8 @@ def offers(regularizer: object, member: Literal["sparsity"]) -> TypeGuard[HasSpa
 def offers(regularizer: object, member: Literal["violation"]) -> TypeGuard[HasViolation]: ...
 @overload
 def offers(regularizer: object, member: Literal["dtypes"]) -> TypeGuard[HasDtypes]: ...
+@overload
+def offers(regularizer: object, member: Literal["examples"]) -> TypeGuard[HasExamples]: ...
 @overload
 def offers(regularizer: object, member: str) -> bool: ...
 def offers(regularizer: object, member: str) -> bool:

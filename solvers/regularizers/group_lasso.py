@@ -77,6 +77,18 @@ class GroupLasso:
         """``reg_weight * sqrt(|g|)``: what psi charges per unit of a group's norm. Every method below uses this."""
         return self.reg_weight * self.groups.size_weight(w.shape)
 
+    @classmethod
+    def examples(cls) -> "Sequence[GroupLasso]":
+        """Rows and columns, the same of the other layout, and the pairs (block, index) of convolutions with groups; the
+        verifier varies their weights.
+        """
+        kinds = [
+            *((grouping, "out_in", 1) for grouping in ("input", "output", "channel", "filter")),
+            *(("input", "in_out", 1), ("filter", "in_out", 1), ("output", "out_in", 2)),
+            *(("channel", "out_in", 2), ("output", "in_out", 2), ("input", "out_in", 3), ("filter", "in_out", 3)),
+        ]
+        return [cls(1.0, *kind) for kind in kinds]
+
     def check_shape(self, shape: Sequence[int]) -> None:
         """Raise ValueError unless ``shape`` has 2 to 5 dimensions, at least one entry, and ``conv_groups`` blocks."""
         self.groups.check_shape(shape)

@@ -29,6 +29,11 @@ class L1:
     def __post_init__(self) -> None:
         validate.nonnegative("reg_weight", self.reg_weight)
 
+    @classmethod
+    def examples(cls) -> "Sequence[L1]":
+        """The plainest instance; the verifier varies its weight."""
+        return (cls(1.0),)
+
     def check_shape(self, shape: Sequence[int]) -> None:
         """Every nonempty shape is allowed."""
         if 0 in shape:

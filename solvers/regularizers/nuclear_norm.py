@@ -30,6 +30,11 @@ class NuclearNorm:
     def __post_init__(self) -> None:
         validate.nonnegative("reg_weight", self.reg_weight)
 
+    @classmethod
+    def examples(cls) -> "Sequence[NuclearNorm]":
+        """The plainest instance; the verifier varies its weight."""
+        return (cls(1.0),)
+
     def check_shape(self, shape: Sequence[int]) -> None:
         """Raise ValueError unless ``shape`` has at least 2 dimensions and one entry."""
         if len(shape) < 2 or 0 in shape:

@@ -152,6 +152,6 @@ MUTANTS = [
     wrong_regularizer(ValueIsNegative, *PROX, "convex-claim"),
     wrong_regularizer(RankOneTooFew, *PROX),
     wrong_regularizer(RankTruncation, *PROX, "prox-firmly-nonexpansive"),
-    wrong_regularizer(WrongMatrix, "prox-minimises"),
+    wrong_regularizer(WrongMatrix, "prox-minimises", "prox-search"),
     wrong_regularizer(LargestOnly, *PROX),
 ]

@@ -121,7 +121,7 @@ PAIRS = (("channel", "out_in", 2), ("filter", "in_out", 2))
 ORDERS = (("input", "out_in", 1), ("input", "in_out", 1), ("output", "in_out", 1))
 
 MUTANTS = [
-    _wrong(BlocksIgnored, "cvxpy-value", "subproblem-oracle", kinds=PAIRS),
+    _wrong(BlocksIgnored, "cvxpy-value", "subproblem-oracle", "prox-search", kinds=PAIRS),
     _wrong(OrderIgnored, "cvxpy-value", "subproblem-oracle", "layout-claim", kinds=ORDERS),
     _wrong(BlocksInterleaved, "cvxpy-value", kinds=PAIRS),
     _wrong(GroupsRepeated, "prox-minimises", "cvxpy-value", kinds=PAIRS),

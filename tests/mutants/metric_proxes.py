@@ -95,9 +95,9 @@ class SmallEntriesLost(L1):
 
 
 MUTANTS = [
-    wrong_regularizer(IgnoresMetric, *CLAIM),
+    wrong_regularizer(IgnoresMetric, *CLAIM, "metric-prox-search"),
     wrong_regularizer(DividesEarly, *CLAIM, "group-norm-equation"),
-    wrong_regularizer(MeanMetric, *CLAIM),
+    wrong_regularizer(MeanMetric, *CLAIM, "metric-prox-search"),
     wrong_regularizer(NoNewtonStep, "group-norm-equation"),
     wrong_regularizer(UpperBoundForRoot, *CLAIM, "group-norm-equation"),
     wrong_regularizer(MetricSizeForgotten, *CLAIM, "group-norm-equation"),

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from ramda_verify.strategies import known_instances, reg_weights
+from ramda_verify import strategies
+from ramda_verify.strategies import reg_weights
 from ramda_verify.targets import Target, plain_target
-from solvers import L1, GroupLasso, NuclearNorm
+from solvers.regularizers.base import offers
 
 #: Puts a wrong part of the solvers or optimizers in place until the test ends.
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -31,12 +32,7 @@ class Mutant:
 
 def instances_of(cls: type) -> st.SearchStrategy[Any]:
     """Regularizers of a mutant class over the whole range of its parameters, as the suite draws the correct ones."""
-    for known in (L1, GroupLasso, NuclearNorm):
-        if cls is known:
-            return known_instances()[known]
-    if issubclass(cls, GroupLasso):
-        return st.builds(cls, reg_weights(), st.sampled_from(["input", "output", "channel", "filter"]))
-    return st.builds(cls, reg_weights())
+    return strategies.instances(cls.examples()) if offers(cls, "examples") else st.builds(cls, reg_weights())
 
 
 def regularizer_target_of(cls: type) -> Target:

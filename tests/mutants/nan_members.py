@@ -188,7 +188,9 @@ class NanUnderVmap(NuclearNorm):
 
 MUTANTS = [
     wrong_regularizer(NanProxOfSteps, "separable-claim"),
-    wrong_regularizer(NanMetricProx, "metric-prox-claim", "subproblem-high-precision", "group-norm-equation"),
+    wrong_regularizer(
+        NanMetricProx, "metric-prox-claim", "metric-prox-search", "subproblem-high-precision", "group-norm-equation"
+    ),
     wrong_regularizer(NanEntryOfMetricProx, "metric-prox-claim", "subproblem-high-precision", "subproblem-oracle"),
     wrong_regularizer(NanMetricProxOfNegative, "group-norm-equation", "solver-agreement"),
     wrong_regularizer(NanMetricProxInFloat32, "members-in-float32"),

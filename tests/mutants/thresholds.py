@@ -126,15 +126,15 @@ class HardThreshold(L1):
 MUTANTS = [
     wrong_regularizer(ThresholdTwice, *PROX, "value-consistency"),
     wrong_regularizer(StepForgotten, *PROX, "value-consistency"),
-    wrong_regularizer(StepSquared, *PROX),
+    wrong_regularizer(StepSquared, *PROX, "prox-search"),
     wrong_regularizer(RegWeightForgotten, *PROX),
     wrong_regularizer(SizeForgotten, *PROX),
-    wrong_regularizer(SizeWithoutRoot, *PROX),
+    wrong_regularizer(SizeWithoutRoot, *PROX, "prox-search"),
     wrong_regularizer(SizeOfWrongAxis, *PROX),
     wrong_regularizer(AxesSwapped, *PROX),
     wrong_regularizer(ThresholdTenThousandthTooLarge, "prox-optimality"),
     wrong_regularizer(ResultTenThousandthTooLarge, "prox-optimality", "value-consistency"),
     wrong_regularizer(SignError, *PROX, "prox-firmly-nonexpansive", "prox-limits"),
     wrong_regularizer(NegativeEntriesLost, *PROX),
-    wrong_regularizer(HardThreshold, *PROX, "prox-firmly-nonexpansive"),
+    wrong_regularizer(HardThreshold, *PROX, "prox-firmly-nonexpansive", "prox-search"),
 ]

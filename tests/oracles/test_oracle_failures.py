@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 
 from ramda_verify import oracles
-from ramda_verify.oracles import certificate, challenger, cvxpy_models, high_precision, naive_prox, psi_model
-from ramda_verify.oracles.psi_model import PsiModel, describe
+from ramda_verify.oracles import certificate, challenger, cvxpy_models, exact, naive_prox
+from ramda_verify.oracles.atoms import Norm, Scalar, Simplex, Spectral, norm, scalar
+from ramda_verify.oracles.atoms.functions import ABS
+from ramda_verify.oracles.index_sets import every, group_index_sets
+from ramda_verify.oracles.psi import atoms_of, is_known, name_of, psi_value
 
-L1 = PsiModel("L1", 0.5)
+L1 = [Scalar(0.5, every((2, 3)), ABS)]
+NUCLEAR = [Spectral(1.0, every((2, 3)), (2, 3), ABS)]
 ONES = np.ones((2, 3))
 MODULES = sorted(found.name for found in pkgutil.iter_modules(oracles.__path__))
 
@@ -69,25 +73,35 @@ def test_cvxpy_solver_that_does_not_finish(monkeypatch):
 def test_non_finite_input(bad):
     ones = np.ones_like(bad)
     assert not cvxpy_models.solve_subproblem(bad, ones, 1.0, L1).solved
-    assert not high_precision.subproblem(bad, ones, 1.0, L1).solved
+    assert not exact.subproblem(bad, ones, 1.0, L1).solved
     assert not naive_prox.naive_prox(bad, 1.0, L1).solved
     assert math.isnan(certificate.stationarity(bad, ones, ones, 1.0, L1))
     assert not challenger.challenge_prox(lambda x: float(np.abs(x).sum()), ones, 1.0, bad).solved
 
 
 def test_bad_metric():
-    assert not high_precision.subproblem(ONES, 0 * ONES, 1.0, L1).solved
+    assert not exact.subproblem(ONES, 0 * ONES, 1.0, L1).solved
     assert not cvxpy_models.solve_subproblem(ONES, -ONES, 1.0, L1).solved
-    assert not high_precision.subproblem(ONES, 2 * ONES, 1.0, PsiModel("NuclearNorm", 1.0)).solved
+    skew = exact.subproblem(ONES, ONES + np.arange(3.0), 1.0, NUCLEAR)
+    assert not skew.solved
+    assert "no closed form" in skew.detail
+    assert exact.subproblem(ONES, 2 * ONES, 1.0, NUCLEAR).solved
 
 
 def test_high_precision_checks_itself(monkeypatch):
-    monkeypatch.setattr(high_precision, "BISECTIONS", 20)
-    answer = high_precision.group_subproblem(np.array([3.0, 4.0]), np.array([1.0, 9.0]), 1.0)
+    b, d = np.array([3.0, 4.0]), np.array([1.0, 9.0])
+    monkeypatch.setattr(norm, "BISECTIONS", 20)
+    answer = exact.subproblem(b, d, 1.0, [Norm(1.0, np.arange(2))])
     assert not answer.solved
     assert "40 digits" in answer.detail
-    monkeypatch.setattr(high_precision, "_l1_cases", lambda b, d, t: [])
-    assert "0 cases" in high_precision.l1_subproblem(ONES, ONES, 0.5).detail
+    right = scalar.minimisers
+    for wrong in (lambda x: x * (1 + mpmath.mpf(10) ** -30), lambda x: x * 0, lambda x: -x):
+        monkeypatch.setattr(scalar, "minimisers", lambda *arguments, wrong=wrong: wrong(right(*arguments)))
+        answer = exact.subproblem(b, d, 1.0, [Scalar(0.5, np.arange(2), ABS)])
+        assert not answer.solved
+        assert "not stationary" in answer.detail
+    monkeypatch.setattr(Simplex, "minimiser", lambda self, b, d: b / d)
+    assert "sums to" in exact.subproblem(b, d, 1.0, [Simplex(np.arange(2), 1.0)]).detail
 
 
 def test_high_precision_svd_failure(monkeypatch):
@@ -95,7 +109,7 @@ def test_high_precision_svd_failure(monkeypatch):
         raise RuntimeError("no convergence")
 
     monkeypatch.setattr(mpmath, "svd_r", fails)
-    assert not high_precision.nuclear_prox(ONES, 0.1).solved
+    assert not exact.subproblem(ONES, ONES, 0.1, NUCLEAR).solved
 
 
 def test_linear_algebra_failures(monkeypatch):
@@ -103,9 +117,9 @@ def test_linear_algebra_failures(monkeypatch):
         raise np.linalg.LinAlgError("no convergence")
 
     monkeypatch.setattr(np.linalg, "svd", fails)
-    assert math.isnan(certificate.stationarity(ONES, ONES, ONES, 1.0, PsiModel("NuclearNorm", 1.0)))
+    assert math.isnan(certificate.stationarity(ONES, ONES, ONES, 1.0, NUCLEAR))
     monkeypatch.setattr(np.linalg, "eigh", fails)
-    assert not naive_prox.naive_prox(ONES, 1.0, PsiModel("NuclearNorm", 1.0)).solved
+    assert not naive_prox.naive_prox(ONES, 1.0, NUCLEAR).solved
 
 
 def test_challenger_counts_points_without_a_value():
@@ -114,10 +128,6 @@ def test_challenger_counts_points_without_a_value():
     assert "had no value" in result.detail
     assert not challenger.challenge_prox(lambda x: math.inf, ONES, 1.0, ONES).solved
     assert math.isnan(challenger.challenge_prox(lambda x: math.nan, ONES, 1.0, ONES).improvement)
-
-
-def test_subgradient_without_a_value():
-    assert math.isnan(certificate.subgradient_violation(lambda x: math.nan, ONES, ONES))
 
 
 def test_only_our_own_classes_are_known():
@@ -139,22 +149,20 @@ def test_only_our_own_classes_are_known():
         def prox(self, w, step):
             return super().prox(w, step)
 
-    assert describe(L1()) is None
-    assert describe(Mine(0.1)) is None
-    assert describe(Faster(0.1, "filter")) == PsiModel("GroupLasso", 0.1, "filter")
-    assert describe(solvers.L1(0.2)) == PsiModel("L1", 0.2)
-    assert describe(solvers.NuclearNorm(0.2)) == PsiModel("NuclearNorm", 0.2)
-    assert describe(solvers.Zero()) == PsiModel("Zero")
+    assert not is_known(L1())
+    assert not is_known(Mine(0.1))
+    assert name_of(Faster(0.1, "filter")) == "GroupLasso"
+    ours, sets = atoms_of(Faster(0.1, "filter"), (2, 3)), group_index_sets((2, 3), "filter")
+    assert [atom.price for atom in ours] == [0.1 * math.sqrt(3)] * 2
+    assert all(np.array_equal(atom.indices, group) for atom, group in zip(ours, sets, strict=True))
+    for regularizer in (solvers.L1(0.2), solvers.NuclearNorm(0.2), solvers.Zero()):
+        assert name_of(regularizer) == type(regularizer).__name__
+    assert is_known([])
+    assert not is_known([solvers.L1(0.2)])
     with pytest.raises(TypeError, match="regularizer must be"):
-        psi_model.psi_value(ONES, L1())
-
-
-@pytest.mark.parametrize(("kind", "grouping"), [("L2", None), ("GroupLasso", "columns"), ("GroupLasso", None)])
-def test_unknown_models_are_refused(kind, grouping):
-    with pytest.raises(ValueError, match="must be one of"):
-        PsiModel(kind, 1.0, grouping)
+        psi_value(ONES, L1())
 
 
 def test_groups_of_a_vector_are_refused():
     with pytest.raises(ValueError, match="not defined"):
-        psi_model.group_index_sets((3,), "input")
+        group_index_sets((3,), "input")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from ramda_verify.oracles.psi_model import PsiModel, group_index_sets
+from ramda_verify.oracles.index_sets import group_index_sets
 
 LAYERS = [
     pytest.param(nn.Conv1d(4, 6, 3, groups=2), "out_in", 2, id="conv1d-2"),
@@ -38,7 +38,8 @@ def test_groups_of_channels(layer, layout, conv_groups):
 
 
 def test_bad_layouts_are_refused():
-    with pytest.raises(ValueError, match="layout must be one of"):
-        PsiModel("GroupLasso", 1.0, "input", "sideways")
+    for grouping, layout in (("input", "sideways"), ("columns", "out_in"), (None, "out_in")):
+        with pytest.raises(ValueError, match="not defined"):
+            group_index_sets((2, 2), grouping, layout)
     with pytest.raises(ValueError, match="not defined"):
         group_index_sets((3, 2), "input", "out_in", 2)

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from ramda_verify.oracles.high_precision import subproblem
+from ramda_verify.oracles.exact import subproblem
 from ramda_verify.oracles.parents import Madgrad, Mda
-from ramda_verify.oracles.psi_model import PsiModel
 from ramda_verify.oracles.transcriptions import (
     ProxGenTranscription,
     ProxSgdTranscription,
@@ -13,6 +12,7 @@ from ramda_verify.oracles.transcriptions import (
     RmdaTranscription,
     run,
 )
+from solvers import GroupLasso
 
 RANDOM = np.random.default_rng(8)
 INITIAL = RANDOM.standard_normal((3, 4))
@@ -87,7 +87,7 @@ def test_proxsgd_is_dampened_sgd_from_a_scaled_first_gradient():
     ids=["ramda", "rmda", "proxsgd", "proxgen"],
 )
 def test_a_strong_regularizer_gives_zero_groups(make):
-    weak, strong = PsiModel("GroupLasso", 1e-9, "input"), PsiModel("GroupLasso", 10.0, "input")
+    weak, strong = GroupLasso(1e-9, "input"), GroupLasso(10.0, "input")
     for model, all_zero in ((weak, False), (strong, True)):
         method = make(lambda B, D, lam, model=model: subproblem(B, D, lam, model).point)
         found = run(method, gradient, 30)

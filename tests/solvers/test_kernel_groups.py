@@ -2,12 +2,13 @@
 of the sums cannot solve are solved in double, and what is counted is what happened.
 """
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from ramda_verify.oracles import float_subproblem
-from ramda_verify.oracles.psi_model import PsiModel
+from ramda_verify.oracles.atoms import Norm
 from solvers.kernels import BACKENDS, Counts, StepTask
 from solvers.kernels.native import Native
 from solvers.kernels.subproblem import SUBPROBLEM
@@ -44,7 +45,7 @@ def exact(B: Tensor, D: Tensor, price: float) -> Tensor:
     Z = torch.empty(B.shape, dtype=torch.float64)
     for g in range(B.shape[1]):
         b, d = B[:, g].double().reshape(-1, 1).numpy(), D[:, g].double().reshape(-1, 1).numpy()
-        alone = PsiModel("GroupLasso", len(b) ** -0.5, "input")
+        alone = [Norm(1.0, np.arange(len(b)))]
         Z[:, g] = torch.tensor(float_subproblem.solve(b, d, price, alone)).view(Z[:, g].shape)
     return Z
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ramda_verify.oracles import certificate
-from ramda_verify.oracles.psi_model import psi_value
+from ramda_verify.oracles.psi import psi_value
 from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve, solve_batch
 from solvers.regularizers.base import shrink
 from solvers.subproblem import batch_steps

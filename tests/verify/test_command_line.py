@@ -100,7 +100,7 @@ def test_run_into_a_folder_of_choice(call, folder):
 
 
 def test_run_that_finds_something_ends_with_1(call, folder, monkeypatch):
-    monkeypatch.setattr("ramda_verify.oracles.psi_oracle.model_value", lambda x, regularizer: 1e9)
+    monkeypatch.setattr("ramda_verify.oracles.psi.model_value", lambda x, regularizer: 1e9)
     result = call("run", "--only", "cvxpy-value", "--quick", "--jobs", "1")
     assert result.exit_code == 1, result.output
     rows = json.loads((folder / "report" / "report.json").read_text())["results"]
@@ -109,7 +109,7 @@ def test_run_that_finds_something_ends_with_1(call, folder, monkeypatch):
 
 
 def test_inconclusive_ends_with_1(call, monkeypatch):
-    monkeypatch.setattr("ramda_verify.oracles.psi_oracle.model_value", lambda x, regularizer: float("nan"))
+    monkeypatch.setattr("ramda_verify.oracles.psi.model_value", lambda x, regularizer: float("nan"))
     result = call("run", "--only", "cvxpy-value", "--quick", "--jobs", "1")
     assert result.exit_code == 1, result.output
 

@@ -13,7 +13,7 @@ from ramda_verify.bench.residual import nuclear_residual
 from ramda_verify.checks.batches import Problems, WorstProblem, feasible_rows
 from ramda_verify.checks.helpers import feasible, finite, lowest, psi_value, size
 from ramda_verify.checks.rows import sizes
-from ramda_verify.oracles.certificate import stationarity, subgradient_violation
+from ramda_verify.oracles.certificate import stationarity
 from ramda_verify.record import Measurement, NothingClaimed
 from ramda_verify.worst import TINY, Worst, infinite_if_nan, largest, relative
 from solvers import L1, GroupLasso, NuclearNorm
@@ -168,9 +168,5 @@ def test_oracles_take_no_such_point_for_stationary(regularizer, place, wrong):
     point, ones = np.zeros((2, 2)), np.ones((2, 2))
     point[place] = wrong
     assert not stationarity(point, 0.1 * ones, ones, 1.0, regularizer) < math.inf
-    assert not subgradient_violation(lambda x: float(np.abs(x).sum()), ones, point) < math.inf
-    # Squares of it leave float64; and products with it.
-    for huge in (1e200, 1e308):
-        assert not subgradient_violation(lambda x: float(np.abs(x).sum()), ones, huge * ones) < 1e-3
     if isinstance(regularizer, NuclearNorm):
         assert not nuclear_residual(torch.tensor(point), torch.tensor(ones), torch.tensor(ones), 1.0) < math.inf
