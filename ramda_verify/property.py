@@ -6,10 +6,12 @@ the tolerance. The same ``measure`` reruns a counterexample from its snippet.
 
 import math
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import hypothesis
@@ -18,6 +20,8 @@ from hypothesis.errors import HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import engine, providers
 from hypothesis.strategies import SearchStrategy
 
+from ramda_verify.limits import DidNotReturn
+from ramda_verify.plain import plainest
 from ramda_verify.record import Case, CheckResult, Counterexample, Measurement, NothingClaimed, Verdict
 from ramda_verify.snippets import describe_case, snippet
 from ramda_verify.targets import Target
@@ -27,8 +31,14 @@ from ramda_verify.worst import largest
 
 #: Share of cases that an oracle may fail on before the whole check is inconclusive.
 MAX_INCONCLUSIVE = 0.2
+#: Seconds in which a counterexample is made plainer.
+PLAIN_SECONDS = 3.0
 #: The detail of a result begins with this where its cases, valid as they are, hold nothing that the claim speaks of.
 NONE_OF = "none of"
+
+
+#: Folders whose code is not the user's.
+PACKAGES = frozenset({"ramda_verify", "solvers", "site-packages", "hypothesis"})
 
 
 class Inconclusive(Exception):
@@ -76,7 +86,7 @@ class _Tally:
     problems: int = 0
     inconclusive: int = 0
     empty: int = 0
-    worst: float = 0.0
+    worst: float = -math.inf
     reasons: dict[str, int] = field(default_factory=dict)
 
 
@@ -93,8 +103,12 @@ def judge(check: Check, case: Case, tally: _Tally) -> bool:
     except NothingClaimed:
         tally.empty += 1
         return False
+    except DidNotReturn as late:
+        raise _Falsified(case, Measurement(math.inf, str(late))) from late
     except Exception as error:  # a target may raise anything; whatever it raises on a valid case is a finding
-        raise _Falsified(case, Measurement(math.inf, f"raised {type(error).__name__}: {error}")) from error
+        raise _Falsified(
+            case, Measurement(math.inf, f"raised {type(error).__name__}: {error}{_place(error)}")
+        ) from error
     tally.cases += 1
     tally.problems += measurement.problems
     if not measurement.violation <= check.tolerance.value:
@@ -103,12 +117,41 @@ def judge(check: Check, case: Case, tally: _Tally) -> bool:
     return True
 
 
-def draw_by_seed_alone() -> None:
-    """From now on a seed means the same cases in this process whatever modules are loaded: Hypothesis would try the
-    literals in their sources as well.
+def _place(error: BaseException) -> str:
+    """Where in the user's code an error was raised: the innermost frame that is not of a package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not any(part in PACKAGES for part in Path(frame.filename).parts)]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno}, in {own[-1].name})" if own else ""
+
+
+def _same_failure(check: Check, found: _Falsified) -> Callable[[Case], Measurement | None]:
+    """What a case measures where it fails as ``found`` does: by a number, or by raising the same kind of error."""
+
+    def failure(case: Case) -> Measurement | None:
+        try:
+            judge(check, case, _Tally())
+        except _Falsified as other:
+            return other.measurement if type(other.__cause__) is type(found.__cause__) else None
+        except Exception:
+            return None
+        return None
+
+    return failure
+
+
+@contextmanager
+def drawn_by_seed_alone() -> Iterator[None]:
+    """Within the context a seed means the same cases whatever modules are loaded: Hypothesis would try the literals in
+    their sources as well. Where a later version has no such function, nothing changes.
     """
-    if "is_local_module_file" in vars(providers):
+    right = vars(providers).get("is_local_module_file")
+    if right is not None:
         vars(providers)["is_local_module_file"] = lambda path: False
+    try:
+        yield
+    finally:
+        if right is not None:
+            vars(providers)["is_local_module_file"] = right
 
 
 @contextmanager
@@ -174,19 +217,19 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shr
         detail = f"{NONE_OF} {tally.empty} cases holds anything that the claim speaks of"
         return result(Verdict.INCONCLUSIVE, tally, detail=detail if tally.empty else "no case could be drawn")
     except _Falsified as found:
+        case, measurement = found.case, found.measurement
+        if shrink or target.kind == "regularizer":
+            # What takes ten seconds each time is shown as it was found.
+            seconds = 0.0 if isinstance(found.__cause__, DidNotReturn) else PLAIN_SECONDS
+            case, measurement = plainest(case, measurement, _same_failure(check, found), seconds=seconds)
         example = Counterexample(
-            case=describe_case(found.case),
-            violation=found.measurement.violation,
-            note=found.measurement.note,
-            snippet=snippet(check.id, target, found.case, found.measurement, check.tolerance.value),
+            case=describe_case(case),
+            violation=measurement.violation,
+            note=measurement.note,
+            snippet=snippet(check.id, target, case, measurement, check.tolerance.value),
         )
-        return result(
-            Verdict.FAIL,
-            tally,
-            worst=found.measurement.violation,
-            counterexample=example,
-            detail=found.measurement.note,
-        )
+        worst = measurement.violation
+        return result(Verdict.FAIL, tally, worst=worst, counterexample=example, detail=measurement.note)
     detail = "; ".join(f"{count} cases inconclusive: {reason}" for reason, count in tally.reasons.items())
     drawn = tally.cases + tally.inconclusive
     if drawn == 0 or tally.inconclusive > MAX_INCONCLUSIVE * drawn:

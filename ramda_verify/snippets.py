@@ -11,6 +11,8 @@ from ramda_verify.targets import Target
 
 #: Columns of a comment.
 COMMENT_WIDTH = 79
+#: Entries up to which an array is listed though all are alike.
+LISTED = 8
 
 
 def literal(value: Any) -> str:
@@ -18,8 +20,20 @@ def literal(value: Any) -> str:
     if isinstance(value, NamedArray) and value.expression is not None:
         return value.expression
     if isinstance(value, np.ndarray):
-        return f"np.array({value.tolist()!r})" if value.size else f"np.zeros({value.shape!r})"
+        if not value.size:
+            return f"np.zeros({value.shape!r})"
+        alike = value.size > LISTED and bool((value == value.flat[0]).all())
+        return f"np.full({value.shape!r}, {value.flat[0].item()!r})" if alike else f"np.array({value.tolist()!r})"
     return repr(value)
+
+
+def assignment(name: str, value: Any) -> list[str]:
+    """Lines that give a variable the value; an array that is zero but for a few places is written by these."""
+    plain = type(value) is np.ndarray and value.size > LISTED and np.count_nonzero(value) <= LISTED
+    if not plain or not np.any(value):
+        return [f"{name} = {literal(value)}"]
+    places = np.flatnonzero(value)
+    return [f"{name} = np.zeros({value.shape!r})", f"{name}.flat[{places.tolist()}] = {value.flat[places].tolist()}"]
 
 
 def describe_case(case: Case) -> str:
@@ -34,7 +48,7 @@ def snippet(check_id: str, target: Target, case: Case, measurement: Measurement,
         lines.append("from ramda_verify.recorded import recorded")
     if "regularizer" in case:
         lines += target.import_lines(case["regularizer"])
-    lines += [f"{name} = {literal(value)}" for name, value in case.items() if name != "regularizer"]
+    lines += [line for name, value in case.items() if name != "regularizer" for line in assignment(name, value)]
     arguments = ", ".join(f"{name}={name}" for name in case)
     lines.append(f"print(measure({check_id!r}, {arguments}))")
     said = f"violation {measurement.violation:.3g}, allowed {tolerance:.3g}: {measurement.note}".rstrip(": ")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ramda_verify.checks import ALL_CHECKS, BY_ID
 from ramda_verify.large import also_on_large
-from ramda_verify.property import run_check
+from ramda_verify.limits import limited
+from ramda_verify.property import Check, run_check
 from ramda_verify.record import CheckResult
 from ramda_verify.recorded.passes import also_on_recorded
 from ramda_verify.targets import Target, TargetError, known_regularizers, known_target, plain_target, regularizer_target
@@ -16,6 +17,9 @@ from solvers.optimizers import METHODS
 EXAMPLES = {"quick": 20, "default": 100, "full": 1000}
 
 OPTIMIZERS = tuple(METHODS)
+
+#: The check after which, where it fails, no other could say more.
+CONTRACT = "contract"
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,24 @@ class Job:
 
     def run(self, seed: int, examples: int) -> CheckResult:
         """Run the check; every job has its own stream of cases, whatever else runs."""
-        own_seed = zlib.crc32(f"{seed}:{self.check}:{self.target}".encode())
-        check, target = BY_ID[self.check], self.build_target()
-        drawn = run_check(check, target, seed=own_seed, max_examples=examples)
-        drawn = also_on_large(drawn, check, target, seed=own_seed, max_examples=examples)
-        return also_on_recorded(drawn, check, target, seed=own_seed, max_examples=examples)
+        own_seed = seed_of(seed, self.check, self.target)
+        target = self.build_target()
+        if self.known:
+            return run_on_all(BY_ID[self.check], target, own_seed, examples)
+        with limited(target.example):
+            return run_on_all(BY_ID[self.check], target, own_seed, examples)
+
+
+def seed_of(seed: int, check: str, target: str) -> int:
+    """The seed of one check on one target in a run with ``seed``."""
+    return zlib.crc32(f"{seed}:{check}:{target}".encode())
+
+
+def run_on_all(check: Check, target: Target, seed: int, examples: int) -> CheckResult:
+    """The check on small tensors, on large ones and on recorded problems."""
+    drawn = run_check(check, target, seed=seed, max_examples=examples)
+    drawn = also_on_large(drawn, check, target, seed=seed, max_examples=examples)
+    return also_on_recorded(drawn, check, target, seed=seed, max_examples=examples)
 
 
 def suite_jobs(only: Sequence[str] = ()) -> list[Job]:

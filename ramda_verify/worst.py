@@ -4,6 +4,7 @@ Every comparison with a NaN is false and Python's ``max(x, nan)`` is x: written 
 violation forgets a NaN that a number follows. Every check makes its violations here.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any, overload
 
@@ -48,10 +49,13 @@ def largest(violations: Iterable[float]) -> float:
 
 
 class Worst:
-    """The largest of the violations seen so far, 0 where all are negative, and the sentence that explains it."""
+    """The largest of the violations seen so far, minus infinity before the first, and the sentence that explains it.
+
+    A negative one is a margin: by how much the claim holds.
+    """
 
     def __init__(self) -> None:
-        self.violation, self.note, self.seen = 0.0, "", 0
+        self.violation, self.note, self.seen = -math.inf, "", 0
 
     def see(self, violation: float, note: str = "") -> None:
         """Take one violation in; ``note`` is kept if it is the largest so far."""

@@ -8,6 +8,7 @@ from ramda_verify.checks import (
     certificate,
     choice,
     claims,
+    contract,
     far_solutions,
     identification,
     kernel_residual,
@@ -38,6 +39,7 @@ from ramda_verify.property import Check
 from ramda_verify.record import Measurement
 
 ALL_CHECKS: tuple[Check, ...] = (
+    *contract.CHECKS,
     *manners.CHECKS,
     *prox.CHECKS,
     *prox_homotopy.CHECKS,

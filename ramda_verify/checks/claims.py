@@ -6,7 +6,18 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, feasible, finite, needs, norm, psi_value, size, tensor
+from ramda_verify.checks.helpers import (
+    Array,
+    comparison_points,
+    feasible,
+    finite,
+    needs,
+    norm,
+    psi_value,
+    shown,
+    size,
+    tensor,
+)
 from ramda_verify.checks.objective import ACCURACY, ROUNDING, VANISHING, ProxProblem, Psi
 from ramda_verify.oracles.psi import has_model, model_value
 from ramda_verify.property import Check, Inconclusive
@@ -78,11 +89,11 @@ def measure_metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: flo
         problem = ProxProblem(psi, centre, lam, Z, metric)
         for point in [*comparison_points(centre, Z, seed), *_scaled(Z, centre, metric)]:
             x, at_x = psi.rival(point)
-            worst.see(problem.excess(x, at_x), f"metric_prox returned {Z.tolist()}; Q is lower at {x.tolist()}")
+            worst.see(problem.excess(x, at_x), f"metric_prox returned {shown(Z)}; Q is lower at {shown(x)}")
     theta = 1.0 / float(mild.max()) * (1.0 if offers(regularizer, "convex") else 0.5)
     moved = finite("prox", regularizer.prox(tensor(Z - theta * (mild * Z - B)), theta * lam)).numpy()
-    unit = ACCURACY * norm(Z - centre) + ROUNDING * (norm(Z) + norm(centre)) * Z.size**0.5 + TINY
-    note = f"metric_prox returned {Z.tolist()}, from which a proximal gradient step leads to {moved.tolist()}"
+    unit = ACCURACY * norm(Z - centre) + psi.rounding(Z, centre) * Z.size**0.5 + TINY
+    note = f"metric_prox returned {shown(Z)}, from which a proximal gradient step leads to {shown(moved)}"
     worst.see(relative(norm(moved - Z), unit), note)
     if psi.near(centre) < np.inf:
         free = _metric_prox(regularizer, B, mild, 0.0)

@@ -21,6 +21,23 @@ def tensor(array: Array, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.tensor(array, dtype=dtype)
 
 
+#: Entries up to which a sentence shows an array.
+SHOWN = 12
+
+
+def shown(array: Array | Tensor) -> str:
+    """The entries of a small array, as a list; of a large one its shape and the first of them."""
+    entries = np.asarray(array.double().cpu() if isinstance(array, Tensor) else array)
+    if entries.size <= SHOWN:
+        return str(entries.tolist())
+    places = np.flatnonzero(entries)
+    if len(places) <= SHOWN // 3:
+        others = "".join(f", {entries.flat[place]:.6g} at {place}" for place in places)
+        return f"[0 everywhere{others}] of shape {tuple(entries.shape)}"
+    first = ", ".join(f"{entry:.6g}" for entry in entries.ravel()[:3])
+    return f"[{first}, ...] of shape {tuple(entries.shape)}"
+
+
 def size(*values: Array | Tensor | float) -> float:
     """The largest magnitude among the arguments, at least the smallest normal number: a scale to divide by.
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ramda_verify import tolerances
+from ramda_verify.checks.contract import kind_of_prox, kind_of_value
 from ramda_verify.checks.helpers import Array, finite, tensor
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
@@ -33,7 +34,7 @@ def _fault(regularizer: Regularizer, w: Tensor, step: float, other: Tensor) -> s
         first = regularizer.prox(w, step)
         value = regularizer.value(w)
         changed = before.differences(type(before).now())
-    kind = _kind(first, w) or _kind_of_value(value)
+    kind = kind_of_prox(first, w) or kind_of_value(value)
     if kind is not None:
         return kind
     if changed:
@@ -57,22 +58,6 @@ def _fault(regularizer: Regularizer, w: Tensor, step: float, other: Tensor) -> s
     if fresh is not None and not (torch.equal(fresh.prox(w, step), kept) and torch.equal(fresh.value(w), value)):
         return "a copy of the regularizer, which was asked nothing before, answers otherwise"
     return _elsewhere(regularizer, w, step)
-
-
-def _kind(found: object, w: Tensor) -> str | None:
-    if not isinstance(found, Tensor):
-        return f"prox must return a tensor, got {type(found).__name__}"
-    for what in ("shape", "dtype", "device"):
-        if getattr(found, what) != getattr(w, what):
-            return f"prox returned {what} {getattr(found, what)} for {getattr(w, what)}"
-    return None
-
-
-def _kind_of_value(found: object) -> str | None:
-    if isinstance(found, Tensor) and found.shape == () and not found.is_complex():
-        return None
-    shown = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
-    return f"value must return a 0-d tensor, got {shown}"
 
 
 def _copied(regularizer: Regularizer) -> Regularizer | None:

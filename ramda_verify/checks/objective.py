@@ -27,6 +27,7 @@ class Psi:
 
     def __init__(self, regularizer: Regularizer) -> None:
         self.regularizer, self.constrained = regularizer, False
+        self._anchors: dict[tuple[int, ...], float] = {}
 
     def at(self, point: Array) -> float:
         """value(point), as it is."""
@@ -41,9 +42,21 @@ class Psi:
         found = [self.at(point), *(self.at(moved) for moved in _moves(point))]
         if np.inf in found and (min(found) == np.inf):
             projected = self.projected(point)
-            if self.outside(point, projected) <= ROUNDING * size(point) * point.size**0.5:
+            if self.outside(point, projected) <= self.rounding(point):
                 found.append(self.at(projected))
         return min(found)
+
+    def anchor(self, shape: tuple[int, ...]) -> float:
+        """The length of prox(0, 1): the size of the numbers that psi has of its own, to which a prox rounds however
+        small w is. 0 where psi is a norm.
+        """
+        if shape not in self._anchors:
+            self._anchors[shape] = norm(finite("prox", self.regularizer.prox(tensor(np.zeros(shape)), 1.0)).numpy())
+        return self._anchors[shape]
+
+    def rounding(self, *points: Array) -> float:
+        """What rounding may move an answer that is computed from these points, in the Euclidean norm."""
+        return ROUNDING * (sum(norm(point) for point in points) + self.anchor(points[0].shape))
 
     def projected(self, point: Array) -> Array:
         """The prox with a vanishing step: the point itself, or the nearest of the set, or of its closure."""
@@ -96,7 +109,8 @@ class ProxProblem:
         self.psi, self.step, self.w, self.z = psi, step, w, z
         self.at_z = psi.near(z)
         #: How far from the right answer z may be.
-        self.slack = ACCURACY * norm(self.root * (w - z)) + ROUNDING * (norm(self.root * w) + norm(self.root * z))
+        rounding = ROUNDING * (norm(self.root * w) + norm(self.root * z) + psi.anchor(w.shape) * size(self.root))
+        self.slack = ACCURACY * norm(self.root * (w - z)) + rounding
         self.psi_size = psi.size(z)
 
     def excess(self, x: Array, at_x: float, *, convex: bool = False) -> float:

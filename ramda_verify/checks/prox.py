@@ -5,7 +5,7 @@ import torch
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, comparison_points, finite, needs, size, tensor
+from ramda_verify.checks.helpers import Array, comparison_points, finite, needs, shown, size, tensor
 from ramda_verify.checks.objective import ProxProblem, Psi
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
@@ -52,13 +52,13 @@ def _against_rivals(regularizer: Regularizer, w: Array, step: float, seed: int, 
     z, psi, worst = _prox(regularizer, w, step), Psi(regularizer), Worst()
     problem = ProxProblem(psi, w, step, z)
     if problem.at_z == np.inf:
-        return Measurement(np.inf, f"value is infinite at prox(w) = {z.tolist()}")
+        return Measurement(np.inf, f"value is infinite at prox(w) = {shown(z)}")
     for point in _rivals(regularizer, w, step, z, seed):
         x, at_x = psi.rival(point)
         if convex:
-            note = f"(w - z)/step is no subgradient at z = {z.tolist()}: psi at {x.tolist()} is lower"
+            note = f"(w - z)/step is no subgradient at z = {shown(z)}: psi at {shown(x)} is lower"
         else:
-            note = f"prox returned {z.tolist()}; {x.tolist()} is lower"
+            note = f"prox returned {shown(z)}; {shown(x)} is lower"
         worst.see(problem.excess(x, at_x, convex=convex), note)
     return worst.measurement()
 
@@ -87,9 +87,7 @@ def measure_limits(regularizer: Regularizer, w: Array, step: float, factor: floa
     for problem in problems:
         worst.see(0.0 if problem.at_z < np.inf else np.inf, f"psi is infinite at the prox with step {problem.step:g}")
         for x, at_x in [*fixed, *((other.z, other.at_z) for other in problems)]:
-            worst.see(
-                problem.excess(x, at_x), f"step {problem.step:g}: {x.tolist()} is better than {problem.z.tolist()}"
-            )
+            worst.see(problem.excess(x, at_x), f"step {problem.step:g}: {shown(x)} is better than {shown(problem.z)}")
     return worst.measurement()
 
 
@@ -108,9 +106,9 @@ def measure_value_consistency(regularizer: Regularizer, w: Array, step: float, m
     psi.at(w)
     here, there = (ProxProblem(psi, point, step, _prox(regularizer, point, step)) for point in (w, w + move))
     if not (here.at_z < np.inf and there.at_z < np.inf):
-        return Measurement(np.inf, f"value is infinite at prox(w) = {here.z.tolist()} or at the prox of w + move")
+        return Measurement(np.inf, f"value is infinite at prox(w) = {shown(here.z)} or at the prox of w + move")
     for problem, other in ((here, there), (there, here)):
-        note = f"{other.z.tolist()} is better than prox({problem.w.tolist()}) = {problem.z.tolist()}"
+        note = f"{shown(other.z)} is better than prox({shown(problem.w)}) = {shown(problem.z)}"
         worst.see(problem.excess(other.z, other.at_z), note)
         if offers(regularizer, "convex"):
             worst.see(problem.excess(other.z, other.at_z, convex=True), f"the envelope is not convex: {note}")

@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, finite, norm, tensor
-from ramda_verify.checks.objective import ACCURACY, ROUNDING
+from ramda_verify.checks.helpers import Array, finite, norm, shown, tensor
+from ramda_verify.checks.objective import ACCURACY, Psi
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases
@@ -35,7 +35,7 @@ def measure_homotopy(regularizer: Regularizer, w: Array, step: float, scale: flo
     """
     w, step = w * scale, min(max(step * scale * stretch, STEPS[0]), STEPS[1])
     z = _prox(regularizer, w, step)
-    worst = Worst()
+    worst, rounding = Worst(), Psi(regularizer).rounding(z, w - z)
     for share in (*SHARES, *(BEYOND if offers(regularizer, "convex") else ())):
         point, shorter = z + share * (w - z), share * step
         if not (STEPS[0] <= shorter <= STEPS[1] and np.abs(point).max() <= LARGEST):
@@ -43,10 +43,10 @@ def measure_homotopy(regularizer: Regularizer, w: Array, step: float, scale: flo
         found = _prox(regularizer, point, shorter)
         moved = share * norm(w - z)
         # The error of z, which the ray magnifies beyond w, and the rounding of the point.
-        allowed = ACCURACY * moved + max(share, 1.0) * ROUNDING * (norm(z) + norm(w - z)) + TINY
+        allowed = ACCURACY * moved + max(share, 1.0) * rounding + TINY
         note = (
-            f"prox({w.tolist()}, {step:g}) is {z.tolist()}, so prox({point.tolist()}, {shorter:g}) is the same, but "
-            f"{found.tolist()} came back"
+            f"prox({shown(w)}, {step:g}) is {shown(z)}, so prox({shown(point)}, {shorter:g}) is the same, but "
+            f"{shown(found)} came back"
         )
         worst.see(relative(norm(found - z), allowed), note)
     return worst.measurement()

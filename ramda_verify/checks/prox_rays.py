@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, finite, norm, size, tensor
+from ramda_verify.checks.helpers import Array, finite, norm, shown, size, tensor
 from ramda_verify.checks.objective import EPS, ProxProblem, Psi
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement, NothingClaimed
@@ -146,9 +146,7 @@ def _compare(answers: Sequence[Answer], prox: Prox, psi: Psi, worst: Worst) -> N
             problem.slack += max(norm(prox(*nearby) - problem.z) for nearby in _nearby(problem.w, problem.step))
             excess = problem.excesses(points, values)
         best = int(np.argmax(excess))
-        note = (
-            f"prox({problem.w.tolist()}, {problem.step:.17g}) is {problem.z.tolist()}; {points[best].tolist()} is lower"
-        )
+        note = f"prox({shown(problem.w)}, {problem.step:.17g}) is {shown(problem.z)}; {shown(points[best])} is lower"
         worst.see(float(excess[best]), note)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, finite, needs, norm, size, tensor
+from ramda_verify.checks.helpers import Array, finite, needs, norm, shown, size, tensor
 from ramda_verify.checks.objective import ACCURACY, ROUNDING, Psi
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
@@ -31,13 +31,13 @@ def measure_residual(regularizer: HasSubgradientResidual, w: Array, step: float,
     rng, worst, psi = np.random.default_rng(seed), Worst(), Psi(regularizer)
     Z = finite("prox", regularizer.prox(tensor(w), step)).numpy()
     member = w - Z
-    slack = ACCURACY * norm(member) + ROUNDING * (norm(w) + norm(Z)) * w.size**0.5
+    slack = ACCURACY * norm(member) + psi.rounding(w, Z) * w.size**0.5
     direction = rng.standard_normal(w.shape)
     for share in ERRORS:
         error = share * (size(member) or 1.0) * direction
         found = _residual(regularizer, Z, error - member, step)
         excess = norm(found) - norm(error)
-        note = f"||r|| = {norm(found):.6g} at Z = {Z.tolist()}, where w - Z is {norm(error):.3g} away from -G"
+        note = f"||r|| = {norm(found):.6g} at Z = {shown(Z)}, where w - Z is {norm(error):.3g} away from -G"
         worst.see(relative(excess, slack + ROUNDING * norm(error) + TINY), note)
         _slopes(psi, Z, found - (error - member), norm(error) + norm(member), step, rng, worst)
     away = w if psi.at(w) < np.inf else Z
@@ -71,7 +71,7 @@ def _slopes(
             noise = ROUNDING * lam * (abs(here) + abs(there) + psi.size(Z)) / h
             short.append(relative(float((slope * d).sum()) - lam * (there - here) / h, unit + noise))
         # The excess over one unit, so that the tolerance is that of the other claims.
-        note = f"at Z = {Z.tolist()} psi falls below the slope r - G = {slope.tolist()} in direction {d.tolist()}"
+        note = f"at Z = {shown(Z)} psi falls below the slope r - G = {shown(slope)} in direction {shown(d)}"
         worst.see(min(short), note)
 
 

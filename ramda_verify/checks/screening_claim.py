@@ -5,7 +5,7 @@ import torch
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, finite, needs, size, tensor
+from ramda_verify.checks.helpers import Array, finite, needs, shown, size, tensor
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import prox_cases, seeds
@@ -45,7 +45,7 @@ def measure_switch(regularizer: HasZeroMask, w: Array, seed: int) -> Measurement
             lam = high * factor
             screened = mask(lam)
             left = finite("prox", regularizer.prox(B, lam)).reshape(-1)[screened]
-            note = f"zero_mask screens {left.tolist()} out of prox({w.tolist()}, {lam:.17g})"
+            note = f"zero_mask screens {shown(left)} out of prox({shown(w)}, {lam:.17g})"
             worst.see(relative(float(left.abs().amax()) if left.numel() else 0.0, scale), note)
     return worst.measurement()
 

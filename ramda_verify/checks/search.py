@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, finite, needs, psi_value, tensor
+from ramda_verify.checks.helpers import Array, finite, needs, psi_value, shown, tensor
 from ramda_verify.oracles.challenger import Challenge, challenge_prox, challenge_subproblem
 from ramda_verify.oracles.naive_prox import naive_prox
 from ramda_verify.oracles.psi import is_known, model_value
@@ -33,7 +33,7 @@ def measure_prox_search(regularizer: Regularizer, w: Array, step: float, seed: i
         answer = naive_prox(w, step, regularizer)
         if answer.solved and answer.objective is not None and answer.point is not None:
             gain = step * model_value(z, regularizer) + distance - answer.objective
-            words = f"line searches find {answer.point.tolist()}, lower by {gain:.3g} than {z.tolist()}"
+            words = f"line searches find {shown(answer.point)}, lower by {gain:.3g} than {shown(z)}"
             worst.see(relative(gain, scale), words)
     return worst.measurement()
 
@@ -50,7 +50,7 @@ def measure_metric_search(regularizer: HasMetricProx, B: Array, D: Array, lam: f
 
 
 def _better(found: Challenge, candidate: Array) -> str:
-    words = f"{found.point.tolist()} ({found.source}) is lower by {found.improvement:.3g} than {candidate.tolist()}"
+    words = f"{shown(found.point)} ({found.source}) is lower by {found.improvement:.3g} than {shown(candidate)}"
     return f"{words}, of {found.tried} points tried"
 
 

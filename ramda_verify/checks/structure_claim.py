@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, finite, needs, size, tensor
+from ramda_verify.checks.helpers import Array, finite, needs, shown, size, tensor
 from ramda_verify.checks.objective import Psi
 from ramda_verify.checks.tensors import layouts
 from ramda_verify.property import Check
@@ -44,7 +44,7 @@ def measure_structure(regularizer: Regularizer, w: Array, step: float, seed: int
         for point in (z.numpy(), np.zeros_like(w)):
             for off in _off_the_manifold(psi, point, rng):
                 same = torch.equal(regularizer.structure(tensor(point)), regularizer.structure(tensor(off)))
-                must_hold(not same, f"psi has a kink at {point.tolist()}, and structure is the same at {off.tolist()}")
+                must_hold(not same, f"psi has a kink at {shown(point)}, and structure is the same at {shown(off)}")
     if offers(regularizer, "sparsity"):
         fault = _sparsity_fault(regularizer, z, psi, rng)
         must_hold(fault is None, fault or "")
@@ -89,15 +89,15 @@ def _sparsity_fault(regularizer: Regularizer, z: Tensor, psi: Psi, rng: np.rando
     for off in _off_the_manifold(psi, np.zeros(tuple(z.shape)), rng):
         left, _ = regularizer.sparsity(tensor(off))
         if left >= total:
-            return f"psi has a kink at zero, and sparsity counts all {left} of {total} as zeros at {off.tolist()}"
+            return f"psi has a kink at zero, and sparsity counts all {left} of {total} as zeros at {shown(off)}"
     if zeros > int((z == 0).sum()) and total == z.numel():
-        return f"sparsity counts {zeros} zeros at {z.tolist()}, which has fewer"
+        return f"sparsity counts {zeros} zeros at {shown(z)}, which has fewer"
     if total < z.numel() and z.numel() % total == 0 and not _is_spectral(psi, _sample_like(z, rng)):
         return f"sparsity counts {total} in all, of {z.numel()} parameters: it is asked for parameters, not for groups"
     if offers(regularizer, "structure"):
         same = torch.equal(regularizer.structure(z), regularizer.structure(torch.zeros_like(z)))
         if same != (zeros == total):
-            return f"structure and sparsity disagree: {zeros} of {total} at {z.tolist()}"
+            return f"structure and sparsity disagree: {zeros} of {total} at {shown(z)}"
     return None
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ramda_verify import tolerances
-from ramda_verify.checks.helpers import Array, finite, psi_value, size, tensor
+from ramda_verify.checks.helpers import Array, finite, psi_value, shown, size, tensor
 from ramda_verify.property import Check
 from ramda_verify.record import Measurement, NothingClaimed
 from ramda_verify.strategies import prox_cases
@@ -91,7 +91,7 @@ def _in_a_dtype(regularizer: Regularizer, narrow: Tensor, step: float, worst: Wo
         worst.see(float("inf"), f"prox returned {found.dtype} on {found.device} for {dtype} on {narrow.device}")
         return
     deviation = _deviation(regularizer, narrow, step, found)
-    note = f"prox({narrow.tolist()}, {step:g}) in {dtype} on {device} is {deviation:.3g} epsilons away from float64"
+    note = f"prox({shown(narrow)}, {step:g}) in {dtype} on {device} is {deviation:.3g} epsilons away from float64"
     worst.see(deviation, note)
 
 

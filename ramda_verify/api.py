@@ -1,0 +1,141 @@
+"""The checks of a regularizer from Python: in a script, in a notebook, in a test of one's own."""
+
+import io
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import find
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from rich.console import Console
+
+from ramda_verify.checks import ALL_CHECKS, BY_ID
+from ramda_verify.limits import limited
+from ramda_verify.property import drawn_by_seed_alone
+from ramda_verify.record import CheckResult, Verdict
+from ramda_verify.report import show_verdict
+from ramda_verify.strategies import instances as over_the_weights
+from ramda_verify.suite import CONTRACT, EXAMPLES, run_on_all, seed_of
+from ramda_verify.targets import Target, TargetError
+from ramda_verify.world import left_alone
+from solvers.regularizers.base import offers, require_regularizer
+
+#: Columns of a report's text.
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the checks found: their results, the verdict in words (``str``), and whether all hold."""
+
+    name: str
+    seed: int
+    results: tuple[CheckResult, ...]
+
+    @property
+    def holds(self) -> bool:
+        """No check fails, and none is undecided."""
+        return all(result.status.holds for result in self.results)
+
+    def __str__(self) -> str:
+        text = io.StringIO()
+        show_verdict(Console(file=text, width=WIDTH), self.name, self.results, seed=self.seed)
+        return text.getvalue().rstrip()
+
+
+def check(
+    regularizer: Any = None,
+    *,
+    instances: Iterable[Any] | SearchStrategy[Any] | None = None,
+    cases: str = "default",
+    only: Sequence[str] = (),
+    seed: int | None = None,
+) -> Report:
+    """Check a regularizer: is its prox right, and are its optional claims true?
+
+    The checks run in this process, one after the other, and leave its threads, generators and defaults as they were.
+
+    Arguments:
+        regularizer: an object with ``value(w)`` and ``prox(w, step)``, or a class that can be called without arguments
+            or offers ``examples()``.
+        instances: several of them, as a list or as a strategy of Hypothesis, so that parameters vary.
+        cases: how many, "quick", "default" or "full".
+        only: names of checks; all where it is empty.
+        seed: of all random choices; a fresh one where it is None.
+
+    Returns:
+        The report, whose ``str`` is what ``ramda-verify check`` prints.
+
+    Raises:
+        AssertionError: a check fails or is undecided; the message is the report.
+        TypeError: the object is no regularizer.
+        ValueError: ``cases`` or ``only`` names nothing.
+    """
+    if cases not in EXAMPLES:
+        raise ValueError(f"cases must be one of {', '.join(EXAMPLES)}, got {cases!r}")
+    names = [found.id for found in ALL_CHECKS if found.kind == "regularizer"]
+    for name in only:
+        if name not in names:
+            raise ValueError(f"only must name checks of a regularizer ({', '.join(names)}), got {name!r}")
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    target = _target(regularizer, instances)
+    results: list[CheckResult] = []
+    with left_alone(), limited(target.example), drawn_by_seed_alone():
+        for name in only or names:
+            results.append(run_on_all(BY_ID[name], target, seed_of(seed, name, target.name), EXAMPLES[cases]))
+            if name == CONTRACT and results[-1].status is Verdict.FAIL:
+                break  # nothing that follows could say more
+    report = Report(target.name, seed, tuple(results))
+    if not report.holds:
+        raise AssertionError(f"\n{report}")
+    return report
+
+
+def battery(
+    regularizer: Any = None, *, instances: Iterable[Any] | SearchStrategy[Any] | None = None, **options: Any
+) -> Callable[[Callable[..., Any]], Any]:
+    """A decorator that makes one test of pytest out of each check that applies::
+
+        @ramda_verify.battery(MyRegularizer)
+        def test_my_regularizer(check):
+            check()
+
+    ``check`` is the argument's name; it raises AssertionError with the counterexample. Arguments as ``check``.
+    """
+    import pytest
+
+    target = _target(regularizer, instances)
+    applying = [found.id for found in ALL_CHECKS if found.kind == "regularizer" and found.applies(target) is None]
+
+    def one(name: str) -> Callable[[], Report]:
+        return lambda: check(regularizer, instances=instances, only=(name,), **options)
+
+    return pytest.mark.parametrize("check", [pytest.param(one(name), id=name) for name in applying])
+
+
+def _target(regularizer: Any, several: Iterable[Any] | SearchStrategy[Any] | None) -> Target:
+    if several is None:
+        if offers(regularizer, "examples"):
+            several = over_the_weights(tuple(regularizer.examples()))
+        else:
+            several = (regularizer() if isinstance(regularizer, type) else regularizer,)
+    drawn = several if isinstance(several, SearchStrategy) else st.sampled_from(tuple(several))
+    example = find(drawn, lambda _: True)
+    try:
+        require_regularizer("regularizer", example)
+    except TypeError as error:
+        raise TypeError(str(error)) from None
+
+    def import_lines(found: Any) -> list[str]:
+        cls = type(found)
+        made = repr(found) if repr(found).startswith(f"{cls.__qualname__}(") else f"{cls.__qualname__}(...)"
+        if "<locals>" in cls.__qualname__:
+            return [f"regularizer = ...  # {made}, of a class inside a function"]
+        return [f"from {cls.__module__} import {cls.__qualname__.split('.')[0]}", f"regularizer = {made}"]
+
+    return Target(type(example).__name__, "regularizer", example, drawn, import_lines, traced=False)
+
+
+__all__ = ["Report", "TargetError", "battery", "check"]
