@@ -1,0 +1,75 @@
+"""The reading of a trace compared with the class itself at sampled points: what was traced is what runs."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from ramda_verify.proof.evaluation import evaluate
+from ramda_verify.proof.parameters import Parameter
+from ramda_verify.proof.question import Question, Traced
+from ramda_verify.proof.replay import point_of
+from ramda_verify.tolerances import CLOSED_FORM
+
+#: Sampled points of one question. They need not be many: a trace that differs at all differs almost everywhere.
+SAMPLES = 12
+
+
+def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[str, float]], Any]) -> str | None:
+    """Where the reading and the class differ, in words, or None."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(SAMPLES):
+        chosen = {p.name: _sample(p, generator) for p in traced.parameters}
+        if not _in_range(traced, chosen):
+            continue
+        try:
+            regularizer = build(chosen)
+        except Exception as error:
+            return f"the class refuses {chosen}, which is in the range that was found or declared: {error}"
+        w = _draw(generator, -6, 6) if not question.group else abs(_draw(generator, -6, 6))
+        step = 10 ** _draw(generator, -1.5, 1.0)
+        point = point_of(traced.shape, w)
+        inputs = {**chosen, "step": step, "w": w, "z": 0.0, "largest of w": float(point.abs().max()), "largest of z": 0.0}
+        try:
+            prox = regularizer.prox(point.clone(), step).reshape(-1)[-1].item()
+            psi = float(regularizer.value(point))
+        except Exception:
+            prox = psi = math.nan
+        scale = point.reshape(-1)[-1].item() if question.group else 1.0
+        read = evaluate(question.context, question.prox, inputs) * scale
+        for what, ours, theirs in (("prox", read, prox), ("psi", evaluate(question.context, question.psi_of_w, inputs), psi)):
+            if not _alike(ours, theirs, abs(w) + abs(theirs)):
+                return f"{what} is read as {ours:.9g} where the class gives {theirs:.9g}, at {inputs}"
+    return None
+
+
+def _draw(generator: torch.Generator, low: float, high: float) -> float:
+    return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64).item()
+
+
+def _sample(parameter: Parameter, generator: torch.Generator) -> float:
+    """A value near the object's own, within the numeric bounds."""
+    value = parameter.own * 2 ** _draw(generator, -1, 1) + (_draw(generator, 0, 1) if parameter.own == 0 else 0)
+    for bound in parameter.bounds:
+        if isinstance(bound.limit, float):
+            inside = value > bound.limit if bound.relation in (">", ">=") else value < bound.limit
+            value = value if inside else (parameter.own + bound.limit) / 2
+    return value
+
+
+def _in_range(traced: Traced, chosen: Mapping[str, float]) -> bool:
+    """Whether ranges that name other parameters hold as well."""
+    rules = {">": float.__gt__, ">=": float.__ge__, "<": float.__lt__, "<=": float.__le__}
+    return all(
+        rules[bound.relation](chosen[p.name], chosen[bound.limit])
+        for p in traced.parameters
+        for bound in p.bounds
+        if isinstance(bound.limit, str)
+    )
+
+
+def _alike(one: float, other: float, scale: float) -> bool:
+    if not (math.isfinite(one) and math.isfinite(other)):
+        return one == other or (math.isnan(one) and math.isnan(other))
+    return abs(one - other) <= CLOSED_FORM.value * scale

@@ -1,0 +1,179 @@
+"""Proofs for one regularizer: what may vary, how psi is seen (entries or groups), the question, the verdict."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ramda_verify.proof.agreement import disagreement
+from ramda_verify.proof.counterexample import plainest
+from ramda_verify.proof.elementwise import Unreadable
+from ramda_verify.proof.groups import Coupled
+from ramda_verify.proof.parameters import ASSUMED, Parameter, parameters_of, rebuilt, with_values
+from ramda_verify.proof.question import Question, Traced, entry_question, group_question, separability_question
+from ramda_verify.proof.replay import replay
+from ramda_verify.proof.shapes import allowed_shapes
+from ramda_verify.proof.splitting import ask
+from ramda_verify.proof.tracing import NotTraceable, trace
+from ramda_verify.proof.verdict import Counterexample, Proof, ProofVerdict
+
+#: Seconds for one regularizer.
+TIME = 20.0
+#: Sizes of the groups that are proved.
+GROUP_SIZES = (2, 3)
+
+ImportLines = Callable[[Mapping[str, float]], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    verdict: ProofVerdict
+    subject: str
+    detail: str = ""
+    counterexample: Counterexample | None = None
+
+
+def prove_instance(regularizer: Any, name: str, import_lines: ImportLines, seconds: float = TIME) -> Proof:
+    """Decide for one object whether its prox minimises, for all w, steps and parameters, see ``Proof``."""
+    start = time.monotonic()
+    prover = _Prover(regularizer, import_lines, start + seconds)
+    parameters = parameters_of(regularizer)
+    chosen, outcome = prover.decide(parameters)
+    fixed = [f"{p.name} = {p.own:g}" for p in parameters if p not in chosen]
+    words = ", ".join(p.describe() for p in chosen)
+    if fixed:
+        words = f"{words}, at {', '.join(fixed)}" if words else f"at {', '.join(fixed)}"
+    return Proof(
+        name, outcome.verdict, outcome.subject, words or "no parameters", time.monotonic() - start, outcome.detail,
+        outcome.counterexample,
+    )  # fmt: skip
+
+
+@dataclass
+class _Prover:
+    regularizer: Any
+    import_lines: ImportLines
+    deadline: float
+
+    def decide(self, parameters: Sequence[Parameter]) -> tuple[tuple[Parameter, ...], _Outcome]:
+        """The outcome for as many parameters as can vary; the others keep the object's own values.
+
+        A counterexample at parameters that nobody declared or checked does not count: they may be out of range.
+        """
+        first: tuple[tuple[Parameter, ...], _Outcome] | None = None
+        for chosen in _subsets(parameters):
+            outcome = self._with(chosen)
+            guessed = any(p.source == ASSUMED for p in chosen)
+            final = outcome.verdict in (ProofVerdict.PROVED, ProofVerdict.OUTSIDE)
+            if final or (outcome.verdict is ProofVerdict.REFUTED and not guessed):
+                return chosen, self._remarked(outcome, first)
+            first = first or (chosen, outcome)
+            if time.monotonic() > self.deadline:
+                break
+        assert first is not None
+        chosen, outcome = first
+        if outcome.verdict is ProofVerdict.REFUTED:
+            text = "a counterexample exists only at parameters that may be out of range; declare parameter_ranges"
+            outcome = replace(outcome, verdict=ProofVerdict.UNDECIDED, detail=text)
+        return chosen, outcome
+
+    def _remarked(self, outcome: _Outcome, first: Any) -> _Outcome:
+        """With a word on why fewer parameters vary than could."""
+        if first is None or outcome.verdict is not ProofVerdict.PROVED or not first[1].detail:
+            return outcome
+        return replace(outcome, detail=f"with {', '.join(p.name for p in first[0])} free: {first[1].detail}")
+
+    def _with(self, chosen: tuple[Parameter, ...]) -> _Outcome:
+        try:
+            return self._entry_or_group(chosen)
+        except (NotTraceable, Unreadable) as error:
+            return _Outcome(ProofVerdict.NOT_PROVABLE, "", str(error))
+        except Coupled as error:
+            return _Outcome(ProofVerdict.OUTSIDE, "", f"neither a sum over entries nor a norm of groups: {error}")
+
+    def _entry_or_group(self, chosen: tuple[Parameter, ...]) -> _Outcome:
+        coupled: Coupled | None = None
+        try:
+            one = self._separable(chosen)
+        except Coupled as error:
+            one, coupled = None, error
+        if one is not None:
+            return self._answer(one, entry_question(one), "each entry")
+        outcome, sizes = None, []
+        for size in GROUP_SIZES:
+            traced, question = self._group(chosen, size, coupled)
+            outcome = self._answer(traced, question, f"a group of {size} entries")
+            if outcome.verdict is not ProofVerdict.PROVED:
+                return outcome
+            sizes.append(str(size))
+        assert outcome is not None
+        return replace(outcome, subject=f"a group of {' or '.join(sizes)} entries")
+
+    def _separable(self, chosen: tuple[Parameter, ...]) -> Traced | None:
+        """The trace of one entry, where two entries do not mix on any shape that holds two; else None."""
+        shapes = allowed_shapes(self.regularizer, 1)
+        if not shapes:
+            raise NotTraceable("check_shape takes no tensor of one entry")
+        one = self._trace(shapes[0], chosen)
+        for shape in allowed_shapes(self.regularizer, 2):
+            question = separability_question(one, self._trace(shape, chosen))
+            if question.lower is False:
+                continue
+            if ask(question.conditions(question.lower), min(self.deadline, time.monotonic() + 3)).verdict != "unsat":
+                return None
+        return one
+
+    def _group(self, chosen: tuple[Parameter, ...], size: int, before: Coupled | None) -> tuple[Traced, Question]:
+        """The first shape on which all entries are one group."""
+        reason = before
+        for shape in allowed_shapes(self.regularizer, size):
+            try:
+                traced = self._trace(shape, chosen)
+                return traced, group_question(traced)
+            except Coupled as error:
+                reason = reason or error
+        raise reason or Coupled("the class takes no tensor that may be one group")
+
+    def _trace(self, shape: Sequence[int], chosen: tuple[Parameter, ...]) -> Traced:
+        w = torch.linspace(0.5, 1.5, math.prod(shape), dtype=torch.float64).reshape(tuple(shape))
+        numbers = [torch.tensor(p.own, dtype=torch.float64) for p in chosen]
+
+        def changed(values: Sequence[Tensor]) -> Any:
+            return with_values(self.regularizer, {p.attribute: v for p, v in zip(chosen, values, strict=True)})
+
+        prox = trace(lambda w, step, *values: changed(values).prox(w, step), [w, torch.tensor(0.75).double(), *numbers])
+        value = trace(lambda w, *values: changed(values).value(w), [w, *numbers])
+        return Traced(tuple(shape), chosen, prox, value)
+
+    def _answer(self, traced: Traced, question: Question, subject: str) -> _Outcome:
+        differs = disagreement(traced, question, lambda values: rebuilt(self.regularizer, values))
+        if differs is not None:
+            return _Outcome(ProofVerdict.NOT_PROVABLE, subject, differs)
+        for wrong in (question.undefined, question.lower):
+            if wrong is False:
+                continue
+            answer = ask(question.conditions(wrong), self.deadline)
+            if answer.verdict == "unknown":
+                return _Outcome(ProofVerdict.UNDECIDED, subject, "the solver ran out of time")
+            if answer.model is None:
+                continue
+            values = plainest(question, wrong, answer.model, {p.name: p.own for p in traced.parameters})
+            tried = replay(
+                lambda values: rebuilt(self.regularizer, values), self.import_lines, traced.shape, values,
+                [p.name for p in traced.parameters],
+            )  # fmt: skip
+            if not tried.confirmed:
+                return _Outcome(ProofVerdict.UNDECIDED, subject, f"no counterexample in float64: {tried.reason}")
+            return _Outcome(ProofVerdict.REFUTED, subject, counterexample=tried.counterexample)
+        return _Outcome(ProofVerdict.PROVED, subject)
+
+
+def _subsets(parameters: Sequence[Parameter]) -> Iterator[tuple[Parameter, ...]]:
+    """All parameters, then all but one, ... and none."""
+    for size in range(len(parameters), -1, -1):
+        yield from combinations(parameters, size)
