@@ -10,7 +10,7 @@ from ramda_verify.proof.evaluation import evaluate
 from ramda_verify.proof.parameters import Parameter
 from ramda_verify.proof.question import Question, Traced
 from ramda_verify.proof.replay import point_of
-from ramda_verify.tolerances import CLOSED_FORM
+from ramda_verify.tolerances import CLOSED_FORM, FLOAT32
 
 #: Sampled points of one question. They need not be many: a trace that differs at all differs almost everywhere.
 SAMPLES = 12
@@ -32,14 +32,15 @@ def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[st
         point = point_of(traced.shape, w)
         inputs = {**chosen, "step": step, "w": w, "z": 0.0, "largest of w": float(point.abs().max()), "largest of z": 0.0}
         try:
-            prox = regularizer.prox(point.clone(), step).reshape(-1)[-1].item()
-            psi = float(regularizer.value(point))
+            prox, psi = regularizer.prox(point.clone(), step), torch.as_tensor(regularizer.value(point))
         except Exception:
-            prox = psi = math.nan
+            prox, psi = torch.full_like(point, math.nan), torch.tensor(math.nan)
         scale = point.reshape(-1)[-1].item() if question.group else 1.0
         read = evaluate(question.context, question.prox, inputs) * scale
-        for what, ours, theirs in (("prox", read, prox), ("psi", evaluate(question.context, question.psi_of_w, inputs), psi)):
-            if not _alike(ours, theirs, abs(w) + abs(theirs)):
+        read_psi = evaluate(question.context, question.psi_of_w, inputs)
+        for what, ours, found in (("prox", read, prox.reshape(-1)[-1]), ("psi", read_psi, psi)):
+            theirs = float(found)
+            if not _alike(ours, theirs, abs(w) + abs(theirs), found.dtype):
                 return f"{what} is read as {ours:.9g} where the class gives {theirs:.9g}, at {inputs}"
     return None
 
@@ -69,7 +70,9 @@ def _in_range(traced: Traced, chosen: Mapping[str, float]) -> bool:
     )
 
 
-def _alike(one: float, other: float, scale: float) -> bool:
+def _alike(one: float, other: float, scale: float, dtype: torch.dtype) -> bool:
     if not (math.isfinite(one) and math.isfinite(other)):
         return one == other or (math.isnan(one) and math.isnan(other))
-    return abs(one - other) <= CLOSED_FORM.value * scale
+    # A count times a Python number is a tensor of the default dtype, float32.
+    narrow = FLOAT32.value * torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
+    return abs(one - other) <= max(CLOSED_FORM.value, narrow) * scale

@@ -19,7 +19,7 @@ TRY, ALL = 0.3, 4.0
 
 def plainest(question: Question, wrong: Truth, model: z3.ModelRef, own: Mapping[str, float]) -> dict[str, float]:
     """The variables' values in a model that is made as plain as a few seconds allow."""
-    conditions = question.conditions(wrong)
+    conditions = [*question.conditions(wrong), *(side.condition for side in question.context.sides)]
     deadline = time.monotonic() + ALL
 
     def attempt(extra: list[z3.BoolRef]) -> z3.ModelRef | None:

@@ -124,7 +124,7 @@ class _Prover:
             question = separability_question(one, self._trace(shape, chosen))
             if question.lower is False:
                 continue
-            if ask(question.conditions(question.lower), min(self.deadline, time.monotonic() + 3)).verdict != "unsat":
+            if ask(question.conditions(question.lower), question.context.sides, min(self.deadline, time.monotonic() + 3)).verdict != "unsat":
                 return None
         return one
 
@@ -157,7 +157,7 @@ class _Prover:
         for wrong in (question.undefined, question.lower):
             if wrong is False:
                 continue
-            answer = ask(question.conditions(wrong), self.deadline)
+            answer = ask(question.conditions(wrong), question.context.sides, self.deadline)
             if answer.verdict == "unknown":
                 return _Outcome(ProofVerdict.UNDECIDED, subject, "the solver ran out of time")
             if answer.model is None:

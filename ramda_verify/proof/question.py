@@ -57,7 +57,7 @@ class Question:
     group: bool = False
 
     def conditions(self, wrong: Truth) -> list[z3.BoolRef]:
-        return [*self.assumptions, *self.context.conditions, boolean(wrong)]
+        return [*self.assumptions, boolean(wrong)]
 
 
 @dataclass

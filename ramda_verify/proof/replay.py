@@ -49,7 +49,8 @@ def replay(
     ]  # fmt: skip
     try:
         p = regularizer.prox(w.clone(), step)
-        psi_of_p = float(regularizer.value(p))
+        value = torch.as_tensor(regularizer.value(p))
+        psi_of_p = float(value)
     except Exception as error:
         note = f"prox or value raises {type(error).__name__}: {error}"
         return Replay(Counterexample(shown, note, "\n".join([*lines, "print(regularizer.value(p))"])))
@@ -65,7 +66,9 @@ def replay(
     best = _objective(step, psi_of_p, p, w)
     rival = _objective(step, psi_of_z, z, w)
     scale = sum(abs(term) for term in (step * psi_of_z, 0.5 * float((z - w).square().sum())))
-    rounding = DESCENT.value * (scale if math.isinf(best) else scale + abs(best))
+    # A count times a Python number is a tensor of the default dtype, float32.
+    narrow = torch.finfo(value.dtype).eps if value.dtype.is_floating_point else 0.0
+    rounding = max(DESCENT.value, narrow) * (scale if math.isinf(best) else scale + abs(best))
     if not rival < best - rounding:
         return Replay(None, f"at {_words(shown)} the objective of prox is {best:.17g}, that of z = {values['z']:g} {rival:.17g}")
     note = f"prox(w, step) = {_plain(p)} has the objective {best:.6g}, z = {_plain(z)} has {rival:.6g}"

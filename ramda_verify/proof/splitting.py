@@ -7,15 +7,20 @@ are polynomials with nothing to choose.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import z3
 
-#: The share of what is left of the time that the question gets before it is split: the first tries are short.
-FIRST_TRY = 1.0
-LATER_TRIES = 0.5
+from ramda_verify.proof.terms import Side
+
+#: Seconds for the whole of a question, and of a case, before it is split.
+FIRST_TRY, LATER_TRIES = 1.0, 0.15
+#: Seconds to find out that a case is empty.
+FEASIBLE = 0.1
+#: z3's tactics: cylindrical decomposition of the reals, and the linear solver with lemmas on products.
+WAYS = ("qfnra-nlsat", "smt")
 
 
 @dataclass(frozen=True)
@@ -26,36 +31,84 @@ class Answer:
     model: z3.ModelRef | None = None
 
 
-def ask(conditions: list[z3.BoolRef], deadline: float) -> Answer:
+@dataclass(frozen=True)
+class _Case:
+    """What is to hold, and the side conditions of the quotients and roots in it."""
+
+    conditions: list[z3.BoolRef]
+    sides: list[Side]
+
+    def everything(self) -> list[z3.BoolRef]:
+        return [*self.conditions, *(side.condition for side in self.sides)]
+
+    def with_comparison(self, atom: z3.BoolRef, held: bool) -> "_Case | None":
+        """The case in which the comparison holds, or does not; None where that is absurd."""
+        swap = (atom, z3.BoolVal(held))
+        conditions = [z3.simplify(z3.substitute(condition, swap)) for condition in self.conditions]
+        sides = [Side(side.owner, z3.simplify(z3.substitute(side.condition, swap))) for side in self.sides]
+        case = _Case([atom if held else z3.Not(atom), *(c for c in conditions if not z3.is_true(c))], sides)
+        return None if any(map(z3.is_false, case.everything())) else case.needed()
+
+    def needed(self) -> "_Case":
+        """Without the side conditions of quotients and roots that nothing mentions any more."""
+        names = set().union(*map(_names, self.conditions))
+        kept: list[Side] = []
+        left = [side for side in self.sides if not z3.is_true(side.condition)]
+        while taken := [side for side in left if side.owner in names]:
+            left = [side for side in left if side.owner not in names]
+            kept += taken
+            names |= set().union(*(_names(side.condition) for side in taken))
+        return _Case(self.conditions, kept)
+
+
+def ask(conditions: Sequence[z3.BoolRef], sides: Sequence[Side], deadline: float) -> Answer:
     """Whether all conditions can hold at once, until ``deadline`` on the clock of ``time.monotonic``."""
-    return _ask(list(conditions), deadline, FIRST_TRY)
+    return _ask(_Case(list(conditions), list(sides)).needed(), deadline, FIRST_TRY)
 
 
-def _ask(conditions: list[z3.BoolRef], deadline: float, share: float) -> Answer:
-    atom = next(_choices(conditions), None)
-    left = deadline - time.monotonic()
-    answer = check(conditions, min(left, share) if atom is not None else left)
-    if answer.verdict != "unknown" or atom is None or time.monotonic() >= deadline:
+def _ask(case: _Case, deadline: float, share: float) -> Answer:
+    everything = case.everything()
+    atom = _choice(everything)
+    if atom is None:
+        return _in_turns(everything, deadline)
+    answer = check(everything, min(deadline - time.monotonic(), share))
+    if answer.verdict != "unknown":
         return answer
-    open_case = False
-    for assumed, held in ((atom, True), (z3.Not(atom), False)):
-        rest = [z3.simplify(z3.substitute(c, (atom, z3.BoolVal(held)))) for c in conditions]
-        if any(z3.is_false(c) for c in rest):
-            continue
-        case = _ask([assumed, *(c for c in rest if not z3.is_true(c))], deadline, LATER_TRIES)
-        if case.verdict == "sat":
-            return case
-        open_case = open_case or case.verdict == "unknown"
+    known = [condition for condition in case.conditions if not _has_choice(condition)]
+    verdicts = set()
+    for held in (True, False):
         if time.monotonic() >= deadline:
             return Answer("unknown")
-    return Answer("unknown" if open_case else "unsat")
+        assumed = atom if held else z3.Not(atom)
+        if check([*known, assumed], min(FEASIBLE, deadline - time.monotonic())).verdict == "unsat":
+            continue
+        rest = case.with_comparison(atom, held)
+        if rest is None:
+            continue
+        answer = _ask(rest, deadline, LATER_TRIES)
+        if answer.verdict == "sat":
+            return answer
+        verdicts.add(answer.verdict)
+    return Answer("unknown" if "unknown" in verdicts else "unsat")
 
 
-def check(conditions: list[z3.BoolRef], seconds: float) -> Answer:
-    """One call of z3's solver for polynomials."""
+def _in_turns(conditions: list[z3.BoolRef], deadline: float) -> Answer:
+    """z3's ways, each given more time at every turn; none of them is the best one."""
+    seconds = LATER_TRIES
+    while (left := deadline - time.monotonic()) > 0:
+        for way in WAYS:
+            answer = check(conditions, min(left, seconds), way)
+            if answer.verdict != "unknown":
+                return answer
+        seconds *= 2
+    return Answer("unknown")
+
+
+def check(conditions: Sequence[z3.BoolRef], seconds: float, way: str = WAYS[0]) -> Answer:
+    """One call of z3."""
     if seconds <= 0:
         return Answer("unknown")
-    solver = z3.Tactic("qfnra-nlsat").solver()
+    solver = z3.Tactic(way).solver()
     solver.set("timeout", max(1, int(1000 * seconds)))
     solver.add(*conditions)
     # Some of z3's inner loops do not look at its own clock.
@@ -71,18 +124,45 @@ def check(conditions: list[z3.BoolRef], seconds: float) -> Answer:
     return Answer(verdict, solver.model() if verdict == "sat" else None)
 
 
-def _choices(conditions: list[z3.BoolRef]) -> Iterator[z3.BoolRef]:
-    """The comparisons inside the conditions of choices, the outermost first."""
-    seen: set[int] = set()
+def _choice(conditions: Sequence[z3.BoolRef]) -> z3.BoolRef | None:
+    """The simplest comparison on which a choice inside the conditions depends, or None."""
+    found: dict[int, z3.BoolRef] = {}
+    seen: set[tuple[int, bool]] = set()
     queue: list[tuple[Any, bool]] = [(condition, False) for condition in conditions]
     for term, inside in queue:
-        if term.get_id() in seen and not inside:
+        if (term.get_id(), inside) in seen:
             continue
-        seen.add(term.get_id())
+        seen.add((term.get_id(), inside))
         if z3.is_app_of(term, z3.Z3_OP_ITE):
-            queue += [(term.arg(0), True), (term.arg(1), False), (term.arg(2), False)]
+            queue += [(term.arg(0), True), (term.arg(1), inside), (term.arg(2), inside)]
         elif inside and z3.is_bool(term) and not (z3.is_and(term) or z3.is_or(term) or z3.is_not(term)):
             if not (z3.is_true(term) or z3.is_false(term)):
-                yield term
+                found[term.get_id()] = term
+                queue += [(child, False) for child in term.children()]
         else:
             queue += [(child, inside) for child in term.children()]
+    return min(found.values(), key=_complexity, default=None)
+
+
+def _has_choice(term: Any) -> bool:
+    return any(z3.is_app_of(part, z3.Z3_OP_ITE) for part in _parts(term))
+
+
+def _complexity(term: Any) -> tuple[bool, int]:
+    """Terms with choices inside come last, then those of many parts."""
+    return _has_choice(term), len(list(_parts(term)))
+
+
+def _names(term: Any) -> set[str]:
+    return {str(part) for part in _parts(term) if z3.is_const(part) and part.decl().kind() == z3.Z3_OP_UNINTERPRETED}
+
+
+def _parts(term: Any) -> Iterator[Any]:
+    """Every term inside, itself included, each once."""
+    seen: set[int] = set()
+    queue = [term]
+    for part in queue:
+        if part.get_id() not in seen:
+            seen.add(part.get_id())
+            yield part
+            queue += part.children()

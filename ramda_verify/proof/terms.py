@@ -107,11 +107,18 @@ class Definition(NamedTuple):
     parts: tuple[Any, ...]
 
 
+class Side(NamedTuple):
+    """A condition that fixes the variable ``owner``."""
+
+    owner: str
+    condition: z3.BoolRef
+
+
 @dataclass
 class Context:
     """Variables with their side conditions; each holds in every model of the inputs and fixes its variable."""
 
-    conditions: list[z3.BoolRef] = field(default_factory=list)
+    sides: list[Side] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
     _known: dict[tuple[Any, ...], z3.ExprRef] = field(default_factory=dict)
 
@@ -125,10 +132,7 @@ class Context:
             return choice(equal(below, Fraction(0)), Fraction(0), Fraction(1))
         found, new = self._variable("quotient", above, below)
         if new:
-            self.conditions += [
-                z3.Or(below == 0, found * below == real(above)),
-                z3.Implies(below == 0, found == 0),
-            ]
+            self._fix(found, z3.Or(below == 0, found * below == real(above)), z3.Implies(below == 0, found == 0))
         return found
 
     def root(self, term: Term, degree: int) -> Term:
@@ -142,13 +146,16 @@ class Context:
             power = found
             for _ in range(degree - 1):
                 power = power * found
-            self.conditions += [found >= 0, z3.If(real(term) >= 0, power == real(term), found == 0)]
+            self._fix(found, found >= 0, z3.If(real(term) >= 0, power == real(term), found == 0))
         return found
 
     def sign_of_zero(self, below: Term) -> Truth:
         """Whether a zero, the value of ``below``, is +0. Real arithmetic has one zero: both cases are possible."""
         found, _ = self._variable("sign of zero", real(below), boolean=True)
         return found
+
+    def _fix(self, variable: z3.ExprRef, *conditions: z3.BoolRef) -> None:
+        self.sides += [Side(str(variable), condition) for condition in conditions]
 
     def _variable(self, kind: str, *parts: Any, boolean: bool = False) -> tuple[Any, bool]:
         key = (kind, *(part.get_id() if isinstance(part, z3.ExprRef) else part for part in parts))
