@@ -7,18 +7,19 @@ are polynomials with nothing to choose.
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import z3
 
-from ramda_verify.proof.terms import Side
+from ramda_verify.proof.scaling import unit_cases
+from ramda_verify.proof.terms import Side, names_in, parts_of
 
-#: Seconds for the whole of a question, and of a case, before it is split.
-FIRST_TRY, LATER_TRIES = 1.0, 0.15
+#: Seconds for the whole of a question and of a case before it is split, and for the first turn at what has no choices.
+FIRST_TRY, LATER_TRIES, LEAF_TRY = 1.0, 0.05, 0.2
 #: Seconds to find out that a case is empty.
-FEASIBLE = 0.1
+FEASIBLE = 0.05
 #: z3's tactics: cylindrical decomposition of the reals, and the linear solver with lemmas on products.
 WAYS = ("qfnra-nlsat", "smt")
 
@@ -49,29 +50,43 @@ class _Case:
         case = _Case([atom if held else z3.Not(atom), *(c for c in conditions if not z3.is_true(c))], sides)
         return None if any(map(z3.is_false, case.everything())) else case.needed()
 
+    def with_values(self, equations: Sequence[z3.BoolRef]) -> "_Case":
+        """The case in which some variables have the values of these equations."""
+        return _Case([*equations, *self.conditions], self.sides)
+
     def needed(self) -> "_Case":
         """Without the side conditions of quotients and roots that nothing mentions any more."""
-        names = set().union(*map(_names, self.conditions))
+        names = set().union(*map(names_in, self.conditions))
         kept: list[Side] = []
         left = [side for side in self.sides if not z3.is_true(side.condition)]
         while taken := [side for side in left if side.owner in names]:
             left = [side for side in left if side.owner not in names]
             kept += taken
-            names |= set().union(*(_names(side.condition) for side in taken))
+            names |= set().union(*(names_in(side.condition) for side in taken))
         return _Case(self.conditions, kept)
 
 
 def ask(conditions: Sequence[z3.BoolRef], sides: Sequence[Side], deadline: float) -> Answer:
     """Whether all conditions can hold at once, until ``deadline`` on the clock of ``time.monotonic``."""
-    return _ask(_Case(list(conditions), list(sides)).needed(), deadline, FIRST_TRY)
+    case = _Case(list(conditions), list(sides)).needed()
+    answer = check(case.everything(), min(FIRST_TRY, deadline - time.monotonic()))
+    if answer.verdict != "unknown":
+        return answer
+    verdicts = set()
+    for equations in unit_cases(case.conditions, case.sides):
+        answer = _ask(case.with_values(equations), deadline)
+        if answer.verdict == "sat":
+            return answer
+        verdicts.add(answer.verdict)
+    return Answer("unknown" if "unknown" in verdicts else "unsat")
 
 
-def _ask(case: _Case, deadline: float, share: float) -> Answer:
+def _ask(case: _Case, deadline: float) -> Answer:
     everything = case.everything()
     atom = _choice(everything)
     if atom is None:
         return _in_turns(everything, deadline)
-    answer = check(everything, min(deadline - time.monotonic(), share))
+    answer = check(everything, min(deadline - time.monotonic(), LATER_TRIES))
     if answer.verdict != "unknown":
         return answer
     known = [condition for condition in case.conditions if not _has_choice(condition)]
@@ -85,7 +100,7 @@ def _ask(case: _Case, deadline: float, share: float) -> Answer:
         rest = case.with_comparison(atom, held)
         if rest is None:
             continue
-        answer = _ask(rest, deadline, LATER_TRIES)
+        answer = _ask(rest, deadline)
         if answer.verdict == "sat":
             return answer
         verdicts.add(answer.verdict)
@@ -94,7 +109,7 @@ def _ask(case: _Case, deadline: float, share: float) -> Answer:
 
 def _in_turns(conditions: list[z3.BoolRef], deadline: float) -> Answer:
     """z3's ways, each given more time at every turn; none of them is the best one."""
-    seconds = LATER_TRIES
+    seconds = LEAF_TRY
     while (left := deadline - time.monotonic()) > 0:
         for way in WAYS:
             answer = check(conditions, min(left, seconds), way)
@@ -145,24 +160,9 @@ def _choice(conditions: Sequence[z3.BoolRef]) -> z3.BoolRef | None:
 
 
 def _has_choice(term: Any) -> bool:
-    return any(z3.is_app_of(part, z3.Z3_OP_ITE) for part in _parts(term))
+    return any(z3.is_app_of(part, z3.Z3_OP_ITE) for part in parts_of(term))
 
 
 def _complexity(term: Any) -> tuple[bool, int]:
     """Terms with choices inside come last, then those of many parts."""
-    return _has_choice(term), len(list(_parts(term)))
-
-
-def _names(term: Any) -> set[str]:
-    return {str(part) for part in _parts(term) if z3.is_const(part) and part.decl().kind() == z3.Z3_OP_UNINTERPRETED}
-
-
-def _parts(term: Any) -> Iterator[Any]:
-    """Every term inside, itself included, each once."""
-    seen: set[int] = set()
-    queue = [term]
-    for part in queue:
-        if part.get_id() not in seen:
-            seen.add(part.get_id())
-            yield part
-            queue += part.children()
+    return _has_choice(term), len(list(parts_of(term)))

@@ -4,6 +4,7 @@ A term is a ``Fraction`` or a z3 real, a truth value a ``bool`` or a z3 Boolean.
 a polynomial side condition each, which ``Context`` collects: z3's own division is an arbitrary function at zero.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -175,3 +176,24 @@ def _exact_root(value: Fraction, degree: int) -> Fraction | None:
     parts = [round(part ** (1 / degree)) if part < 10**15 else -1 for part in (value.numerator, value.denominator)]
     exact = parts[0] >= 0 and parts[1] > 0 and Fraction(parts[0] ** degree, parts[1] ** degree) == value
     return Fraction(*parts) if exact else None
+
+
+def parts_of(term: Any) -> Iterator[Any]:
+    """Every term inside a z3 term, itself included, each once."""
+    seen: set[int] = set()
+    queue = [term]
+    for part in queue:
+        key = part.get_id()
+        if key not in seen:
+            seen.add(key)
+            yield part
+            queue += part.children()
+
+
+def names_in(term: Any) -> set[str]:
+    """The names of the real variables in a term."""
+    return {
+        str(part)
+        for part in parts_of(term)
+        if z3.is_const(part) and z3.is_real(part) and part.decl().kind() == z3.Z3_OP_UNINTERPRETED
+    }
