@@ -12,18 +12,20 @@ from typing import Any
 
 import z3
 
-from ramda_verify.proof.terms import Side, names_in
+from ramda_verify.proof.terms import Anatomy, Side
 
 #: A weight of a term: a combination of the weights of variables.
 Weight = dict[str, Fraction]
 
 
-def unit_cases(conditions: Sequence[z3.BoolRef], sides: Sequence[Side]) -> Iterator[list[z3.BoolRef]]:
+def unit_cases(
+    anatomy: Anatomy, conditions: Sequence[z3.BoolRef], sides: Sequence[Side]
+) -> Iterator[list[z3.BoolRef]]:
     """Equations of some variables with 1, -1 or 0: together the cases cover every solution, but for its units.
 
     One case without equations where there is no scaling.
     """
-    names = sorted(set().union(*map(names_in, conditions)) - {side.owner for side in sides})
+    names = sorted(set().union(*map(anatomy.names, conditions)) - {side.owner for side in sides})
     equations: list[Weight] = []
     seen: dict[int, Weight | None] = {}
     for condition in (*conditions, *(side.condition for side in sides)):

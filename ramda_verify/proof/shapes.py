@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-#: Forms of a tensor with ``n`` entries along one axis, from the plainest on.
-FORMS = ((0, 1), (0, 2), (1, 2), (0, 3), (0, 4), (1, 4), (0, 5), (1, 5))
+#: (axis, dimensions) of a tensor with ``n`` entries along one axis, from the plainest on.
+FORMS = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (0, 4), (1, 4), (0, 5), (1, 5))
+#: A tensor of fewer dimensions says the same as one with more axes of length 1.
+MOST_FORMS = 3
 
 
 def allowed_shapes(regularizer: object, count: int) -> list[tuple[int, ...]]:
@@ -15,7 +17,7 @@ def allowed_shapes(regularizer: object, count: int) -> list[tuple[int, ...]]:
         shape[axis] = count
         if (not dimensions or ndim in dimensions) and _takes(regularizer, shape) and tuple(shape) not in found:
             found.append(tuple(shape))
-    return found
+    return found[:MOST_FORMS]
 
 
 def _takes(regularizer: object, shape: Sequence[int]) -> bool:

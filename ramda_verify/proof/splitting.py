@@ -14,7 +14,7 @@ from typing import Any
 import z3
 
 from ramda_verify.proof.scaling import unit_cases
-from ramda_verify.proof.terms import Side, names_in, parts_of
+from ramda_verify.proof.terms import Anatomy, Side
 
 #: Seconds for the whole of a question and of a case before it is split, and for the first turn at what has no choices.
 FIRST_TRY, LATER_TRIES, LEAF_TRY = 1.0, 0.05, 0.2
@@ -38,6 +38,7 @@ class _Case:
 
     conditions: list[z3.BoolRef]
     sides: list[Side]
+    anatomy: Anatomy
 
     def everything(self) -> list[z3.BoolRef]:
         return [*self.conditions, *(side.condition for side in self.sides)]
@@ -47,33 +48,33 @@ class _Case:
         swap = (atom, z3.BoolVal(held))
         conditions = [z3.simplify(z3.substitute(condition, swap)) for condition in self.conditions]
         sides = [Side(side.owner, z3.simplify(z3.substitute(side.condition, swap))) for side in self.sides]
-        case = _Case([atom if held else z3.Not(atom), *(c for c in conditions if not z3.is_true(c))], sides)
+        case = _Case([atom if held else z3.Not(atom), *(c for c in conditions if not z3.is_true(c))], sides, self.anatomy)
         return None if any(map(z3.is_false, case.everything())) else case.needed()
 
     def with_values(self, equations: Sequence[z3.BoolRef]) -> "_Case":
         """The case in which some variables have the values of these equations."""
-        return _Case([*equations, *self.conditions], self.sides)
+        return _Case([*equations, *self.conditions], self.sides, self.anatomy)
 
     def needed(self) -> "_Case":
         """Without the side conditions of quotients and roots that nothing mentions any more."""
-        names = set().union(*map(names_in, self.conditions))
+        names = set().union(*map(self.anatomy.names, self.conditions))
         kept: list[Side] = []
         left = [side for side in self.sides if not z3.is_true(side.condition)]
         while taken := [side for side in left if side.owner in names]:
             left = [side for side in left if side.owner not in names]
             kept += taken
-            names |= set().union(*(names_in(side.condition) for side in taken))
-        return _Case(self.conditions, kept)
+            names |= set().union(*(self.anatomy.names(side.condition) for side in taken))
+        return _Case(self.conditions, kept, self.anatomy)
 
 
 def ask(conditions: Sequence[z3.BoolRef], sides: Sequence[Side], deadline: float) -> Answer:
     """Whether all conditions can hold at once, until ``deadline`` on the clock of ``time.monotonic``."""
-    case = _Case(list(conditions), list(sides)).needed()
+    case = _Case(list(conditions), list(sides), Anatomy()).needed()
     answer = check(case.everything(), min(FIRST_TRY, deadline - time.monotonic()))
     if answer.verdict != "unknown":
         return answer
     verdicts = set()
-    for equations in unit_cases(case.conditions, case.sides):
+    for equations in unit_cases(case.anatomy, case.conditions, case.sides):
         answer = _ask(case.with_values(equations), deadline)
         if answer.verdict == "sat":
             return answer
@@ -83,13 +84,13 @@ def ask(conditions: Sequence[z3.BoolRef], sides: Sequence[Side], deadline: float
 
 def _ask(case: _Case, deadline: float) -> Answer:
     everything = case.everything()
-    atom = _choice(everything)
+    atom = _choice(everything, case.anatomy)
     if atom is None:
         return _in_turns(everything, deadline)
     answer = check(everything, min(deadline - time.monotonic(), LATER_TRIES))
     if answer.verdict != "unknown":
         return answer
-    known = [condition for condition in case.conditions if not _has_choice(condition)]
+    known = [condition for condition in case.conditions if not case.anatomy.has_choice(condition)]
     verdicts = set()
     for held in (True, False):
         if time.monotonic() >= deadline:
@@ -139,30 +140,23 @@ def check(conditions: Sequence[z3.BoolRef], seconds: float, way: str = WAYS[0]) 
     return Answer(verdict, solver.model() if verdict == "sat" else None)
 
 
-def _choice(conditions: Sequence[z3.BoolRef]) -> z3.BoolRef | None:
+def _choice(conditions: Sequence[z3.BoolRef], anatomy: Anatomy) -> z3.BoolRef | None:
     """The simplest comparison on which a choice inside the conditions depends, or None."""
     found: dict[int, z3.BoolRef] = {}
     seen: set[tuple[int, bool]] = set()
-    queue: list[tuple[Any, bool]] = [(condition, False) for condition in conditions]
+    queue: list[tuple[Any, bool]] = [(condition, False) for condition in conditions if anatomy.has_choice(condition)]
     for term, inside in queue:
         if (term.get_id(), inside) in seen:
             continue
         seen.add((term.get_id(), inside))
+        parts = anatomy.children(term)
         if z3.is_app_of(term, z3.Z3_OP_ITE):
-            queue += [(term.arg(0), True), (term.arg(1), inside), (term.arg(2), inside)]
+            queue += [(parts[0], True), (parts[1], inside), (parts[2], inside)]
         elif inside and z3.is_bool(term) and not (z3.is_and(term) or z3.is_or(term) or z3.is_not(term)):
             if not (z3.is_true(term) or z3.is_false(term)):
                 found[term.get_id()] = term
-                queue += [(child, False) for child in term.children()]
+                queue += [(child, False) for child in parts if anatomy.has_choice(child)]
         else:
-            queue += [(child, inside) for child in term.children()]
-    return min(found.values(), key=_complexity, default=None)
-
-
-def _has_choice(term: Any) -> bool:
-    return any(z3.is_app_of(part, z3.Z3_OP_ITE) for part in parts_of(term))
-
-
-def _complexity(term: Any) -> tuple[bool, int]:
-    """Terms with choices inside come last, then those of many parts."""
-    return _has_choice(term), len(list(parts_of(term)))
+            queue += [(child, inside) for child in parts if inside or anatomy.has_choice(child)]
+    # Comparisons with choices inside come last, then those of many parts.
+    return min(found.values(), key=lambda term: (anatomy.has_choice(term), anatomy.size(term)), default=None)

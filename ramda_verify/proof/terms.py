@@ -4,7 +4,6 @@ A term is a ``Fraction`` or a z3 real, a truth value a ``bool`` or a z3 Boolean.
 a polynomial side condition each, which ``Context`` collects: z3's own division is an arbitrary function at zero.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -178,22 +177,45 @@ def _exact_root(value: Fraction, degree: int) -> Fraction | None:
     return Fraction(*parts) if exact else None
 
 
-def parts_of(term: Any) -> Iterator[Any]:
-    """Every term inside a z3 term, itself included, each once."""
-    seen: set[int] = set()
-    queue = [term]
-    for part in queue:
-        key = part.get_id()
-        if key not in seen:
-            seen.add(key)
-            yield part
-            queue += part.children()
+class Anatomy:
+    """The inside of z3 terms, remembered: z3 builds a new Python object for every look at a child."""
 
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, list[Any]]] = {}
+        self._names: dict[int, frozenset[str]] = {}
+        self._choices: dict[int, bool] = {}
 
-def names_in(term: Any) -> set[str]:
-    """The names of the real variables in a term."""
-    return {
-        str(part)
-        for part in parts_of(term)
-        if z3.is_const(part) and z3.is_real(part) and part.decl().kind() == z3.Z3_OP_UNINTERPRETED
-    }
+    def children(self, term: Any) -> list[Any]:
+        """The term is kept as well, so that z3 does not give its id to another."""
+        found = self._known.get(term.get_id())
+        if found is None:
+            found = self._known[term.get_id()] = (term, term.children())
+        return found[1]
+
+    def names(self, term: Any) -> frozenset[str]:
+        """The names of the real variables inside."""
+        key = term.get_id()
+        if key not in self._names:
+            parts = self.children(term)
+            own = not parts and z3.is_real(term) and term.decl().kind() == z3.Z3_OP_UNINTERPRETED
+            self._names[key] = frozenset((str(term),)) if own else frozenset().union(*map(self.names, parts))
+        return self._names[key]
+
+    def has_choice(self, term: Any) -> bool:
+        """Whether there is an if-then-else inside."""
+        key = term.get_id()
+        if key not in self._choices:
+            parts = self.children(term)
+            self._choices[key] = z3.is_app_of(term, z3.Z3_OP_ITE) or any(map(self.has_choice, parts))
+        return self._choices[key]
+
+    def size(self, term: Any) -> int:
+        """The number of different terms inside."""
+        seen: set[int] = set()
+        queue = [term]
+        for part in queue:
+            key = part.get_id()
+            if key not in seen:
+                seen.add(key)
+                queue += self.children(part)
+        return len(seen)

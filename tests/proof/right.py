@@ -96,32 +96,28 @@ class MCP:
 
 
 class SCAD:
-    """Fan and Li's penalty; three candidates, compared by their objectives, so that any step is right."""
+    """Fan and Li's penalty for any step: past ``a - 1`` the middle piece is concave, and two candidates are left."""
 
     parameter_ranges = {"reg_weight": ">= 0", "a": "> 2"}  # noqa: RUF012
 
     def __init__(self, reg_weight=0.5, a=3.7):
         self.reg_weight, self.a = reg_weight, a
 
-    def penalty(self, size):
-        weight, a = self.reg_weight, self.a
+    def value(self, w):
+        size, weight, a = w.abs(), self.reg_weight, self.a
         middle = (2 * a * weight * size - size**2 - weight**2) / (2 * (a - 1))
         outer = weight**2 * (a + 1) / 2
-        return torch.where(size <= weight, weight * size, torch.where(size <= a * weight, middle, outer))
-
-    def value(self, w):
-        return self.penalty(w.abs()).sum()
+        return torch.where(size <= weight, weight * size, torch.where(size <= a * weight, middle, outer)).sum()
 
     def prox(self, w, step):
         weight, a, size = self.reg_weight, self.a, w.abs()
-        inner = (size - step * weight).clamp(min=0)
-        middle = ((a - 1) * size - step * a * weight) / (a - 1 - step)
-        small = torch.where(size <= weight * (1 + step), inner, torch.where(size <= a * weight, middle, size))
-        hard = torch.where(
-            (inner - size) ** 2 / 2 + step * self.penalty(inner) <= step * weight**2 * (a + 1) / 2, inner, size
-        )
-        large = torch.where(size <= a * weight, torch.where(size <= weight * (1 + step), inner, hard), hard)
-        return w.sign() * torch.where(torch.as_tensor(step) < a - 1, small, large)
+        if step < a - 1:
+            middle = ((a - 1) * w - w.sign() * step * a * weight) / (a - 1 - step)
+            outer = torch.where(size <= a * weight, middle, w)
+            return torch.where(size <= weight * (1 + step), soft(w, step * weight), outer)
+        if step < a + 1:
+            return torch.where(size <= weight * (a + 1 + step) / 2, soft(w, step * weight), w)
+        return torch.where(w**2 <= weight**2 * step * (a + 1), 0 * w, w)
 
 
 class L0:
