@@ -62,9 +62,10 @@ def _sample(parameter: Parameter, generator: torch.Generator) -> float:
 def _in_range(traced: Traced, chosen: Mapping[str, float]) -> bool:
     """Whether ranges that name other parameters hold as well."""
     rules = {">": float.__gt__, ">=": float.__ge__, "<": float.__lt__, "<=": float.__le__}
+    values = {**{p.name: p.own for p in traced.fixed}, **chosen}
     return all(
-        rules[bound.relation](chosen[p.name], chosen[bound.limit])
-        for p in traced.parameters
+        rules[bound.relation](values[p.name], values[bound.limit])
+        for p in (*traced.parameters, *traced.fixed)
         for bound in p.bounds
         if isinstance(bound.limit, str)
     )

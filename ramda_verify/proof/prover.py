@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ramda_verify.proof.agreement import disagreement
-from ramda_verify.proof.counterexample import plainest
+from ramda_verify.proof.counterexample import counterexamples
 from ramda_verify.proof.elementwise import Unreadable
 from ramda_verify.proof.groups import Coupled
 from ramda_verify.proof.parameters import ASSUMED, Parameter, parameters_of, rebuilt, with_values
@@ -19,6 +19,7 @@ from ramda_verify.proof.question import Question, Traced, entry_question, group_
 from ramda_verify.proof.replay import replay
 from ramda_verify.proof.shapes import allowed_shapes
 from ramda_verify.proof.splitting import ask
+from ramda_verify.proof.terms import Truth
 from ramda_verify.proof.tracing import NotTraceable, trace
 from ramda_verify.proof.verdict import Counterexample, Proof, ProofVerdict
 
@@ -59,14 +60,18 @@ class _Prover:
     regularizer: Any
     import_lines: ImportLines
     deadline: float
+    parameters: tuple[Parameter, ...] = ()
 
     def decide(self, parameters: Sequence[Parameter]) -> tuple[tuple[Parameter, ...], _Outcome]:
         """The outcome for as many parameters as can vary; the others keep the object's own values.
 
         A counterexample at parameters that nobody declared or checked does not count: they may be out of range.
         """
+        self.parameters = tuple(parameters)
         first: tuple[tuple[Parameter, ...], _Outcome] | None = None
         for chosen in _subsets(parameters):
+            if first and first[1].verdict is ProofVerdict.REFUTED and not _checked(parameters) <= set(chosen):
+                continue
             outcome = self._with(chosen)
             guessed = any(p.source == ASSUMED for p in chosen)
             final = outcome.verdict in (ProofVerdict.PROVED, ProofVerdict.OUTSIDE)
@@ -148,10 +153,11 @@ class _Prover:
 
         prox = trace(lambda w, step, *values: changed(values).prox(w, step), [w, torch.tensor(0.75).double(), *numbers])
         value = trace(lambda w, *values: changed(values).value(w), [w, *numbers])
-        return Traced(tuple(shape), chosen, prox, value)
+        fixed = tuple(p for p in self.parameters if p not in chosen)
+        return Traced(tuple(shape), chosen, fixed, prox, value)
 
     def _answer(self, traced: Traced, question: Question, subject: str) -> _Outcome:
-        differs = disagreement(traced, question, lambda values: rebuilt(self.regularizer, values))
+        differs = disagreement(traced, question, self._build)
         if differs is not None:
             return _Outcome(ProofVerdict.NOT_PROVABLE, subject, differs)
         for wrong in (question.undefined, question.lower):
@@ -162,15 +168,28 @@ class _Prover:
                 return _Outcome(ProofVerdict.UNDECIDED, subject, "the solver ran out of time")
             if answer.model is None:
                 continue
-            values = plainest(question, wrong, answer.model, {p.name: p.own for p in traced.parameters})
-            tried = replay(
-                lambda values: rebuilt(self.regularizer, values), self.import_lines, traced.shape, values,
-                [p.name for p in traced.parameters],
-            )  # fmt: skip
-            if not tried.confirmed:
-                return _Outcome(ProofVerdict.UNDECIDED, subject, f"no counterexample in float64: {tried.reason}")
-            return _Outcome(ProofVerdict.REFUTED, subject, counterexample=tried.counterexample)
+            return self._replayed(traced, question, wrong, answer.model, subject)
         return _Outcome(ProofVerdict.PROVED, subject)
+
+
+    def _replayed(self, traced: Traced, question: Question, wrong: Truth, model: Any, subject: str) -> _Outcome:
+        """The first counterexample that the object confirms in float64; the reason of the first one if none does."""
+        reasons = []
+        names = [p.name for p in traced.parameters]
+        for values in counterexamples(question, wrong, model, {p.name: p.own for p in traced.parameters}):
+            tried = replay(self._build, self.import_lines, traced.shape, values, names)
+            if tried.confirmed:
+                return _Outcome(ProofVerdict.REFUTED, subject, counterexample=tried.counterexample)
+            reasons.append(tried.reason)
+        return _Outcome(ProofVerdict.UNDECIDED, subject, f"no counterexample in float64: {reasons[0]}")
+
+    def _build(self, values: Mapping[str, float]) -> Any:
+        return rebuilt(self.regularizer, values)
+
+
+def _checked(parameters: Sequence[Parameter]) -> set[Parameter]:
+    """Those whose range is more than a guess."""
+    return {parameter for parameter in parameters if parameter.source != ASSUMED}
 
 
 def _subsets(parameters: Sequence[Parameter]) -> Iterator[tuple[Parameter, ...]]:

@@ -1,6 +1,6 @@
 """The question that a proof answers: can any z have a lower step*psi(z) + 1/2 (z - w)^2 than prox(w, step)?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -22,10 +22,14 @@ from ramda_verify.proof.tracing import Path
 
 @dataclass(frozen=True)
 class Traced:
-    """prox and value of one tensor of ``shape`` as graphs; their inputs are w, (step,) and the parameters in order."""
+    """prox and value of one tensor of ``shape`` as graphs; their inputs are w, (step,) and the parameters in order.
+
+    ``fixed`` are the parameters that keep the object's values.
+    """
 
     shape: tuple[int, ...]
     parameters: tuple[Parameter, ...]
+    fixed: tuple[Parameter, ...]
     prox: list[Path]
     value: list[Path]
 
@@ -68,25 +72,30 @@ class _Variables:
     by_name: dict[str, z3.ArithRef] = field(default_factory=dict)
     assumptions: list[z3.BoolRef] = field(default_factory=list)
 
-    def of_problem(self, parameters: Sequence[Parameter]) -> tuple[Array, list[Array]]:
+    def of_problem(self, traced: Traced) -> tuple[Array, list[Array]]:
         step = self.by_name["step"] = z3.Real("step")
         self.assumptions.append(step > 0)
-        for parameter in parameters:
+        for parameter in traced.parameters:
             self.by_name[parameter.name] = z3.Real(parameter.name)
-        for parameter in parameters:
-            self.assumptions += [self.bound(parameter.name, bound) for bound in parameter.bounds]
+        known = {p.name: z3.RealVal(as_fraction(p.own)) for p in traced.fixed}
+        everything = {**known, **self.by_name}
+        for parameter in (*traced.parameters, *traced.fixed):
+            held = [_bound(parameter.name, bound, everything) for bound in parameter.bounds]
+            # What only says something of the object's own values is not asked about.
+            self.assumptions += [condition for condition in held if not z3.is_false(z3.simplify(condition))]
         inputs = [
             filled((), Number(self.by_name[parameter.name], plus_zero=_is_nonnegative(parameter)))
-            for parameter in parameters
+            for parameter in traced.parameters
         ]
         return filled((), Number(step, plus_zero=True)), inputs
 
-    def bound(self, name: str, bound: Bound) -> z3.BoolRef:
-        one = self.by_name[name]
-        if isinstance(bound.limit, str) and bound.limit not in self.by_name:
-            raise ValueError(f"the range of {name} names {bound.limit!r}, which is no parameter that may vary")
-        other = self.by_name[bound.limit] if isinstance(bound.limit, str) else z3.RealVal(as_fraction(bound.limit))
-        return {">": one > other, ">=": one >= other, "<": one < other, "<=": one <= other}[bound.relation]
+
+def _bound(name: str, bound: Bound, variables: Mapping[str, z3.ArithRef]) -> z3.BoolRef:
+    if isinstance(bound.limit, str) and bound.limit not in variables:
+        raise ValueError(f"the range of {name} names {bound.limit!r}, which is no number that the object keeps")
+    one = variables[name]
+    other = variables[bound.limit] if isinstance(bound.limit, str) else z3.RealVal(as_fraction(bound.limit))
+    return {">": one > other, ">=": one >= other, "<": one < other, "<=": one <= other}[bound.relation]
 
 
 def _is_nonnegative(parameter: Parameter) -> bool:
@@ -99,7 +108,7 @@ def entry_question(traced: Traced) -> Question:
     variables = _Variables(Context())
     context = variables.context
     w, z = (variables.by_name.setdefault(name, z3.Real(name)) for name in ("w", "z"))
-    step, parameters = variables.of_problem(traced.parameters)
+    step, parameters = variables.of_problem(traced)
     found = read(context, traced.prox, [filled(traced.shape, Number(w)), step, *parameters], traced.shape)
     prox = found.reshape(-1)[0]
 
@@ -127,7 +136,7 @@ def group_question(traced: Traced) -> Question:
     """
     variables = _Variables(Context())
     context = variables.context
-    step, parameters = variables.of_problem(traced.parameters)
+    step, parameters = variables.of_problem(traced)
     group, of_w = Group.named("w", traced.count)
     rival, of_z = Group.named("z", traced.count)
     variables.assumptions += of_w + of_z
@@ -162,7 +171,7 @@ def separability_question(one: Traced, two: Traced) -> Question:
     """Whether prox and value of two entries can be anything but those of each entry, and their sum."""
     variables = _Variables(Context())
     context = variables.context
-    step, parameters = variables.of_problem(one.parameters)
+    step, parameters = variables.of_problem(one)
     entries = [variables.by_name.setdefault(name, z3.Real(name)) for name in ("w", "z")]
     pair = filled(two.shape, constant(Fraction(0)))
     for place, entry in zip(np.ndindex(*two.shape), entries, strict=True):
