@@ -30,7 +30,14 @@ def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[st
         w = _draw(generator, -6, 6) if not question.group else abs(_draw(generator, -6, 6))
         step = 10 ** _draw(generator, -1.5, 1.0)
         point = point_of(traced.shape, w)
-        inputs = {**chosen, "step": step, "w": w, "z": 0.0, "largest of w": float(point.abs().max()), "largest of z": 0.0}
+        inputs = {
+            **chosen,
+            "step": step,
+            "w": w,
+            "z": 0.0,
+            "largest of w": float(point.abs().max()),
+            "largest of z": 0.0,
+        }
         try:
             prox, psi = regularizer.prox(point.clone(), step), torch.as_tensor(regularizer.value(point))
         except Exception:
@@ -41,8 +48,15 @@ def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[st
         for what, ours, found in (("prox", read, prox.reshape(-1)[-1]), ("psi", read_psi, psi)):
             theirs = float(found)
             if not _alike(ours, theirs, abs(w) + abs(theirs), found.dtype):
-                return f"{what} is read as {ours:.9g} where the class gives {theirs:.9g}, at {inputs}"
+                raised = next((path.error for path in (*traced.prox, *traced.value) if path.error), None)
+                if math.isnan(ours) and raised is not None:
+                    return f"with tensors for numbers it raises {raised}"
+                return f"{what} is read as {ours:.9g} where the class gives {theirs:.9g}, at w = {w:.6g}, step = {step:.6g}{_words(chosen)}"
     return None
+
+
+def _words(chosen: Mapping[str, float]) -> str:
+    return "".join(f", {name} = {value:.6g}" for name, value in chosen.items())
 
 
 def _draw(generator: torch.Generator, low: float, high: float) -> float:

@@ -32,9 +32,16 @@ def truth(element: Element) -> Truth:
     return negation(element.zero) if isinstance(element, Number) else element
 
 
+def _are_truths(*elements: Element) -> bool:
+    """Whether torch gives a truth value for their sum (either) and product (both)."""
+    return not any(isinstance(element, Number | Part) for element in elements)
+
+
 def add(context: Context, a: Element, b: Element) -> Element:
     if isinstance(a, Part) or isinstance(b, Part):
         return g.summed(a, b)
+    if _are_truths(a, b):
+        return disjunction(a, b)
     return x.add(number(a), number(b))
 
 
@@ -50,6 +57,8 @@ def multiply(context: Context, a: Element, b: Element) -> Element:
     if isinstance(a, Part) or isinstance(b, Part):
         part, factor = (a, b) if isinstance(a, Part) else (b, a)
         return g.scaled(part, factor if isinstance(factor, Part) else number(factor))
+    if _are_truths(a, b):
+        return conjunction(a, b)
     return x.multiply(number(a), number(b))
 
 
@@ -106,11 +115,11 @@ def relu(context: Context, a: Element) -> Element:
 
 
 def maximum(context: Context, a: Element, b: Element) -> Element:
-    return x.maximum(number(a), number(b))
+    return disjunction(a, b) if _are_truths(a, b) else x.maximum(number(a), number(b))
 
 
 def minimum(context: Context, a: Element, b: Element) -> Element:
-    return x.minimum(number(a), number(b))
+    return conjunction(a, b) if _are_truths(a, b) else x.minimum(number(a), number(b))
 
 
 def ignoring_nan(choose: Callable[[Number, Number], Number]) -> Callable[..., Element]:
@@ -183,7 +192,6 @@ def asked(question: Callable[[Number], Truth]) -> Callable[..., Element]:
         return question(number(a))
 
     return ask
-
 
 
 ELEMENTWISE: dict[str, Callable[..., Element]] = {

@@ -141,7 +141,9 @@ def vector_norm(
     return reduced(as_array(context, array), dim, keepdim, length(context, float(order)))
 
 
-def older_norm(context: Context, array: Any, order: Any = None, dim: Any = None, keepdim: bool = False, **rest: Any) -> Array:
+def older_norm(
+    context: Context, array: Any, order: Any = None, dim: Any = None, keepdim: bool = False, **rest: Any
+) -> Array:
     return vector_norm(context, array, 2 if order is None else order, dim, keepdim)
 
 
@@ -179,7 +181,11 @@ def with_alpha(rule: Callable[..., Element], *, swapped: bool = False) -> Operat
 
     def apply(context: Context, a: Any, b: Any, alpha: Any = 1) -> Array:
         if alpha != 1:
-            a, b = (map_elements(context, e.multiply, a, alpha), b) if swapped else (a, map_elements(context, e.multiply, b, alpha))
+            a, b = (
+                (map_elements(context, e.multiply, a, alpha), b)
+                if swapped
+                else (a, map_elements(context, e.multiply, b, alpha))
+            )
         return map_elements(context, rule, *((b, a) if swapped else (a, b)))
 
     return apply
@@ -290,7 +296,7 @@ OPERATIONS: dict[str, Operation] = {
     "copy": lambda context, array, source, *rest: np.broadcast_to(as_array(context, source), array.shape),
     "_to_copy": cast,
     "to": cast,
-    **{name: same for name in ("clone", "detach", "alias", "lift_fresh", "positive", "contiguous", "_local_scalar_dense")},
+    **dict.fromkeys(("clone", "detach", "alias", "lift_fresh", "positive", "contiguous", "_local_scalar_dense"), same),
     "view": lambda context, array, shape: array.reshape(shape),
     "reshape": lambda context, array, shape: array.reshape(shape),
     "_unsafe_view": lambda context, array, shape: array.reshape(shape),
@@ -300,14 +306,21 @@ OPERATIONS: dict[str, Operation] = {
     "permute": lambda context, array, dims: np.transpose(array, dims),
     "transpose": lambda context, array, one, other: np.swapaxes(array, one, other),
     "t": lambda context, array: array.T,
-    "select": lambda context, array, dim, index: np.take(array, index, axis=dim) if array.ndim > 1 else filled((), array[index]),
+    "select": lambda context, array, dim, index: (
+        np.take(array, index, axis=dim) if array.ndim > 1 else filled((), array[index])
+    ),
     "slice": lambda context, array, dim=0, start=None, end=None, step=1: _sliced(array, dim, start, end, step),
-    "unbind": lambda context, array, dim=0: [filled((), part) if array.ndim == 1 else part for part in np.moveaxis(array, dim, 0)],
+    "unbind": lambda context, array, dim=0: [
+        filled((), part) if array.ndim == 1 else part for part in np.moveaxis(array, dim, 0)
+    ],
     "stack": lambda context, arrays, dim=0: np.stack(arrays, axis=dim),
     "cat": lambda context, arrays, dim=0: np.concatenate(arrays, axis=dim),
     "getitem": lambda context, parts, index: parts[index],
     "dot": lambda context, a, b: sum_over(context, map_elements(context, e.multiply, a, b)),
-    **{name: (lambda rule: lambda context, *args, **rest: map_elements(context, rule, *args, **rest))(rule) for name, rule in ELEMENTWISE.items()},
+    **{
+        name: (lambda rule: lambda context, *args, **rest: map_elements(context, rule, *args, **rest))(rule)
+        for name, rule in ELEMENTWISE.items()
+    },
 }
 
 
@@ -319,7 +332,9 @@ def _expanded(array: Array, shape: Sequence[int]) -> Array:
 
 def _squeezed(array: Array, dim: Any) -> Array:
     dims = range(array.ndim) if dim is None else dim if isinstance(dim, Sequence) else (dim,)
-    return array.reshape([length for axis, length in enumerate(array.shape) if length != 1 or axis not in [d % array.ndim for d in dims]])
+    return array.reshape(
+        [length for axis, length in enumerate(array.shape) if length != 1 or axis not in [d % array.ndim for d in dims]]
+    )
 
 
 def _sliced(array: Array, dim: int, start: int | None, end: int | None, step: int) -> Array:
@@ -341,6 +356,5 @@ def operation(name: str) -> Operation:
     if name in OPERATIONS:
         return OPERATIONS[name]
     if name in COUPLING:
-        raise Coupled(f"it uses {name}, which mixes entries")
+        raise Coupled(f"it uses {name.strip('_')}, which mixes entries")
     raise Unreadable(f"the operation {name}")
-

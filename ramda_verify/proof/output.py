@@ -39,7 +39,9 @@ def show_proofs(console: Console, proofs: Sequence[Proof]) -> None:
             console.print(f"{proof.name}: {proof.verdict}: {proof.detail}", markup=False, highlight=False)
         if proof.counterexample is not None:
             words = ", ".join(f"{name} = {value:.9g}" for name, value in proof.counterexample.values.items())
-            console.print(f"{proof.name}: refuted at {words}: {proof.counterexample.note}", markup=False, highlight=False)
+            console.print(
+                f"{proof.name}: refuted at {words}: {proof.counterexample.note}", markup=False, highlight=False
+            )
             # Unwrapped, to be copied as it is: a terminal folds a long line without breaking it.
             console.print(proof.counterexample.snippet, markup=False, highlight=False, soft_wrap=True)
     for verdict in {proof.verdict: None for proof in proofs}:
@@ -58,7 +60,10 @@ def write_proofs(path: Path, proofs: Sequence[Proof]) -> None:
         [
             "# Proofs of the regularizers",
             "",
-            *textwrap.wrap(f"Made by `ramda-verify prove --report FILE`; {made} Seconds are those of one run, with the tracing.", 119),
+            *textwrap.wrap(
+                f"Made by `ramda-verify prove --report FILE`; {made} Seconds are those of one run, with the tracing.",
+                119,
+            ),
             "",
             *(f"| {' | '.join(cells)} |" for cells in (HEADINGS, ("---",) * len(HEADINGS), *rows)),
             "",

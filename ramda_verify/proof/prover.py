@@ -23,8 +23,9 @@ from ramda_verify.proof.terms import Truth
 from ramda_verify.proof.tracing import NotTraceable, trace
 from ramda_verify.proof.verdict import Counterexample, Proof, ProofVerdict
 
-#: Seconds for one regularizer.
+#: Seconds for one regularizer, and for the question whether its entries mix.
 TIME = 20.0
+SEPARABILITY_TIME = 5.0
 #: Sizes of the groups that are proved.
 GROUP_SIZES = (2, 3)
 
@@ -102,16 +103,21 @@ class _Prover:
             return _Outcome(ProofVerdict.OUTSIDE, "", f"neither a sum over entries nor a norm of groups: {error}")
 
     def _entry_or_group(self, chosen: tuple[Parameter, ...]) -> _Outcome:
-        coupled: Coupled | None = None
         try:
-            one = self._separable(chosen)
+            one, verdict = self._entry(chosen)
+            reason = Coupled("its entries mix" if verdict == "sat" else "it has no form with one entry")
         except Coupled as error:
-            one, coupled = None, error
-        if one is not None:
+            one, verdict, reason = None, "sat", error
+        if one is not None and verdict == "unsat":
             return self._answer(one, entry_question(one), "each entry")
         outcome, sizes = None, []
         for size in GROUP_SIZES:
-            traced, question = self._group(chosen, size, coupled)
+            try:
+                traced, question = self._group(chosen, size, reason)
+            except Coupled:
+                if verdict != "unknown":
+                    raise
+                return _Outcome(ProofVerdict.UNDECIDED, "", "the solver ran out of time over whether entries mix")
             outcome = self._answer(traced, question, f"a group of {size} entries")
             if outcome.verdict is not ProofVerdict.PROVED:
                 return outcome
@@ -119,30 +125,33 @@ class _Prover:
         assert outcome is not None
         return replace(outcome, subject=f"a group of {' or '.join(sizes)} entries")
 
-    def _separable(self, chosen: tuple[Parameter, ...]) -> Traced | None:
-        """The trace of one entry, where two entries do not mix on any shape that holds two; else None."""
+    def _entry(self, chosen: tuple[Parameter, ...]) -> tuple[Traced, str]:
+        """The trace of one entry, and whether two entries mix on a shape that holds two: "unsat" if they do not."""
         shapes = allowed_shapes(self.regularizer, 1)
         if not shapes:
             raise NotTraceable("check_shape takes no tensor of one entry")
         one = self._trace(shapes[0], chosen)
+        verdict = "unsat"
         for shape in allowed_shapes(self.regularizer, 2):
             question = separability_question(one, self._trace(shape, chosen))
             if question.lower is False:
                 continue
-            if ask(question.conditions(question.lower), question.context.sides, min(self.deadline, time.monotonic() + 3)).verdict != "unsat":
-                return None
-        return one
+            until = min(self.deadline, time.monotonic() + SEPARABILITY_TIME)
+            answer = ask(question.conditions(question.lower), question.context.sides, until)
+            if answer.verdict == "sat":
+                return one, "sat"
+            verdict = "unknown" if answer.verdict == "unknown" else verdict
+        return one, verdict
 
-    def _group(self, chosen: tuple[Parameter, ...], size: int, before: Coupled | None) -> tuple[Traced, Question]:
+    def _group(self, chosen: tuple[Parameter, ...], size: int, reason: Coupled) -> tuple[Traced, Question]:
         """The first shape on which all entries are one group."""
-        reason = before
         for shape in allowed_shapes(self.regularizer, size):
             try:
                 traced = self._trace(shape, chosen)
                 return traced, group_question(traced)
             except Coupled as error:
-                reason = reason or error
-        raise reason or Coupled("the class takes no tensor that may be one group")
+                reason = error
+        raise reason
 
     def _trace(self, shape: Sequence[int], chosen: tuple[Parameter, ...]) -> Traced:
         w = torch.linspace(0.5, 1.5, math.prod(shape), dtype=torch.float64).reshape(tuple(shape))
@@ -170,7 +179,6 @@ class _Prover:
                 continue
             return self._replayed(traced, question, wrong, answer.model, subject)
         return _Outcome(ProofVerdict.PROVED, subject)
-
 
     def _replayed(self, traced: Traced, question: Question, wrong: Truth, model: Any, subject: str) -> _Outcome:
         """The first counterexample that the object confirms in float64; the reason of the first one if none does."""

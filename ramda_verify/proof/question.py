@@ -1,6 +1,6 @@
 """The question that a proof answers: can any z have a lower step*psi(z) + 1/2 (z - w)^2 than prox(w, step)?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -140,9 +140,16 @@ def group_question(traced: Traced) -> Question:
     group, of_w = Group.named("w", traced.count)
     rival, of_z = Group.named("z", traced.count)
     variables.assumptions += of_w + of_z
-    for name, number in (("w", group.norm), ("z", rival.norm), ("largest of w", group.largest), ("largest of z", rival.largest)):
+    for name, number in (
+        ("w", group.norm),
+        ("z", rival.norm),
+        ("largest of w", group.largest),
+        ("largest of z", rival.largest),
+    ):
         variables.by_name[name] = number.term
-    found = read(context, traced.prox, [_entries(traced, group, constant(Fraction(1))), step, *parameters], traced.shape)
+    found = read(
+        context, traced.prox, [_entries(traced, group, constant(Fraction(1))), step, *parameters], traced.shape
+    )
     factor = _common_factor(list(found.flat), group)
 
     def psi(scale: Number, which: Group) -> Number:
@@ -187,9 +194,7 @@ def separability_question(one: Traced, two: Traced) -> Question:
         alone = x.add(alone, read(context, one.value, [single, *parameters], ())[()])
     differs.append(_differ(total, alone))
     different = disjunction(*differs)
-    return Question(
-        context, variables.by_name, variables.assumptions, together[0], total, False, different, None
-    )
+    return Question(context, variables.by_name, variables.assumptions, together[0], total, False, different, None)
 
 
 def _differ(one: Number, other: Number) -> Truth:

@@ -70,7 +70,9 @@ def replay(
     narrow = torch.finfo(value.dtype).eps if value.dtype.is_floating_point else 0.0
     rounding = max(DESCENT.value, narrow) * (scale if math.isinf(best) else scale + abs(best))
     if not rival < best - rounding:
-        return Replay(None, f"at {_words(shown)} the objective of prox is {best:.17g}, that of z = {values['z']:g} {rival:.17g}")
+        return Replay(
+            None, f"at {_words(shown)} the objective of prox is {best:.17g}, that of z = {values['z']:g} {rival:.17g}"
+        )
     note = f"prox(w, step) = {_plain(p)} has the objective {best:.6g}, z = {_plain(z)} has {rival:.6g}"
     lines[-1:] = [
         f"z = {_literal(z)}",

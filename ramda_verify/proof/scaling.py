@@ -18,9 +18,7 @@ from ramda_verify.proof.terms import Anatomy, Side
 Weight = dict[str, Fraction]
 
 
-def unit_cases(
-    anatomy: Anatomy, conditions: Sequence[z3.BoolRef], sides: Sequence[Side]
-) -> Iterator[list[z3.BoolRef]]:
+def unit_cases(anatomy: Anatomy, conditions: Sequence[z3.BoolRef], sides: Sequence[Side]) -> Iterator[list[z3.BoolRef]]:
     """Equations of some variables with 1, -1 or 0: together the cases cover every solution, but for its units.
 
     One case without equations where there is no scaling.

@@ -48,7 +48,9 @@ class _Case:
         swap = (atom, z3.BoolVal(held))
         conditions = [z3.simplify(z3.substitute(condition, swap)) for condition in self.conditions]
         sides = [Side(side.owner, z3.simplify(z3.substitute(side.condition, swap))) for side in self.sides]
-        case = _Case([atom if held else z3.Not(atom), *(c for c in conditions if not z3.is_true(c))], sides, self.anatomy)
+        case = _Case(
+            [atom if held else z3.Not(atom), *(c for c in conditions if not z3.is_true(c))], sides, self.anatomy
+        )
         return None if any(map(z3.is_false, case.everything())) else case.needed()
 
     def with_values(self, equations: Sequence[z3.BoolRef]) -> "_Case":

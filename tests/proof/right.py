@@ -198,7 +198,9 @@ class AsymmetricL1:
         return self.up * w.clamp(min=0).sum() + self.down * (-w).clamp(min=0).sum()
 
     def prox(self, w, step):
-        return torch.where(w > step * self.up, w - step * self.up, torch.where(w < -step * self.down, w + step * self.down, 0.0 * w))
+        return torch.where(
+            w > step * self.up, w - step * self.up, torch.where(w < -step * self.down, w + step * self.down, 0.0 * w)
+        )
 
 
 class SoftShrink:
@@ -241,7 +243,6 @@ class TwoValues:
         return torch.where(w >= 0, torch.ones_like(w), -torch.ones_like(w))
 
 
-
 class GroupL2:
     """The norm of a whole tensor."""
 
@@ -270,7 +271,9 @@ class GroupMCP:
     def value(self, w):
         size, weight = torch.linalg.vector_norm(w, dim=0), self.reg_weight
         inner = weight * size - size.square() / (2 * self.gamma)
-        return torch.where(size <= self.gamma * weight, inner, torch.full_like(size, 1) * self.gamma * weight**2 / 2).sum()
+        return torch.where(
+            size <= self.gamma * weight, inner, torch.full_like(size, 1) * self.gamma * weight**2 / 2
+        ).sum()
 
     def prox(self, w, step):
         size, weight = w.square().sum(dim=0, keepdim=True).sqrt(), self.reg_weight
