@@ -39,7 +39,7 @@ def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[st
             "largest of z": 0.0,
         }
         try:
-            prox, psi = regularizer.prox(point.clone(), step), torch.as_tensor(regularizer.value(point))
+            prox, psi = regularizer.prox(point.clone(), step)[..., -1], torch.as_tensor(regularizer.value(point))
         except Exception:
             prox, psi = torch.full_like(point, math.nan), torch.tensor(math.nan)
         scale = point.reshape(-1)[-1].item() if question.group else 1.0
@@ -51,7 +51,8 @@ def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[st
                 raised = next((path.error for path in (*traced.prox, *traced.value) if path.error), None)
                 if math.isnan(ours) and raised is not None:
                     return f"with tensors for numbers it raises {raised}"
-                return f"{what} is read as {ours:.9g} where the class gives {theirs:.9g}, at w = {w:.6g}, step = {step:.6g}{_words(chosen)}"
+                words = f"w = {w:.6g}, step = {step:.6g}{_words(chosen)}"
+                return f"{what} is read as {ours:.9g} where the class gives {theirs:.9g}, at {words}"
     return None
 
 

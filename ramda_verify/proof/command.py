@@ -12,8 +12,8 @@ def prove(
         list[str] | None,
         typer.Argument(
             metavar="[TARGET]...",
-            help="package.module:Name or path/file.py:Name, a class or an instance; every registered regularizer "
-            "if there is none.",
+            help="package.module:Name or path/file.py:Name, a class or an instance, or the name of a registered "
+            "regularizer; all of these if there is none.",
             show_default=False,
         ),
     ] = None,
@@ -40,15 +40,16 @@ def prove(
 
     look_in(Path.cwd())
     try:
-        chosen = [regularizer_target(name) for name in targets or ()]
-        chosen = chosen or [known_target(name) for name in known_regularizers()]
+        known = known_regularizers()
+        chosen = [known_target(name) if name in known else regularizer_target(name) for name in targets or known]
     except TargetError as error:
         raise typer.BadParameter(str(error)) from error
     if report is not None:
         _writable(report)
     console, proofs = Console(), []
     for target in chosen:
-        lines = import_lines_of(target.example, target.import_lines(target.example) if targets else None)
+        loading = None if target.name in known else target.import_lines(target.example)
+        lines = import_lines_of(target.example, loading)
         try:
             proofs.append(prove_instance(target.example, target.name, lines, seconds))
         except ValueError as error:

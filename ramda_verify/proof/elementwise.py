@@ -56,6 +56,7 @@ def subtract(context: Context, a: Element, b: Element) -> Element:
 def multiply(context: Context, a: Element, b: Element) -> Element:
     if isinstance(a, Part) or isinstance(b, Part):
         part, factor = (a, b) if isinstance(a, Part) else (b, a)
+        assert isinstance(part, Part)
         return g.scaled(part, factor if isinstance(factor, Part) else number(factor))
     if _are_truths(a, b):
         return conjunction(a, b)

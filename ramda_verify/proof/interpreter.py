@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch.fx import GraphModule
 
+from ramda_verify.proof.elementwise import Unreadable
+from ramda_verify.proof.groups import Coupled
 from ramda_verify.proof.operators import Array, as_array, name_of, operation
 from ramda_verify.proof.terms import Context
 
@@ -27,8 +29,18 @@ def run_graph(context: Context, module: GraphModule, inputs: Sequence[Array]) ->
             return torch.fx.node.map_arg(node.args[0], look_up)
         else:
             args, kwargs = torch.fx.node.map_arg(node.args, look_up), torch.fx.node.map_arg(node.kwargs, look_up)
-            values[node] = operation(name_of(node.target))(context, *args, **kwargs)
+            values[node] = _applied(context, name_of(node.target), args, kwargs)
     raise AssertionError("a graph without an output")
+
+
+def _applied(context: Context, name: str, args: Any, kwargs: Any) -> Any:
+    rule = operation(name)
+    try:
+        return rule(context, *args, **kwargs)
+    except (Coupled, Unreadable):
+        raise
+    except Exception as error:  # a form of the operation that its reading does not expect
+        raise Unreadable(f"the operation {name} with these arguments ({error})") from error
 
 
 def _attribute(module: GraphModule, target: str) -> torch.Tensor:

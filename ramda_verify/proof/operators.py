@@ -217,12 +217,15 @@ def cast(context: Context, array: Any, dtype: torch.dtype | None = None, **rest:
     given = as_array(context, array)
     if dtype is torch.bool:
         return map_elements(context, lambda _, element: e.truth(element), given)
-    if dtype is not None and not dtype.is_floating_point:
-        if not all(_is_whole(element) for element in given.flat):
-            raise Unreadable(f"a cast to {dtype}")
+    if dtype is not None and not dtype.is_floating_point and not all(map(_is_whole, given.flat)):
+        raise Unreadable(f"a cast to {dtype}")
     if dtype is None:
         return given
     return map_elements(context, lambda _, x: x if isinstance(x, Part) else e.number(x), given)
+
+
+def entrywise(rule: Callable[..., Element]) -> Operation:
+    return lambda context, *args, **rest: map_elements(context, rule, *args, **rest)
 
 
 def _is_whole(element: Element) -> bool:
@@ -317,10 +320,7 @@ OPERATIONS: dict[str, Operation] = {
     "cat": lambda context, arrays, dim=0: np.concatenate(arrays, axis=dim),
     "getitem": lambda context, parts, index: parts[index],
     "dot": lambda context, a, b: sum_over(context, map_elements(context, e.multiply, a, b)),
-    **{
-        name: (lambda rule: lambda context, *args, **rest: map_elements(context, rule, *args, **rest))(rule)
-        for name, rule in ELEMENTWISE.items()
-    },
+    **{name: entrywise(rule) for name, rule in ELEMENTWISE.items()},
 }
 
 

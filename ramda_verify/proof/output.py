@@ -25,6 +25,11 @@ STYLES = {
 HEADINGS = ("name", "verdict", "about", "parameters", "seconds")
 
 
+def _short(proof: Proof) -> str:
+    """The name without the module or file that it is in."""
+    return proof.name.rpartition(":")[2]
+
+
 def show_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     """The table, then every counterexample and every reason why there is no proof."""
     table = Table(header_style="bold", box=SIMPLE_HEAD)
@@ -32,7 +37,7 @@ def show_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         table.add_column(heading, overflow="fold", justify="right" if heading == "seconds" else "left")
     for proof in proofs:
         verdict = f"[{STYLES[proof.verdict]}]{proof.verdict}[/]"
-        table.add_row(proof.name, verdict, proof.subject, proof.parameters, f"{proof.seconds:.1f}")
+        table.add_row(_short(proof), verdict, proof.subject, proof.parameters, f"{proof.seconds:.1f}")
     console.print(table)
     for proof in proofs:
         if proof.detail:
@@ -52,9 +57,12 @@ def show_proofs(console: Console, proofs: Sequence[Proof]) -> None:
 def write_proofs(path: Path, proofs: Sequence[Proof]) -> None:
     """The table with the machine, the versions and the date, as Markdown; whole or not at all. Raises OSError."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "z3-solver"))
-    made = f"{date.today()}, {os.cpu_count()} cores ({platform.processor() or platform.machine()}), Python {platform.python_version()}, {versions}."
+    machine = (
+        f"{os.cpu_count()} cores ({platform.processor() or platform.machine()}), Python {platform.python_version()}"
+    )
+    made = f"{date.today()}, {machine}, {versions}."
     rows = [
-        (proof.name, str(proof.verdict), proof.subject, proof.parameters, f"{proof.seconds:.2f}") for proof in proofs
+        (_short(proof), str(proof.verdict), proof.subject, proof.parameters, f"{proof.seconds:.2f}") for proof in proofs
     ]
     text = "\n".join(
         [

@@ -54,11 +54,11 @@ def parameters_of(regularizer: object) -> list[Parameter]:
         if name in declared:
             found.append(Parameter(name, attribute, float(own), declared[name], DECLARED))
             continue
-        bounds = found_range(lambda value, accepts=accepts: accepts(value) is not None, float(own))
+        bounds = found_range(_takes(accepts), float(own))
         if bounds is None:
             continue
         source = FOUND if bounds else ASSUMED
-        assumed = (Bound(">", 0.0),) if own > 0 else (Bound(">=", 0.0),) if own == 0 else (Bound("<", 0.0),)
+        assumed = (Bound(">" if float(own) > 0 else ">=" if own == 0 else "<", 0.0),)
         found.append(Parameter(name, attribute, float(own), bounds or assumed, source))
     return found
 
@@ -137,6 +137,10 @@ def _acceptance(regularizer: object, name: str) -> Callable[[float], Any]:
             return None
 
     return accepts
+
+
+def _takes(accepts: Callable[[float], Any]) -> Callable[[float], bool]:
+    return lambda value: accepts(value) is not None
 
 
 def _stands_alone(regularizer: object, attribute: str, own: float, accepts: Callable[[float], Any]) -> bool:

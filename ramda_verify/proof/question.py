@@ -10,6 +10,7 @@ import z3
 
 from ramda_verify.proof import extended as x
 from ramda_verify.proof.constants import as_fraction
+from ramda_verify.proof.elementwise import number
 from ramda_verify.proof.extended import Number, constant
 from ramda_verify.proof.groups import ALONG, Coupled, Group, Part, alike
 from ramda_verify.proof.operators import Array, filled
@@ -110,14 +111,14 @@ def entry_question(traced: Traced) -> Question:
     w, z = (variables.by_name.setdefault(name, z3.Real(name)) for name in ("w", "z"))
     step, parameters = variables.of_problem(traced)
     found = read(context, traced.prox, [filled(traced.shape, Number(w)), step, *parameters], traced.shape)
-    prox = found.reshape(-1)[0]
+    prox = number(found.reshape(-1)[0])
 
     def psi(point: Number) -> Number:
-        return read(context, traced.value, [filled(traced.shape, point), *parameters], ())[()]
+        return number(read(context, traced.value, [filled(traced.shape, point), *parameters], ())[()])
 
     def objective(point: Number, value: Number) -> Number:
         away = x.subtract(point, Number(w))
-        return _objective(step[()], value, x.multiply(away, away))
+        return _objective(number(step[()]), value, x.multiply(away, away))
 
     finite = Number(prox.term)
     at_prox, at_z = psi(finite), psi(Number(z))
@@ -140,13 +141,8 @@ def group_question(traced: Traced) -> Question:
     group, of_w = Group.named("w", traced.count)
     rival, of_z = Group.named("z", traced.count)
     variables.assumptions += of_w + of_z
-    for name, number in (
-        ("w", group.norm),
-        ("z", rival.norm),
-        ("largest of w", group.largest),
-        ("largest of z", rival.largest),
-    ):
-        variables.by_name[name] = number.term
+    named = {"w": group.norm, "z": rival.norm, "largest of w": group.largest, "largest of z": rival.largest}
+    variables.by_name.update({name: each.term for name, each in named.items()})
     found = read(
         context, traced.prox, [_entries(traced, group, constant(Fraction(1))), step, *parameters], traced.shape
     )
@@ -154,18 +150,15 @@ def group_question(traced: Traced) -> Question:
 
     def psi(scale: Number, which: Group) -> Number:
         inputs = [_entries(traced, which, scale), *parameters]
-        value = read(context, traced.value, inputs, ())[()]
-        if isinstance(value, Part):
-            raise Coupled("its value is a single entry of a group")
-        return value
+        return number(read(context, traced.value, inputs, ())[()])
 
     one = constant(Fraction(1))
     finite = Number(factor.term)
     at_prox, at_z = psi(finite, group), psi(one, rival)
     moved = x.multiply(x.subtract(finite, one), group.norm)
     away = x.subtract(rival.norm, group.norm)
-    best = _objective(step[()], at_prox, x.multiply(moved, moved))
-    other = _objective(step[()], at_z, x.multiply(away, away))
+    best = _objective(number(step[()]), at_prox, x.multiply(moved, moved))
+    other = _objective(number(step[()]), at_z, x.multiply(away, away))
     # At r = 0 every factor gives the same point, zero, but infinity and what is no number.
     undefined = disjunction(negation(factor.finite), at_prox.nan)
     return Question(
@@ -184,14 +177,14 @@ def separability_question(one: Traced, two: Traced) -> Question:
     for place, entry in zip(np.ndindex(*two.shape), entries, strict=True):
         pair[place] = Number(entry)
     together = list(read(context, two.prox, [pair, step, *parameters], two.shape).flat)
-    total = read(context, two.value, [pair, *parameters], ())[()]
+    total = number(read(context, two.value, [pair, *parameters], ())[()])
     differs: list[Truth] = []
     alone: Number = constant(Fraction(0))
     for entry, found in zip(entries, together, strict=True):
         single = filled(one.shape, Number(entry))
         proximal = read(context, one.prox, [single, step, *parameters], one.shape).reshape(-1)[0]
-        differs.append(_differ(found, proximal))
-        alone = x.add(alone, read(context, one.value, [single, *parameters], ())[()])
+        differs.append(_differ(number(found), number(proximal)))
+        alone = x.add(alone, number(read(context, one.value, [single, *parameters], ())[()]))
     differs.append(_differ(total, alone))
     different = disjunction(*differs)
     return Question(context, variables.by_name, variables.assumptions, together[0], total, False, different, None)

@@ -43,10 +43,8 @@ def replay(
     w, z = (point_of(shape, values[name]) for name in ("w", "z"))
     step = values["step"]
     shown = {"w": values["w"], "step": step, **chosen}
-    lines = [
-        "import torch", *import_lines(chosen), f"w = {_literal(w)}", f"step = {step!r}", "p = regularizer.prox(w, step)",
-        "print(p)",
-    ]  # fmt: skip
+    lines = ["import torch", *import_lines(chosen), f"w = {_literal(w)}", f"step = {step!r}"]
+    lines += ["p = regularizer.prox(w, step)", "print(p)"]
     try:
         p = regularizer.prox(w.clone(), step)
         value = torch.as_tensor(regularizer.value(p))

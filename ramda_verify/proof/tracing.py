@@ -36,9 +36,16 @@ LEAVING = (
     "data_ptr",
 )
 
+#: Functions of tensors that give one truth value, as tensors of one.
+COMPARING: dict[str, Callable[..., Tensor]] = {
+    "equal": lambda a, b: (a == b).all() if a.shape == b.shape else torch.tensor(False),
+    "is_nonzero": lambda a: a != 0,
+    "allclose": lambda a, b, rtol=1e-5, atol=1e-8: ((a - b).abs() <= atol + rtol * b.abs()).all(),
+}
+
 _aten = torch.ops.aten
 #: Operations that torch itself writes as simpler ones.
-DECOMPOSED = get_decompositions(
+DECOMPOSED: dict[Any, Callable[..., Any]] = get_decompositions(
     [
         *(_aten.softshrink, _aten.hardshrink, _aten.leaky_relu, _aten.hardtanh, _aten.threshold, _aten.relu6),
         *(_aten.huber_loss, _aten.smooth_l1_loss, _aten.mse_loss, _aten.addcmul, _aten.addcdiv, _aten.lerp),
@@ -76,6 +83,8 @@ class _Branches(TorchFunctionMode):
         if name == "item":
             tensor = args[0].reshape(())
             return self._answer(tensor) if tensor.dtype is torch.bool else tensor
+        if name in COMPARING:
+            return self._answer(COMPARING[name](*args, **(kwargs or {})))
         if name in LEAVING:
             raise NotTraceable(f"it turns a tensor into a Python number ({name.strip('_')}){_line()}")
         substitute = _SUBSTITUTES.get(func)

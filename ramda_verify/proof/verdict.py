@@ -17,8 +17,8 @@ class ProofVerdict(StrEnum):
 
 #: What each verdict means, for a report's legend.
 MEANINGS = {
-    ProofVerdict.PROVED: "no z has a lower step*psi(z) + 1/2 (z - w)^2 than prox(w, step), for all real w, all steps > 0 "
-    "and all parameters in the range shown, in exact arithmetic",
+    ProofVerdict.PROVED: "no z has a lower step*psi(z) + 1/2 (z - w)^2 than prox(w, step), for all real w, all "
+    "steps > 0 and all parameters in the range shown, in exact arithmetic",
     ProofVerdict.REFUTED: "a counterexample, found by the solver and confirmed by the class itself in float64",
     ProofVerdict.UNDECIDED: "the solver ran out of time, or its counterexample is no counterexample in float64",
     ProofVerdict.NOT_PROVABLE: "the code cannot be read as arithmetic",

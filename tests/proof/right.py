@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 
 def checked(name, value, low, *, closed=False):
@@ -171,7 +171,7 @@ class NonnegativeL1:
         return torch.where((w < 0).any(), math.inf, self.reg_weight * w.sum())
 
     def prox(self, w, step):
-        return F.relu(w - step * self.reg_weight)
+        return functional.relu(w - step * self.reg_weight)
 
 
 class SquaredL2:
@@ -215,7 +215,7 @@ class SoftShrink:
         return torch.linalg.vector_norm(w, ord=1) * self.reg_weight
 
     def prox(self, w, step):
-        return F.softshrink(w, step * self.reg_weight)
+        return functional.softshrink(w, step * self.reg_weight)
 
 
 class DistanceToInterval:

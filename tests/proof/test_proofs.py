@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+import re
 
 import pytest
 import torch
@@ -140,7 +141,7 @@ def test_what_cannot_be_proved_says_why(regularizer, verdict, reason):
     proof = prove(regularizer)
     assert proof.verdict is verdict, proof
     assert not proof.proved
-    assert __import__("re").search(reason, proof.detail), proof.detail
+    assert re.search(reason, proof.detail), proof.detail
 
 
 def test_no_time_is_no_proof():
@@ -206,7 +207,7 @@ def test_parameters_that_do_not_vary_are_named(regularizer, parameters):
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match="seconds.*0"):
+    with pytest.raises(ValueError, match=r"seconds.*0"):
         prove(L1(1.0), seconds=0)
     with pytest.raises(TypeError, match=r"regularizer.*prox"):
         prove(object())
