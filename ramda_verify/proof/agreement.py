@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ramda_verify.proof.evaluation import evaluate
 from ramda_verify.proof.parameters import Parameter
@@ -38,14 +40,11 @@ def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[st
             "largest of w": float(point.abs().max()),
             "largest of z": 0.0,
         }
-        try:
-            prox, psi = regularizer.prox(point.clone(), step)[..., -1], torch.as_tensor(regularizer.value(point))
-        except Exception:
-            prox, psi = torch.full_like(point, math.nan), torch.tensor(math.nan)
+        prox, psi = _of_class(partial(_prox, regularizer, step), point), _of_class(regularizer.value, point)
         scale = point.reshape(-1)[-1].item() if question.group else 1.0
         read = evaluate(question.context, question.prox, inputs) * scale
         read_psi = evaluate(question.context, question.psi_of_w, inputs)
-        for what, ours, found in (("prox", read, prox.reshape(-1)[-1]), ("psi", read_psi, psi)):
+        for what, ours, found in (("prox", read, prox), ("psi", read_psi, psi)):
             theirs = float(found)
             if not _alike(ours, theirs, abs(w) + abs(theirs), found.dtype):
                 raised = next((path.error for path in (*traced.prox, *traced.value) if path.error), None)
@@ -54,6 +53,19 @@ def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[st
                 words = f"w = {w:.6g}, step = {step:.6g}{_words(chosen)}"
                 return f"{what} is read as {ours:.9g} where the class gives {theirs:.9g}, at {words}"
     return None
+
+
+def _of_class(function: Callable[[Tensor], Any], point: Tensor) -> Tensor:
+    """What the class gives; not a number where it raises, as in a reading."""
+    try:
+        return torch.as_tensor(function(point.clone())).reshape(-1)[-1]
+    except Exception:
+        return torch.tensor(math.nan)
+
+
+def _prox(regularizer: Any, step: float, w: Tensor) -> Tensor:
+    found: Tensor = regularizer.prox(w, step)
+    return found
 
 
 def _words(chosen: Mapping[str, float]) -> str:

@@ -297,6 +297,12 @@ OPERATIONS: dict[str, Operation] = {
     "fill": lambda context, array, value: full(context, array.shape, value),
     "scalar_tensor": lambda context, value, **rest: as_array(context, value),
     "copy": lambda context, array, source, *rest: np.broadcast_to(as_array(context, source), array.shape),
+    # The last act of a graph whose function changed its input; what it returns has the new values already.
+    "copy_": lambda context, array, source, *rest: np.broadcast_to(as_array(context, source), array.shape),
+    "select_scatter": lambda context, array, source, dim, index: _placed(context, array, source, dim, index),
+    "slice_scatter": lambda context, array, source, dim=0, start=None, end=None, step=1: _placed(
+        context, array, source, dim, _range(array, dim, start, end, step)
+    ),
     "_to_copy": cast,
     "to": cast,
     **dict.fromkeys(("clone", "detach", "alias", "lift_fresh", "positive", "contiguous", "_local_scalar_dense"), same),
@@ -337,10 +343,30 @@ def _squeezed(array: Array, dim: Any) -> Array:
     )
 
 
+def _range(array: Array, dim: int, start: int | None, end: int | None, step: int) -> slice:
+    return slice(start, None if end is None else min(end, array.shape[dim]), step)
+
+
 def _sliced(array: Array, dim: int, start: int | None, end: int | None, step: int) -> Array:
     place = [slice(None)] * array.ndim
-    place[dim] = slice(start, None if end is None else min(end, array.shape[dim]), step)
+    place[dim] = _range(array, dim, start, end, step)
     return array[tuple(place)]
+
+
+def _placed(context: Context, array: Array, source: Any, dim: int, where: int | slice) -> Array:
+    """A copy with ``source`` at some places along an axis."""
+    found = array.copy()
+    place: list[Any] = [slice(None)] * array.ndim
+    place[dim] = where
+    given = as_array(context, source)
+    target = found[tuple(place)]
+    if not isinstance(target, np.ndarray):
+        found[tuple(place)] = given.reshape(())[()]
+        return found
+    spread = np.broadcast_to(given, target.shape)
+    for index in np.ndindex(*target.shape):
+        target[index] = spread[index]
+    return found
 
 
 def name_of(target: Any) -> str:

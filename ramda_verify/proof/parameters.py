@@ -89,7 +89,7 @@ def arguments_of(regularizer: object) -> dict[str, Any]:
 
 def _constructor_arguments(regularizer: object) -> dict[str, str] | None:
     """Argument by attribute that keeps it; None where an argument is needed that the object does not keep."""
-    cls, kept = type(regularizer), {}
+    cls, kept, own = type(regularizer), {}, _attributes(regularizer)
     if dataclasses.is_dataclass(regularizer):
         return {field.name: field.name for field in dataclasses.fields(regularizer) if field.init}
     if cls.__init__ is object.__init__:
@@ -97,7 +97,9 @@ def _constructor_arguments(regularizer: object) -> dict[str, str] | None:
     for name, argument in list(inspect.signature(cls.__init__).parameters.items())[1:]:
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
             continue
-        place = next((each for each in (name, f"_{name}") if hasattr(regularizer, each)), None)
+        place = next((each for each in (name, f"_{name}") if each in own), None)
+        if place is None and hasattr(regularizer, name):
+            place = name
         if argument.kind is argument.POSITIONAL_ONLY or (place is None and argument.default is argument.empty):
             return None
         if place is not None:

@@ -1,6 +1,5 @@
 """Proofs for one regularizer: what may vary, how psi is seen (entries or groups), the question, the verdict."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from ramda_verify.proof.groups import Coupled
 from ramda_verify.proof.parameters import ASSUMED, Parameter, parameters_of, rebuilt, with_values
 from ramda_verify.proof.question import Question, Traced, entry_question, group_question, separability_question
 from ramda_verify.proof.replay import replay
-from ramda_verify.proof.shapes import allowed_shapes
+from ramda_verify.proof.shapes import STEP, allowed_shapes, example, refusal
 from ramda_verify.proof.splitting import ask
 from ramda_verify.proof.terms import Truth
 from ramda_verify.proof.tracing import NotTraceable, trace
@@ -26,8 +25,8 @@ from ramda_verify.proof.verdict import Counterexample, Proof, ProofVerdict
 #: Seconds for one regularizer, and for the question whether its entries mix.
 TIME = 20.0
 SEPARABILITY_TIME = 5.0
-#: Sizes of the groups that are proved.
-GROUP_SIZES = (2, 3)
+#: Sizes of groups; the first two that the class takes are proved.
+GROUP_SIZES, MOST_SIZES = (2, 3, 4, 5, 8, 16), 2
 
 ImportLines = Callable[[Mapping[str, float]], Sequence[str]]
 
@@ -103,33 +102,29 @@ class _Prover:
             return _Outcome(ProofVerdict.OUTSIDE, "", f"neither a sum over entries nor a norm of groups: {error}")
 
     def _entry_or_group(self, chosen: tuple[Parameter, ...]) -> _Outcome:
+        """One entry where two entries do not mix, else groups of two sizes."""
         try:
             one, verdict = self._entry(chosen)
-            reason = Coupled("its entries mix" if verdict == "sat" else "it has no form with one entry")
+            reason = Coupled("its entries mix" if verdict == "sat" else "it takes no single entry")
         except Coupled as error:
             one, verdict, reason = None, "sat", error
         if one is not None and verdict == "unsat":
             return self._answer(one, entry_question(one), "each entry")
-        outcome, sizes = None, []
-        for size in GROUP_SIZES:
-            try:
-                traced, question = self._group(chosen, size, reason)
-            except Coupled:
-                if verdict != "unknown":
-                    raise
-                return _Outcome(ProofVerdict.UNDECIDED, "", "the solver ran out of time over whether entries mix")
-            outcome = self._answer(traced, question, f"a group of {size} entries")
-            if outcome.verdict is not ProofVerdict.PROVED:
-                return outcome
-            sizes.append(str(size))
-        assert outcome is not None
-        return replace(outcome, subject=f"a group of {' or '.join(sizes)} entries")
+        sizes = [size for size in GROUP_SIZES if allowed_shapes(self.regularizer, size)][:MOST_SIZES]
+        if not sizes and one is None:
+            raise NotTraceable(f"it raises {refusal(self.regularizer, (2, 1))}")
+        try:
+            return self._groups(chosen, sizes, reason)
+        except Coupled:
+            if verdict != "unknown":
+                raise
+            return _Outcome(ProofVerdict.UNDECIDED, "", "the solver ran out of time over whether entries mix")
 
-    def _entry(self, chosen: tuple[Parameter, ...]) -> tuple[Traced, str]:
+    def _entry(self, chosen: tuple[Parameter, ...]) -> tuple[Traced | None, str]:
         """The trace of one entry, and whether two entries mix on a shape that holds two: "unsat" if they do not."""
         shapes = allowed_shapes(self.regularizer, 1)
         if not shapes:
-            raise NotTraceable("check_shape takes no tensor of one entry")
+            return None, "no entry"
         one = self._trace(shapes[0], chosen)
         verdict = "unsat"
         for shape in allowed_shapes(self.regularizer, 2):
@@ -143,6 +138,27 @@ class _Prover:
             verdict = "unknown" if answer.verdict == "unknown" else verdict
         return one, verdict
 
+    def _groups(self, chosen: tuple[Parameter, ...], sizes: Sequence[int], reason: Coupled) -> _Outcome:
+        """The outcome for groups of these sizes, the first that is not proved or that of all.
+
+        A size beyond the first one may be no group: a class may fix the size.
+        """
+        if not sizes:
+            raise reason
+        proved: list[str] = []
+        for size in sizes:
+            try:
+                traced, question = self._group(chosen, size, reason)
+            except Coupled:
+                if proved:
+                    break
+                raise
+            outcome = self._answer(traced, question, f"a group of {size} entries")
+            if outcome.verdict is not ProofVerdict.PROVED:
+                return outcome
+            proved.append(str(size))
+        return _Outcome(ProofVerdict.PROVED, f"a group of {' or '.join(proved)} entries")
+
     def _group(self, chosen: tuple[Parameter, ...], size: int, reason: Coupled) -> tuple[Traced, Question]:
         """The first shape on which all entries are one group."""
         for shape in allowed_shapes(self.regularizer, size):
@@ -154,13 +170,16 @@ class _Prover:
         raise reason
 
     def _trace(self, shape: Sequence[int], chosen: tuple[Parameter, ...]) -> Traced:
-        w = torch.linspace(0.5, 1.5, math.prod(shape), dtype=torch.float64).reshape(tuple(shape))
+        w = example(shape)
         numbers = [torch.tensor(p.own, dtype=torch.float64) for p in chosen]
 
         def changed(values: Sequence[Tensor]) -> Any:
             return with_values(self.regularizer, {p.attribute: v for p, v in zip(chosen, values, strict=True)})
 
-        prox = trace(lambda w, step, *values: changed(values).prox(w, step), [w, torch.tensor(0.75).double(), *numbers])
+        prox = trace(
+            lambda w, step, *values: changed(values).prox(w, step),
+            [w, torch.tensor(STEP, dtype=torch.float64), *numbers],
+        )
         value = trace(lambda w, *values: changed(values).value(w), [w, *numbers])
         fixed = tuple(p for p in self.parameters if p not in chosen)
         return Traced(tuple(shape), chosen, fixed, prox, value)

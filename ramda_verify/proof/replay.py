@@ -71,7 +71,8 @@ def replay(
         return Replay(
             None, f"at {_words(shown)} the objective of prox is {best:.17g}, that of z = {values['z']:g} {rival:.17g}"
         )
-    note = f"prox(w, step) = {_plain(p)} has the objective {best:.6g}, z = {_plain(z)} has {rival:.6g}"
+    digits = next((count for count in range(6, 17) if f"{best:.{count}g}" != f"{rival:.{count}g}"), 17)
+    note = f"prox(w, step) = {_plain(p)} has the objective {best:.{digits}g}, z = {_plain(z)} has {rival:.{digits}g}"
     lines[-1:] = [
         f"z = {_literal(z)}",
         "for point in (p, z):",

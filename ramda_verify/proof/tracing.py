@@ -87,6 +87,8 @@ class _Branches(TorchFunctionMode):
             return self._answer(COMPARING[name](*args, **(kwargs or {})))
         if name in LEAVING:
             raise NotTraceable(f"it turns a tensor into a Python number ({name.strip('_')}){_line()}")
+        if name == "requires_grad_":
+            return args[0]
         substitute = _SUBSTITUTES.get(func)
         return (substitute or func)(*args, **(kwargs or {}))
 
