@@ -58,8 +58,10 @@ def found_range(accepts: Callable[[float], bool], own: float) -> tuple[Bound, ..
     if high is not None:
         found.append(Bound("<=" if accepts(high) else "<", high))
     left, right = -FAR if low is None else low, FAR if high is None else high
-    between = (left + (right - left) * share for share in (1e-9, 1e-6, 1e-3, 0.1, 0.37, 0.5, 0.81, 0.999))
-    return tuple(found) if all(accepts(value) for value in between) else None
+    spread = [left + (right - left) * share for share in (1e-9, 1e-6, 1e-3, 0.1, 0.37, 0.5, 0.81, 0.999)]
+    near = [own + side * 10.0**power for side in (1, -1) for power in range(-3, 9)]
+    tried = (value for value in (*spread, *near, 0.0, 1.0) if left < value < right)
+    return tuple(found) if all(map(accepts, tried)) else None
 
 
 def _end(accepts: Callable[[float], bool], inside: float, outside: float) -> float | None:

@@ -67,6 +67,9 @@ CASES = {
     "masked_fill": lambda a, b: a.masked_fill(b > 0, 7.0) + a.masked_fill(a > 0, b.sum()),
     "index_put": lambda a, b: _put(a, b),
     "in-place": lambda a, b: a.clone().mul_(2).add_(b).clamp_(min=0),
+    "loop": lambda a, b: _entry_by_entry(a, b),
+    "scatter": lambda a, b: torch.slice_scatter(torch.cat([a, b, a]), b, 0, 1, 2)[1:2] + _entry_by_entry(b, a),
+    "input changed": lambda a, b: b.mul_(2) + a,
     "copy": lambda a, b: torch.empty_like(a).copy_(b) + torch.zeros_like(a).fill_(3.0),
     "softshrink": lambda a, b: nn.softshrink(a, 0.5) + nn.softshrink(a, torch.where(b.isfinite(), b.abs(), 2.0).sum()),
     "hardshrink": lambda a, b: nn.hardshrink(a, 0.5) + nn.hardshrink(a, torch.where(b.isfinite(), b.abs(), 2.0).sum()),
@@ -109,6 +112,14 @@ def _put(a, b):
     found[b > 0] = 0
     found[found < -1] = b.sum()
     return found
+
+
+def _entry_by_entry(a, b):
+    found = torch.empty(2, 1, dtype=a.dtype)
+    for place in range(2):
+        found[place] = a if a > b else place
+    found[:1] = b
+    return found.sum(dim=0)
 
 
 def read_at(function, *points):
