@@ -6,8 +6,10 @@ rounds to it; else it is the fraction that the float is.
 """
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
+from ramda_verify.proof.angles import multiple_of_pi
 from ramda_verify.proof.extended import INF, NAN, Number, constant, negative
 from ramda_verify.proof.terms import Context
 
@@ -41,7 +43,7 @@ def read_constant(context: Context, value: float) -> Number:
         if simple.numerator <= MAX_UNDER_ROOT and _rounds_to(simple ** Fraction(1, degree), abs(value)):
             root = Number(context.root(simple, degree), plus_zero=True)
             return root if value > 0 else negative(root)
-    return constant(found)
+    return replace(constant(found), angle=multiple_of_pi(value))
 
 
 def _rounds_to(meant: Fraction | float, value: float) -> bool:

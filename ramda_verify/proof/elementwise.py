@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from ramda_verify.proof import angles
 from ramda_verify.proof import extended as x
 from ramda_verify.proof import groups as g
 from ramda_verify.proof.extended import ONE, ZERO, Number, as_number, constant
@@ -42,11 +43,11 @@ def add(context: Context, a: Element, b: Element) -> Element:
         return g.summed(a, b)
     if _are_truths(a, b):
         return disjunction(a, b)
-    return x.add(number(a), number(b))
+    return angles.with_sum(x.add(number(a), number(b)), number(a), number(b))
 
 
 def negate(context: Context, a: Element) -> Element:
-    return g.negated(a) if isinstance(a, Part) else x.negative(number(a))
+    return multiply(context, constant(-ONE), a)
 
 
 def subtract(context: Context, a: Element, b: Element) -> Element:
@@ -60,12 +61,16 @@ def multiply(context: Context, a: Element, b: Element) -> Element:
         return g.scaled(part, factor if isinstance(factor, Part) else number(factor))
     if _are_truths(a, b):
         return conjunction(a, b)
-    return x.multiply(number(a), number(b))
+    one, other = number(a), number(b)
+    found = x.multiply(one, other)
+    return angles.with_multiple(angles.with_multiple(found, one, other), other, one)
 
 
 def divide(context: Context, a: Element, b: Element) -> Element:
     if isinstance(a, Part) or isinstance(b, Part):
         return g.divided(context, a, b if isinstance(b, Part) else number(b))
+    if isinstance(b, Number) and isinstance(b.term, Fraction) and b.finite is True and b.term != 0:
+        return multiply(context, a, constant(1 / b.term))
     return x.divide(context, number(a), number(b))
 
 
@@ -139,6 +144,22 @@ def clamp(context: Context, a: Element, low: Element | None = None, high: Elemen
     if low is not None:
         found = x.maximum(found, number(low))
     return found if high is None else x.minimum(found, number(high))
+
+
+def arc_cosine(context: Context, a: Element) -> Element:
+    return angles.arccosine(context, number(a))
+
+
+def circular(rule: Callable[[Context, Number], Number | None], name: str) -> Callable[..., Element]:
+    """cos and sin of what is an angle by its arccosine."""
+
+    def apply(context: Context, a: Element) -> Element:
+        found = rule(context, number(a))
+        if found is None:
+            raise Unreadable(f"the {name} of what is no simple part of an arccosine")
+        return found
+
+    return apply
 
 
 def heaviside(context: Context, a: Element, at_zero: Element) -> Element:
@@ -220,6 +241,9 @@ ELEMENTWISE: dict[str, Callable[..., Element]] = {
     "fmin": ignoring_nan(x.minimum),
     "pow": power,
     "hypot": hypotenuse,
+    "acos": arc_cosine,
+    "cos": circular(angles.cosine, "cosine"),
+    "sin": circular(angles.sine, "sine"),
     "heaviside": heaviside,
     "copysign": copy_sign,
     "lt": compared(x.less_than),

@@ -33,11 +33,23 @@ def evaluate(context: Context, number: Number, inputs: Mapping[str, float]) -> f
         if definition.kind == "root":
             below, degree = float(of(definition.parts[0])), definition.parts[1]
             return 0.0 if below <= 0 else math.sqrt(below) if degree == 2 else below ** (1 / degree)
+        if definition.kind == "angle":
+            return math.acos(min(1.0, max(-1.0, float(of(definition.parts[0])))))
+        if definition.kind == "chebyshev root":
+            return _chebyshev_root(float(of(definition.parts[0])), *definition.parts[1:])
         return math.copysign(1.0, float(of(definition.parts[0]))) > 0
 
     if of(number.nan):
         return math.nan
     return math.inf if of(number.up) else -math.inf if of(number.down) else float(of(number.term))
+
+
+def _chebyshev_root(value: float, degree: int, low: Fraction, high: Fraction) -> float:
+    """By its cosine: the angle whose ``degree``-fold has the cosine ``value``, in the range of the interval."""
+    if not -1 <= value <= 1:
+        return float(high)
+    angles = [(side * math.acos(value) + 2 * math.pi * turn) / degree for side in (1, -1) for turn in range(degree + 1)]
+    return min(map(math.cos, angles), key=lambda tau: max(float(low) - tau, tau - float(high), 0.0))
 
 
 def _walk(term: z3.ExprRef, values: Mapping[str, Any], of: Any) -> Any:

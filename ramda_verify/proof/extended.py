@@ -6,6 +6,7 @@ finite branch and one that divided by zero, as in torch. Rounding, overflow and 
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from ramda_verify.proof.terms import (
     Context,
@@ -22,6 +23,9 @@ from ramda_verify.proof.terms import (
     times,
 )
 
+if TYPE_CHECKING:
+    from ramda_verify.proof.angles import Angle
+
 ZERO, ONE = Fraction(0), Fraction(1)
 
 
@@ -30,6 +34,7 @@ class Number:
     """``term`` is its value where none of ``nan``, ``up`` (+inf) and ``down`` (-inf) holds; at most one of them does.
 
     ``plus_zero``: a zero is +0, as that of an absolute value. ``root``: a number whose square this is by construction.
+    ``angle``: the angle that it is, see ``angles``.
     """
 
     term: Term
@@ -38,6 +43,7 @@ class Number:
     down: Truth = False
     plus_zero: bool = False
     root: "Number | None" = None
+    angle: "Angle | None" = None
 
     @property
     def infinite(self) -> Truth:

@@ -100,7 +100,9 @@ def equal(one: Term, other: Term) -> Truth:
 
 
 class Definition(NamedTuple):
-    """What a variable stands for: "quotient" of two terms, "root" of a term and a degree, or the sign of a zero."""
+    """What a variable stands for: "quotient" of two terms, "root" of a term and a degree, "sign of zero" of a term,
+    "angle" of a cosine, or "chebyshev root" of a value, a degree and an interval.
+    """
 
     kind: str
     variable: z3.ExprRef
@@ -152,6 +154,23 @@ class Context:
     def sign_of_zero(self, below: Term) -> Truth:
         """Whether a zero, the value of ``below``, is +0. Real arithmetic has one zero: both cases are possible."""
         found, _ = self._variable("sign of zero", real(below), boolean=True)
+        return found
+
+    def angle(self, cosine: Term) -> Term:
+        """The angle between 0 and pi with this cosine, of which only the range is told."""
+        found, new = self._variable("angle", real(cosine))
+        if new:
+            self._fix(found, found >= 0, found <= 4)
+        return found
+
+    def chebyshev_root(self, value: Term, degree: int, low: Fraction, high: Fraction) -> Term:
+        """The root of ``T_degree(tau) = value`` in [low, high], on which T_degree runs from -1 to 1 or back."""
+        found, new = self._variable("chebyshev root", real(value), degree, low, high)
+        if new:
+            polynomial = {1: found, 2: 2 * found * found - 1, 3: 4 * found * found * found - 3 * found}[degree]
+            inside = z3.And(real(value) >= -1, real(value) <= 1)
+            ends = (found >= real(low), found <= real(high))
+            self._fix(found, *ends, z3.If(inside, polynomial == real(value), found == real(high)))
         return found
 
     def _fix(self, variable: z3.ExprRef, *conditions: z3.BoolRef) -> None:
