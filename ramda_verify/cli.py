@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``check``, ``prove``, ``bench``, ``record``, and the commands that other packages register."""
+"""The command line: ``run``, ``check``, ``prove``, ``bench``, ``record``, and commands that other packages register."""
 
 import secrets
 from importlib.metadata import entry_points

@@ -9,6 +9,7 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
+from ramda_verify.proof import extended as x
 from ramda_verify.proof.angles import multiple_of_pi
 from ramda_verify.proof.extended import INF, NAN, Number, constant, negative
 from ramda_verify.proof.terms import Context
@@ -41,7 +42,7 @@ def read_constant(context: Context, value: float) -> Number:
         under = Fraction(abs(value)) ** degree
         simple = under.limit_denominator(MAX_UNDER_ROOT)
         if simple.numerator <= MAX_UNDER_ROOT and _rounds_to(simple ** Fraction(1, degree), abs(value)):
-            root = Number(context.root(simple, degree), plus_zero=True)
+            root = x.root(context, constant(simple), degree)
             return root if value > 0 else negative(root)
     return replace(constant(found), angle=multiple_of_pi(value))
 

@@ -62,7 +62,7 @@ def multiply(context: Context, a: Element, b: Element) -> Element:
     if _are_truths(a, b):
         return conjunction(a, b)
     one, other = number(a), number(b)
-    found = x.multiply(one, other)
+    found = x.multiply_roots(context, one, other)
     return angles.with_multiple(angles.with_multiple(found, one, other), other, one)
 
 

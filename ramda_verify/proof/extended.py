@@ -34,7 +34,7 @@ class Number:
     """``term`` is its value where none of ``nan``, ``up`` (+inf) and ``down`` (-inf) holds; at most one of them does.
 
     ``plus_zero``: a zero is +0, as that of an absolute value. ``root``: a number whose square this is by construction.
-    ``angle``: the angle that it is, see ``angles``.
+    ``angle``: the angle that it is, see ``angles``. ``radical``: (x, n) of an n-th root of x, n > 2.
     """
 
     term: Term
@@ -44,6 +44,7 @@ class Number:
     plus_zero: bool = False
     root: "Number | None" = None
     angle: "Angle | None" = None
+    radical: tuple[Term, int] | None = None
 
     @property
     def infinite(self) -> Truth:
@@ -180,7 +181,17 @@ def square_root(context: Context, a: Number) -> Number:
 def root(context: Context, a: Number, degree: int) -> Number:
     """The nonnegative root; what is negative has none."""
     nan = disjunction(a.nan, a.negative)
-    return Number(context.root(a.term, degree), nan, a.up, False, plus_zero=a.plus_zero)
+    radical = (a.term, degree) if degree > 2 else None
+    return Number(context.root(a.term, degree), nan, a.up, False, plus_zero=a.plus_zero, radical=radical)
+
+
+def multiply_roots(context: Context, a: Number, b: Number) -> Number:
+    """The product, as one root where both are roots of one degree: a root of 2 times a root of 4 is a root of 8."""
+    found = multiply(a, b)
+    if a.radical is None or b.radical is None or a.radical[1] != b.radical[1]:
+        return found
+    under, degree = times(a.radical[0], b.radical[0]), a.radical[1]
+    return replace(found, term=context.root(under, degree), radical=(under, degree))
 
 
 def power(context: Context, a: Number, exponent: Fraction) -> Number:
@@ -196,7 +207,7 @@ def power(context: Context, a: Number, exponent: Fraction) -> Number:
             base = replace(base, nan=conjunction(base.nan, negation(a.down)), up=a.infinite)
     found = base
     for _ in range(exponent.numerator - 1):
-        found = multiply(base, found) if found is not base else multiply(base, base)
+        found = multiply_roots(context, base, found)
     return found
 
 

@@ -43,6 +43,11 @@ def parameters_of(regularizer: object) -> list[Parameter]:
     if kept is None:
         return []
     declared = _declared_ranges(regularizer)
+    unknown = set(getattr(regularizer, "parameter_ranges", None) or ()) - kept.keys()
+    if unknown:
+        raise ValueError(
+            f"parameter_ranges names {', '.join(sorted(unknown))}; the constructor keeps {', '.join(kept)}"
+        )
     found = []
     for name, attribute in kept.items():
         own = getattr(regularizer, attribute)

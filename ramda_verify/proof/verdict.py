@@ -28,9 +28,9 @@ MEANINGS = {
 #: What no proof says, whatever its verdict.
 LIMITS = (
     "A proof is about real numbers: rounding, overflow and the narrower dtypes are for the sampled checks. It is about "
-    "one entry (and that two entries do not mix), or one group of the sizes shown: other shapes, layouts and the other "
-    "members of the class are for the sampled checks, too. Constants are read as the simple fractions or roots that "
-    "they round to."
+    "one entry (and that two entries do not mix), or one group of the sizes shown: other shapes and layouts, what a "
+    "class remembers between calls, and its other members are for the sampled checks, too. Constants are read as the "
+    "simple fractions or roots that they round to."
 )
 
 

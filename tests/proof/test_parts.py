@@ -102,6 +102,15 @@ def test_other_words_are_refused(text):
         parse_range("a", text)
 
 
+class Misspelt(right.SCAD):
+    parameter_ranges = {"reg_wieght": ">= 0"}  # noqa: RUF012
+
+
+def test_a_range_of_no_parameter_is_refused():
+    with pytest.raises(ValueError, match=r"reg_wieght.*reg_weight"):
+        prove(Misspelt())
+
+
 def test_ranges_of_our_own_are_found():
     for regularizer in (L1(1.0), GroupLasso(0.5)):
         (found,) = parameters_of(regularizer)

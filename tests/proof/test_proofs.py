@@ -56,6 +56,12 @@ def test_a_wrong_regularizer_is_refuted(regularizer):
         assert not torch.isfinite(shown["p"]).all() or math.isnan(shown["regularizer"].value(shown["p"]))
 
 
+@pytest.mark.parametrize("regularizer", right.LONG, ids=name)
+def test_no_right_regularizer_is_accused_in_a_hurry(regularizer):
+    proof = prove(regularizer, seconds=2)
+    assert proof.verdict in (ProofVerdict.UNDECIDED, ProofVerdict.PROVED), proof
+
+
 class SumOfAll:
     """Couples all entries; with one entry alone it is the L1 norm."""
 

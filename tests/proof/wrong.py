@@ -160,6 +160,12 @@ class UnscaledSCAD(right.SCAD):
         return torch.where(size <= 2 * weight, soft(w, step * weight), outer)
 
 
+class HalfPowerOff(right.HalfPower):
+    """The jump half a percent too early."""
+
+    factor = 0.94
+
+
 class SquaredNormThreshold(right.GroupL2):
     def prox(self, w, step):
         norm = w.square().sum()
@@ -203,5 +209,6 @@ ENTRIES = [
     GammaTimesStep(), WrongAboveAValue(), WrongOfNegative(), WrongAtOnePoint(), IdentityAtTinySteps(),
     IdentityAtHugeSteps(), OtherFunction(), MeanForSum(), KeepsWhatItShouldCap(), SmallBox(), OpenBox(),
     NegativeAllowed(), NotANumberAtZero(), RaisesAtLargeSteps(), SwappedBounds(), SmallSCADOnly(), UnscaledSCAD(),
+    HalfPowerOff(),
 ]  # fmt: skip
 GROUPS = [SquaredNormThreshold(), GroupSizeForgotten(), GroupThresholdOff(), BallOfSquare()]
