@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch.fx import GraphModule
 
+from ramda_verify.proof.arrays import Array, as_array
 from ramda_verify.proof.elementwise import Unreadable
 from ramda_verify.proof.groups import Coupled
-from ramda_verify.proof.operators import Array, as_array, name_of, operation
+from ramda_verify.proof.operators import name_of, operation
 from ramda_verify.proof.terms import Context
 
 

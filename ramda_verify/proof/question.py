@@ -9,11 +9,11 @@ import numpy as np
 import z3
 
 from ramda_verify.proof import extended as x
+from ramda_verify.proof.arrays import Array, filled
 from ramda_verify.proof.constants import as_fraction
 from ramda_verify.proof.elementwise import number
 from ramda_verify.proof.extended import Number, constant
 from ramda_verify.proof.groups import ALONG, Coupled, Group, Part, alike
-from ramda_verify.proof.operators import Array, filled
 from ramda_verify.proof.parameters import Parameter
 from ramda_verify.proof.ranges import Bound
 from ramda_verify.proof.reading import read

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from ramda_verify.proof import elementwise as e
+from ramda_verify.proof.arrays import Array, filled, map_elements
 from ramda_verify.proof.extended import NAN
 from ramda_verify.proof.interpreter import run_graph
-from ramda_verify.proof.operators import Array, filled, map_elements
 from ramda_verify.proof.terms import Context, Truth
 from ramda_verify.proof.tracing import Path
 

@@ -9,9 +9,10 @@ import z3
 from torch.nn import functional as nn
 
 from ramda_verify.proof import operators
+from ramda_verify.proof.arrays import as_array
 from ramda_verify.proof.evaluation import evaluate
 from ramda_verify.proof.extended import Number, as_number
-from ramda_verify.proof.operators import OPERATIONS, as_array
+from ramda_verify.proof.operators import OPERATIONS
 from ramda_verify.proof.reading import read
 from ramda_verify.proof.terms import Context
 from ramda_verify.proof.tracing import trace
