@@ -69,7 +69,8 @@ def write_proofs(path: Path, proofs: Sequence[Proof]) -> None:
             "# Proofs of the regularizers",
             "",
             *textwrap.wrap(
-                f"Made by `ramda-verify prove [TARGET ...] --report FILE`; {made} Seconds are those of one run, with the tracing.",
+                f"Made by `ramda-verify prove [TARGET ...] --report FILE`; {made} "
+                "Seconds are those of one run, with the tracing.",
                 119,
             ),
             "",
