@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``check``, ``bench``, ``record``, and the commands that other packages register."""
+"""The command line: ``run``, ``check``, ``prove``, ``bench``, ``record``, and commands that other packages register."""
 
 import secrets
 from importlib.metadata import entry_points
@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ramda_verify.bench.command import bench
 from ramda_verify.plug_in_path import look_in, stranger
+from ramda_verify.proof.command import prove
 from ramda_verify.record import CheckResult
 from ramda_verify.recorded.command import record
 from ramda_verify.report import machine_and_versions, show_results, show_verdict, watch, write_report
@@ -146,6 +147,7 @@ def _writable(folder: Path) -> None:
 
 app.command()(bench)
 app.command()(record)
+app.command()(prove)
 
 
 def main() -> None:

@@ -1,0 +1,76 @@
+"""The command ``ramda-verify prove``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def prove(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TARGET]...",
+            help="package.module:Name or path/file.py:Name, a class or an instance, or the name of a registered "
+            "regularizer; all of these if there is none.",
+            show_default=False,
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Time for the solver on each target.")] = 20.0,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown, too.", show_default=False)
+    ] = None,
+) -> None:
+    """Prove that a prox minimises for all inputs, all steps and all parameters, or find where it does not.
+
+    prox and value are read as arithmetic, and an SMT solver looks for w, step, parameters in their range and z with a
+    lower step*psi(z) + 1/2 (z - w)^2 than the prox. This is possible where psi is a sum over entries or a function of
+    the norm of a group; other regularizers are reported as "outside".
+
+    Exit codes: 0 if every TARGET is proved (without TARGET: proved or outside), 1 otherwise, so that no proof is never
+    a pass; 2 bad usage.
+    """
+    from ramda_verify.plug_in_path import look_in
+    from ramda_verify.proof.output import show_proofs, write_proofs
+    from ramda_verify.proof.prover import prove_instance
+    from ramda_verify.proof.subject import import_lines_of
+    from ramda_verify.proof.verdict import ProofVerdict
+    from ramda_verify.targets import TargetError, known_regularizers, known_target, regularizer_target
+
+    look_in(Path.cwd())
+    try:
+        known = known_regularizers()
+        chosen = [known_target(name) if name in known else regularizer_target(name) for name in targets or known]
+    except TargetError as error:
+        raise typer.BadParameter(str(error)) from error
+    if report is not None:
+        _writable(report)
+    console, proofs = Console(), []
+    for target in chosen:
+        loading = None if target.name in known else target.import_lines(target.example)
+        lines = import_lines_of(target.example, loading)
+        try:
+            proofs.append(prove_instance(target.example, target.name, lines, seconds))
+        except ValueError as error:
+            raise typer.BadParameter(f"{target.name}: {error}") from error
+    show_proofs(console, proofs)
+    if report is not None:
+        write_proofs(report, proofs)
+        console.print(f"Written: {report}", highlight=False, soft_wrap=True)
+    passing = {ProofVerdict.PROVED} if targets else {ProofVerdict.PROVED, ProofVerdict.OUTSIDE}
+    raise typer.Exit(0 if all(proof.verdict in passing for proof in proofs) else 1)
+
+
+def _writable(path: Path) -> None:
+    """Refuse a report that cannot be written before anything is proved."""
+    reason = "there is no such folder" if not path.parent.is_dir() else "it is a folder" if path.is_dir() else None
+    try:
+        if reason is None:
+            probe = path.parent / f".{path.name}.writable"
+            probe.touch()
+            probe.unlink()
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason is not None:
+        raise typer.BadParameter(f"--report {path} cannot be written: {reason}")
