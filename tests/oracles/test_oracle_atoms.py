@@ -129,9 +129,9 @@ def test_conjugate_against_a_grid(function):
 
 
 def test_a_minimum_next_to_a_maximum():
-    # The slope 0.05 x - 0.36 + 4/(1 + x)^2 has two roots close to one another: the second is the minimum.
-    x = _stationary(np.array([0.36]), np.array([0.05]), [(4.0, RATIONAL.pieces[1])], 0.0, math.inf)
-    assert 0.05 * x - 0.36 + 4 / (1 + x) ** 2 == pytest.approx(0.0, abs=1e-15)
+    # The slope 0.05 x - 0.3573 + 4/(1 + x)^2 has two roots close to one another: the second is the minimum.
+    x = _stationary(np.array([0.3573]), np.array([0.05]), [(4.0, RATIONAL.pieces[1])], 0.0, math.inf)
+    assert 0.05 * x - 0.3573 + 4 / (1 + x) ** 2 == pytest.approx(0.0, abs=1e-15)
     assert 0.05 - 8 / (1 + x) ** 3 > 0
 
 
