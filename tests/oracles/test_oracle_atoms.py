@@ -8,8 +8,8 @@ import pytest
 
 from ramda_verify.oracles import certificate, cvxpy_models, direct, duality_gap, exact, float_subproblem, naive_prox
 from ramda_verify.oracles.atoms import Norm, Scalar, Simplex, Spectral
-from ramda_verify.oracles.atoms.functions import ABS, COUNT, SQUARE, Piece, capped, even, huber, mcp
-from ramda_verify.oracles.atoms.scalar_minimum import minimisers
+from ramda_verify.oracles.atoms.functions import ABS, COUNT, SQUARE, Piece, capped, even, huber, mcp, quadratic
+from ramda_verify.oracles.atoms.scalar_minimum import _stationary, minimisers
 from ramda_verify.oracles.index_sets import every, matrix_shape
 from ramda_verify.oracles.psi import atoms_of, norm_terms, psi_value, spectral_atom
 from tests.oracles.stand_ins import named, sparse_group_lasso
@@ -36,7 +36,14 @@ CUBE = even(
     (Piece(0.0, math.inf, lambda x: x * x * x, lambda x: 3 * x * x, lambda x: 6 * x, constant_curvature=False),),
     convex=True,
 )
-FUNCTIONS = (ABS, SQUARE, COUNT, huber(0.7), mcp(1.3, 1.5), capped(0.8), RATIONAL, CUBE)
+#: 0 at zero, 1 up to |x| = 1, 2 up to 2, 3 up to 3, 4 beyond: a jump at every step, the lower value on the step.
+STAIRS = even(
+    "stairs",
+    tuple(quadratic(k, k + 1 if k < 3 else math.inf, 0, 0, k + 1) for k in range(4)),
+    convex=False,
+    points={sign * float(k): float(k) for k in range(4) for sign in (1, -1)},
+)
+FUNCTIONS = (ABS, SQUARE, COUNT, huber(0.7), mcp(1.3, 1.5), capped(0.8), RATIONAL, CUBE, STAIRS)
 CONVEX = tuple(function for function in FUNCTIONS if function.convex)
 OVERLAPPING = [
     Norm(0.8, np.array([0, 1, 2, 3, 4])),
@@ -79,10 +86,9 @@ def test_scalar_minimum_against_a_grid(function, price):
     on_grid = 0.5 * d[:, None] * grid**2 - b[:, None] * grid + price * function.values(grid)
     ours = 0.5 * d * z**2 - b * z + price * function.values(z)
     assert (ours <= on_grid.min(axis=1) + 1e-13).all()
-    # And no lower than what the grid can be wrong by.
-    assert (
-        ours >= on_grid.min(axis=1) - 0.5 * (10 + 6 * 40 * price + 20) * 2.5e-4 ** (1 if function is COUNT else 2)
-    ).all()
+    # And no lower than what a grid of this spacing can be wrong by, next to a jump or without one.
+    spacing = 5e-4 if function.points else 5e-8
+    assert (ours >= on_grid.min(axis=1) - (40 + 240 * price) * spacing).all()
 
 
 def test_sum_of_functions_of_one_entry():
@@ -120,6 +126,47 @@ def test_conjugate_against_a_grid(function):
             assert on_grid > 1.0
         else:
             assert found == pytest.approx(on_grid, abs=1e-6)
+
+
+def test_a_minimum_next_to_a_maximum():
+    # The slope 0.05 x - 0.3573 + 4/(1 + x)^2 has two roots close to one another: the second is the minimum.
+    x = _stationary(np.array([0.3573]), np.array([0.05]), [(4.0, RATIONAL.pieces[1])], 0.0, math.inf)
+    assert 0.05 * x - 0.3573 + 4 / (1 + x) ** 2 == pytest.approx(0.0, abs=1e-15)
+    assert 0.05 - 8 / (1 + x) ** 3 > 0
+
+
+def test_certificate_at_a_concave_kink():
+    (kink,) = [Scalar(1.0, np.arange(1), capped(0.8))]
+    for slope, shortest in ((-0.9, 0.1), (-0.1, -0.1), (0.5, 0.5), (-3.0, -2.0)):
+        assert kink.residual(np.array([0.8]), np.array([slope]), 0.0) == pytest.approx(shortest)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (5, 1)])
+@pytest.mark.parametrize("rank", [0, 1, 2, 3])
+def test_certificate_of_singular_values_against_cvxpy(shape, rank):
+    random = np.random.default_rng(rank)
+    left, sigma, right = np.linalg.svd(random.standard_normal(shape), full_matrices=False)
+    rank = min(rank, *shape)
+    left, sigma, right = left[:, :rank], sigma[:rank], right[:rank]
+    for size in (0.3, 1.0, 4.0):
+        slope, normal = size * random.standard_normal(shape), cp.Variable(shape)
+        inside = [cp.sigma_max(normal) <= 0.7]
+        if rank:
+            inside += [left.T @ normal == 0, normal @ right.T == 0]
+        distance = cp.Problem(cp.Minimize(cp.norm(slope + 0.7 * left @ right + normal, "fro")), inside)
+        point, ones = (left * sigma) @ right, np.ones(shape)
+        found = certificate.stationarity(point, point - slope, ones, 1.0, [Spectral(0.7, every(shape), shape, ABS)])
+        assert found == pytest.approx(distance.solve(solver=cp.CLARABEL), rel=1e-5, abs=1e-6)
+
+
+def test_conjugates_of_norms_are_balls():
+    for atom in (Norm(0.7, np.arange(4)), Spectral(0.7, every((2, 2)), (2, 2), ABS), Scalar(0.7, np.arange(4), ABS)):
+        u = np.array([0.7, 0.0, 0.0, 0.0])
+        assert atom.conjugate(u) == pytest.approx(0.0, abs=1e-15)
+        assert atom.conjugate(1.001 * u) == math.inf
+        inside = atom.multiplier(5 * u, np.zeros(4), np.ones(4))
+        assert atom.conjugate(inside) == pytest.approx(0.0, abs=1e-15)
+        np.testing.assert_allclose(inside, u, atol=1e-15)
 
 
 def test_known_answers():
@@ -261,11 +308,20 @@ def test_line_searches_find_nonconvex_minimisers(function):
     numbers = exact.subproblem(w, np.ones(SHAPE), 0.9, psi)
     assert found.solved
     assert found.objective == pytest.approx(numbers.objective + 0.5 * float((w * w).sum()), rel=1e-10)
+    if function is STAIRS:
+        return  # singular values are not kept on a step to the last digit
     spectral = [Spectral(0.7, every(SHAPE), matrix_shape(SHAPE), function)]
     found, numbers = naive_prox.naive_prox(w, 0.9, spectral), exact.subproblem(w, np.ones(SHAPE), 0.9, spectral)
     assert numbers.solved, numbers.detail
     assert found.objective == pytest.approx(numbers.objective + 0.5 * float((w * w).sum()), rel=1e-10)
     assert certificate.stationarity(numbers.point, w, np.ones(SHAPE), 0.9, spectral, rank_tolerance=1e-12) <= 1e-12
+
+
+def test_a_line_is_searched_as_a_whole():
+    # 1.6 f(r) + 1/2 (r - 4)^2 is 8, 6.1, 5.2, 5.3, 6.4 at r = 0, ..., 4, which descent from either end does not see.
+    answer = naive_prox.naive_prox(np.array([4.0]), 1.6, [Scalar(1.0, np.arange(1), STAIRS)])
+    assert answer.point == pytest.approx(2.0)
+    assert exact.subproblem(np.array([4.0]), np.ones(1), 1.6, [Scalar(1.0, np.arange(1), STAIRS)]).point == 2.0
 
 
 def test_no_line_leads_to_shared_entries_or_sets():

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from ramda_verify import targets
 from ramda_verify.targets import (
     TargetError,
     known_regularizers,
@@ -26,6 +27,33 @@ def test_known_target_rebuilds_what_it_draws(name):
     regularizer = type(target.example)(0.25)
     exec("\n".join(target.import_lines(regularizer)), namespace)
     assert namespace["regularizer"] == regularizer
+
+
+class Plain:
+    """No dataclass: two objects that only its examples tell apart."""
+
+    def value(self, w):
+        return w.new_zeros(())
+
+    def prox(self, w, step):
+        return w
+
+    @classmethod
+    def examples(cls):
+        return FIRST, SECOND
+
+
+FIRST, SECOND = Plain(), Plain()
+
+
+def test_known_target_rebuilds_what_has_no_repr(monkeypatch):
+    monkeypatch.setattr(targets, "known_regularizers", lambda: {"plain": Plain})
+    target = known_target("plain")
+    assert target.example is FIRST
+    for made in (FIRST, SECOND):
+        namespace = {}
+        exec("\n".join(target.import_lines(made)), namespace)
+        assert namespace["regularizer"] is made
 
 
 def test_class_and_instance_in_a_file(folder):

@@ -26,7 +26,8 @@ def minimisers(b: Array, d: Array, terms: Sequence[Term]) -> Array:
     """For each entry the z of least ``1/2 d z^2 - b z + sum price*f(z)``, by exhaustion; of several the first found.
 
     ``d`` > 0, or d >= 0 where the terms grow faster than b pulls. Candidates are all kinks, and on every interval
-    between two the stationary point, unique by the monotone curvature of the pieces.
+    between two the stationary point, unique by the monotone curvature of the pieces (of their sum, where several terms
+    have pieces that are no quadratics).
     """
     terms = [(price, function) for price, function in terms if price > 0]
     kinks = sorted({kink for _, function in terms for kink in function.kinks})
@@ -64,7 +65,6 @@ def _lowest(candidates: Sequence[Array], b: Array, d: Array, terms: Sequence[Ter
 
 def _stationary(b: Array, d: Array, pieces: Sequence[tuple[float, Piece]], low: float, high: float) -> Array:
     """Where the slope turns from negative to positive on (low, high), else one of the ends."""
-
     # The end nearer to zero: a small solution is then no difference of large numbers.
     near = min((end for end in (low, high) if np.isfinite(end)), key=abs, default=0.0)
     if all(piece.constant_curvature for _, piece in pieces):
