@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ramda_verify.exact_set import ExactSet
 from ramda_verify.record import Case, Measurement
 from ramda_verify.recorded.problems import NamedArray
 from ramda_verify.targets import Target
@@ -47,7 +48,10 @@ def snippet(check_id: str, target: Target, case: Case, measurement: Measurement,
     if any(isinstance(value, NamedArray) for value in case.values()):
         lines.append("from ramda_verify.recorded import recorded")
     if "regularizer" in case:
-        lines += target.import_lines(case["regularizer"])
+        regularizer = case["regularizer"]
+        lines += target.import_lines(regularizer.inner if isinstance(regularizer, ExactSet) else regularizer)
+        if isinstance(regularizer, ExactSet):
+            lines += ["from ramda_verify.exact_set import ExactSet", "regularizer = ExactSet(regularizer)"]
     lines += [line for name, value in case.items() if name != "regularizer" for line in assignment(name, value)]
     arguments = ", ".join(f"{name}={name}" for name in case)
     lines.append(f"print(measure({check_id!r}, {arguments}))")

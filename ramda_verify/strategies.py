@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ramda_verify.companions import AROUND_A_THRESHOLD, array, companion, without_a_slice
+from ramda_verify.exact_set import with_exact_set
 from ramda_verify.oracles.psi import atoms_of, disjoint, is_known
 from ramda_verify.recorded.problems import RecordedProblem
 from solvers.regularizers.base import Regularizer, offers
@@ -222,6 +223,13 @@ def regularizers_and_shapes(draw: DrawFn, instances: SearchStrategy[Any] | Large
     return regularizer, draw(st.sampled_from(offered))
 
 
+def _solvable(instances: SearchStrategy[Any] | LargeTensors) -> SearchStrategy[tuple[Any, tuple[int, ...]]]:
+    """The same for a subproblem; a user's constraint as its set is, since its value may have any tolerance."""
+    return regularizers_and_shapes(instances).map(
+        lambda pair: pair if is_known(pair[0]) else (with_exact_set(*pair), pair[1])
+    )
+
+
 def prox_cases(instances: Instances) -> SearchStrategy[dict[str, Any]]:
     """``regularizer``, ``w`` and ``step``, the step often on either side of a threshold."""
     return st.just(instances.prox_case()) if isinstance(instances, RecordedProblem) else _drawn_prox_cases(instances)
@@ -256,7 +264,7 @@ def subproblem_cases(
 def _drawn_subproblem_cases(
     draw: DrawFn, instances: SearchStrategy[Any] | LargeTensors, max_condition: float, extreme: bool
 ) -> dict[str, Any]:
-    regularizer, shape = draw(regularizers_and_shapes(instances))
+    regularizer, shape = draw(_solvable(instances))
     B = draw(tensors(shape))
     D = draw(metrics(shape, max_condition, extreme))
     if draw(st.booleans()):
@@ -302,7 +310,7 @@ def _drawn_problem_batches(
     most: int,
     mild: float,
 ) -> dict[str, Any]:
-    regularizer, shape = draw(regularizers_and_shapes(instances))
+    regularizer, shape = draw(_solvable(instances))
     # Several short lists: each holds five on average, and any element of any can be deleted.
     numbers = [seed for _ in range(most // 10) for seed in draw(st.lists(seeds(), max_size=10))]
     problems = [

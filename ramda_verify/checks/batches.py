@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from ramda_verify.checks.helpers import Array, finite, tensor
+from ramda_verify.checks.rows import sizes
+from ramda_verify.exact_set import ROUNDING, ExactSet
 from ramda_verify.record import Measurement
 from ramda_verify.worst import Worst, infinite_if_nan
 from solvers.regularizers.base import Regularizer
@@ -24,6 +26,7 @@ from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
 from solvers.subproblem.iterate import Iterate
 from solvers.subproblem.methods import ITERATIVE
 
+EPS = float(np.finfo(np.float64).eps)
 #: Enough for proximal gradient at the condition numbers drawn for it (at most 100) down to 1e-10.
 ITERATIONS = 20_000
 
@@ -146,6 +149,23 @@ class Problems:
         """lam * psi of one point per problem, or, with one more dimension in front, of many."""
         values = psi(self.regularizer, points.reshape(-1, *self.B.shape[1:])).numpy()
         return self.lam.numpy() * values.reshape(points.shape[: points.ndim - self.B.ndim + 1])
+
+    def terms(self, points: Tensor) -> Array:
+        """lam * psi of the magnitudes of the entries: what psi may be a difference of. 0 where that is infinite."""
+        found = self.psi(points.abs())
+        return np.where(np.isfinite(found), np.abs(found), 0.0)
+
+    def near(self, points: Tensor, scale: Array) -> Array:
+        """The lowest lam * psi within a few roundings of points that were computed from numbers of size ``scale``."""
+        unit = torch.as_tensor(32 * EPS * np.maximum(sizes(points), scale)).reshape(-1, *(1,) * (points.ndim - 1))
+        cut = [unit * (torch.round(points / unit + shift) - shift) for shift in (0.0, 0.5)]
+        return np.asarray(self.psi(torch.stack([points, *cut])).min(axis=0))
+
+    def edge(self, points: Tensor) -> Array:
+        """How far points may be beyond the edge of a set and still be taken for its members; 0 where psi is finite."""
+        if not isinstance(self.regularizer, ExactSet):
+            return np.zeros(len(self))
+        return np.asarray(ROUNDING * sizes(points) * self.B[0].numel() ** 0.5)
 
     def floors(self, points: Tensor) -> Array:
         """What rounding alone can leave of a residual at these points."""

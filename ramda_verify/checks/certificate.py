@@ -36,9 +36,14 @@ def _member_violations(
     X = comparison_points_of_rows(Z + slope / steepest, Z, seed)
     psi = problems.psi(torch.cat([Z.unsqueeze(0), X]))
     at_Z, at_X = psi[0], psi[1:]
+    # Rounding relative to what Z was computed from may have moved Z off a kink of psi, or off the edge of its set.
+    lowest = problems.near(Z, np.maximum(sizes(came_from), sizes(problems.B / problems.D)))
+    kink = np.where(np.isfinite(at_Z), at_Z, lowest) - lowest
+    edge = 2 * norms(slope) * problems.edge(Z)
     moves = (X - Z).reshape(*at_X.shape, -1)
-    slack = at_Z + (moves * slope.reshape(len(problems), -1)).sum(-1).numpy() - at_X
-    scale = np.abs(at_Z) + np.abs(at_X) + noise * moves.abs().sum(-1).numpy()
+    slack = at_Z - edge + (moves * slope.reshape(len(problems), -1)).sum(-1).numpy() - at_X
+    scale = 16 / tolerances.SUBGRADIENT.value * kink + problems.terms(Z)
+    scale = scale + np.abs(at_Z) + np.abs(at_X) + noise * moves.abs().sum(-1).numpy()
     # Where psi is infinite at X, the inequality holds whatever the subgradient.
     violations = np.where(np.isposinf(at_X), 0.0, relative(slack, scale))
     worst_X = X[torch.as_tensor(violations.argmax(axis=0)), torch.arange(len(problems))]
@@ -143,7 +148,9 @@ def measure_soundness(
             size_of_Q = sums(0.5 * problems.B * problems.B / problems.D) + np.abs(problems.psi(Z))
             rounding = problems.floors(Z) + problems.floors(first)
             reach = (found.residual + exact.residual + rounding) / mu + TINY
-            allowed_gap = (found.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_of_Q + TINY
+            # The edge of a set is known up to rounding, over which Q falls by its slope.
+            edge = 2 * norms(problems.D * Z - problems.B) * problems.edge(Z)
+            allowed_gap = (found.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_of_Q + edge + TINY
             shares = {
                 "distance": relative(norms(Z - exact.point), reach),
                 "gap in Q": relative(objective(Z) - objective(exact.point), allowed_gap),

@@ -18,7 +18,8 @@ from ramda_verify.checks.helpers import (
     size,
     tensor,
 )
-from ramda_verify.checks.objective import ACCURACY, ROUNDING, VANISHING, ProxProblem, Psi
+from ramda_verify.checks.objective import ACCURACY, ROUNDING, ProxProblem, Psi
+from ramda_verify.exact_set import VANISHING
 from ramda_verify.oracles.psi import has_model, model_value
 from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement, NothingClaimed
@@ -35,17 +36,17 @@ MILD = 30.0
 def measure_convex(regularizer: Regularizer, w: Array, other: Array, share: float, **_: Any) -> Measurement:
     """psi((1-a) w + a v) <= (1-a) psi(w) + a psi(v), relative to the values; between proxes where psi is infinite."""
     w, other = feasible(regularizer, w), feasible(regularizer, other)
-    at_w, at_other = psi_value(regularizer, w), psi_value(regularizer, other)
+    psi = Psi(regularizer, w.shape)
+    at_w, at_other = psi.at(w), psi.at(other)
     if not (at_w < np.inf and at_other < np.inf):
         raise NothingClaimed("psi is infinite at the prox of an end of the chord: nothing lies above it")
     point = (1 - share) * w + share * other
-    between, chord = psi_value(regularizer, point), (1 - share) * at_w + share * at_other
+    between, chord = psi.at(point), (1 - share) * at_w + share * at_other
     note = f"psi is {between:.6g} on the chord, whose ends average {chord:.6g}"
     if between == np.inf:
         # Rounding may put the point outside a constraint; the prox of a vanishing step is the projection on it.
         outside = finite("prox", regularizer.prox(tensor(point), VANISHING)).numpy() - point
         return Measurement(relative(size(outside), size(w, other)), note)
-    psi = Psi(regularizer)
     return Measurement(relative(between - chord, psi.size(w) + psi.size(other)), note)
 
 
@@ -81,14 +82,14 @@ def measure_metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: flo
 
     The fixed point is asked for in a metric of mild condition, D cut off below, where a step moves every entry.
     """
-    worst, psi = Worst(), Psi(regularizer)
+    worst, psi = Worst(), Psi(regularizer, B.shape)
     mild = np.maximum(D, D.max() / MILD)
     for metric in (D, mild):
         Z = _metric_prox(regularizer, B, metric, lam)
         centre = B / metric
         problem = ProxProblem(psi, centre, lam, Z, metric)
         for point in [*comparison_points(centre, Z, seed), *_scaled(Z, centre, metric)]:
-            x, at_x = psi.rival(point)
+            x, at_x = point, psi.at(point)
             worst.see(problem.excess(x, at_x), f"metric_prox returned {shown(Z)}; Q is lower at {shown(x)}")
     theta = 1.0 / float(mild.max()) * (1.0 if offers(regularizer, "convex") else 0.5)
     moved = finite("prox", regularizer.prox(tensor(Z - theta * (mild * Z - B)), theta * lam)).numpy()

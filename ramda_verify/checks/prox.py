@@ -49,12 +49,12 @@ def measure_optimality(regularizer: Regularizer, w: Array, step: float, seed: in
 
 
 def _against_rivals(regularizer: Regularizer, w: Array, step: float, seed: int, convex: bool) -> Measurement:
-    z, psi, worst = _prox(regularizer, w, step), Psi(regularizer), Worst()
+    z, psi, worst = _prox(regularizer, w, step), Psi(regularizer, w.shape), Worst()
     problem = ProxProblem(psi, w, step, z)
     if problem.at_z == np.inf:
         return Measurement(np.inf, f"value is infinite at prox(w) = {shown(z)}")
     for point in _rivals(regularizer, w, step, z, seed):
-        x, at_x = psi.rival(point)
+        x, at_x = point, psi.at(point)
         if convex:
             note = f"(w - z)/step is no subgradient at z = {shown(z)}: psi at {shown(x)} is lower"
         else:
@@ -80,10 +80,10 @@ def measure_limits(regularizer: Regularizer, w: Array, step: float, factor: floa
     any x gives psi(z) <= psi(x) + ||x - w||^2/(2 step), the limit at infinity; comparing two steps with each other,
     that psi(z) falls and ||z - w|| grows with the step. All hold for nonconvex psi.
     """
-    psi, worst = Psi(regularizer), Worst()
+    psi, worst = Psi(regularizer, w.shape), Worst()
     steps_taken = sorted({step * 1e-9, step, step * factor, step * 1e9})
     problems = [ProxProblem(psi, w, s, _prox(regularizer, w, s)) for s in steps_taken]
-    fixed = [psi.rival(point) for point in (w, np.zeros_like(w))]
+    fixed = [(point, psi.at(point)) for point in (w, np.zeros_like(w))]
     for problem in problems:
         worst.see(0.0 if problem.at_z < np.inf else np.inf, f"psi is infinite at the prox with step {problem.step:g}")
         for x, at_x in [*fixed, *((other.z, other.at_z) for other in problems)]:
@@ -102,7 +102,7 @@ def measure_value_consistency(regularizer: Regularizer, w: Array, step: float, m
     value = regularizer.value(tensor(w))
     if not isinstance(value, torch.Tensor) or value.shape != ():
         return Measurement(np.inf, f"value(w) must be a 0-d tensor, got {value!r}")
-    psi, worst = Psi(regularizer), Worst()
+    psi, worst = Psi(regularizer, w.shape), Worst()
     psi.at(w)
     here, there = (ProxProblem(psi, point, step, _prox(regularizer, point, step)) for point in (w, w + move))
     if not (here.at_z < np.inf and there.at_z < np.inf):

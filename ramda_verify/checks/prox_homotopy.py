@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, finite, norm, shown, tensor
-from ramda_verify.checks.objective import ACCURACY, Psi
+from ramda_verify.checks.objective import ACCURACY, Psi, jitter
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases
@@ -35,7 +35,7 @@ def measure_homotopy(regularizer: Regularizer, w: Array, step: float, scale: flo
     """
     w, step = w * scale, min(max(step * scale * stretch, STEPS[0]), STEPS[1])
     z = _prox(regularizer, w, step)
-    worst, rounding = Worst(), Psi(regularizer).rounding(z, w - z)
+    worst, rounding = Worst(), Psi(regularizer, w.shape).rounding(z, w - z)
     for share in (*SHARES, *(BEYOND if offers(regularizer, "convex") else ())):
         point, shorter = z + share * (w - z), share * step
         if not (STEPS[0] <= shorter <= STEPS[1] and np.abs(point).max() <= LARGEST):
@@ -44,6 +44,9 @@ def measure_homotopy(regularizer: Regularizer, w: Array, step: float, scale: flo
         moved = share * norm(w - z)
         # The error of z, which the ray magnifies beyond w, and the rounding of the point.
         allowed = ACCURACY * moved + max(share, 1.0) * rounding + TINY
+        if not norm(found - z) <= allowed:
+            shaken = jitter(regularizer, w, step, z), jitter(regularizer, point, shorter, found)
+            allowed += max(share, 1.0) * shaken[0] + shaken[1]
         note = (
             f"prox({shown(w)}, {step:g}) is {shown(z)}, so prox({shown(point)}, {shorter:g}) is the same, but "
             f"{shown(found)} came back"

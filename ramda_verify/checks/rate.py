@@ -66,6 +66,7 @@ def _excesses(problems: Problems, start: Tensor, rule: str) -> Iterator[tuple[Ar
     member = torch.stack([iterate.member for iterate in found])
     psi = problems.psi(Z)
     scale = sums(D * start * start) + sums((B * start).abs()) + sums(B * B / D) + np.abs(psi[0])
+    scale = scale + problems.terms(Z).max(axis=0)
     move = Z[1:] - Z[:-1]
 
     def per_row(function: Callable[[Tensor], Array], stack: Tensor) -> Array:

@@ -28,7 +28,7 @@ ERRORS = (0.0, 1e-3, 1.0, 1e3)
 
 def measure_residual(regularizer: HasSubgradientResidual, w: Array, step: float, seed: int) -> Measurement:
     """The larger of both violations, in units of what the accuracy of the prox allows; a quotient's in STEEPNESS."""
-    rng, worst, psi = np.random.default_rng(seed), Worst(), Psi(regularizer)
+    rng, worst, psi = np.random.default_rng(seed), Worst(), Psi(regularizer, w.shape)
     Z = finite("prox", regularizer.prox(tensor(w), step)).numpy()
     member = w - Z
     slack = ACCURACY * norm(member) + psi.rounding(w, Z) * w.size**0.5

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, finite, needs, psi_value, shown, tensor
+from ramda_verify.exact_set import with_exact_set
 from ramda_verify.oracles.challenger import Challenge, challenge_prox, challenge_subproblem
 from ramda_verify.oracles.naive_prox import naive_prox
 from ramda_verify.oracles.psi import is_known, model_value
@@ -21,6 +22,7 @@ LINE_SEARCHED = 64
 
 def measure_prox_search(regularizer: Regularizer, w: Array, step: float, seed: int) -> Measurement:
     """What a search gains on prox(w, step), and for a known psi what line searches gain, relative to the objective."""
+    known, regularizer = is_known(regularizer), with_exact_set(regularizer, w.shape)
     z = finite("prox", regularizer.prox(tensor(w), step).detach().numpy())
     at_z, distance = psi_value(regularizer, z), 0.5 * float(((z - w) ** 2).sum())
     if at_z == np.inf:
@@ -29,10 +31,10 @@ def measure_prox_search(regularizer: Regularizer, w: Array, step: float, seed: i
     worst = Worst()
     found = challenge_prox(lambda x: psi_value(regularizer, x), w, step, z, seed)
     worst.see(relative(found.improvement, scale), _better(found, z))
-    if is_known(regularizer) and w.size <= LINE_SEARCHED:
-        answer = naive_prox(w, step, regularizer)
+    if known and w.size <= LINE_SEARCHED:
+        answer = naive_prox(w, step, getattr(regularizer, "inner", regularizer))
         if answer.solved and answer.objective is not None and answer.point is not None:
-            gain = step * model_value(z, regularizer) + distance - answer.objective
+            gain = step * model_value(z, getattr(regularizer, "inner", regularizer)) + distance - answer.objective
             words = f"line searches find {shown(answer.point)}, lower by {gain:.3g} than {shown(z)}"
             worst.see(relative(gain, scale), words)
     return worst.measurement()

@@ -33,7 +33,7 @@ def measure_structure(regularizer: Regularizer, w: Array, step: float, seed: int
         worst.see(0.0 if fact else np.inf, note)
 
     z = finite("prox", regularizer.prox(tensor(w), step)).detach()
-    rng, psi = np.random.default_rng(seed), Psi(regularizer)
+    rng, psi = np.random.default_rng(seed), Psi(regularizer, w.shape)
     if offers(regularizer, "structure"):
         named = regularizer.structure(z)
         if not isinstance(named, Tensor):

@@ -15,8 +15,9 @@ from solvers.regularizers.base import Regularizer, offers
 
 #: Dtypes that are tried where a regularizer does not name its own.
 NARROW = (torch.float32, torch.bfloat16, torch.float16)
-#: Of float16 only numbers whose squares it holds.
-FLOAT16_RANGE = (1e-3, 30.0)
+#: In 16 bits only numbers of the size of weights, whose squares float16 holds and whose differences bfloat16 tells.
+LARGEST_IN_FLOAT32 = 1e6
+RANGE_OF_16_BITS = (1e-3, 30.0)
 #: The case is tried at these sizes: a guard against small numbers shows where all are small.
 SCALES = (1.0, 1e-8)
 #: What torch says where it has not the operation in a dtype of 16 bits.
@@ -104,9 +105,9 @@ def dtypes_of(regularizer: Regularizer) -> tuple[torch.dtype, ...]:
 
 def _holds(narrow: Tensor, step: float) -> bool:
     largest = float(narrow.abs().max())
-    if narrow.dtype != torch.float16:
-        return largest < float("inf")
-    low, high = FLOAT16_RANGE
+    if narrow.dtype.itemsize > 2:
+        return largest < LARGEST_IN_FLOAT32
+    low, high = RANGE_OF_16_BITS
     return largest < high and low < step < high and bool((narrow[narrow != 0].abs() > low).all())
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, finite, needs, norm, psi_value, shown, size, tensor
-from ramda_verify.checks.objective import ACCURACY, LOOSENESS, VANISHING, Psi
+from ramda_verify.checks.objective import ACCURACY, Psi
+from ramda_verify.exact_set import LOOSENESS, VANISHING
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases
@@ -24,7 +25,7 @@ def measure_violation(regularizer: HasViolation, w: Array) -> Measurement:
         return Measurement(np.inf, f"violation(w) must be a 0-d tensor, got {found!r}")
     distance, value = float(found), psi_value(regularizer, w)
     projected = finite("prox", regularizer.prox(tensor(w), VANISHING)).numpy()
-    moved, unit = norm(projected - w), Psi(regularizer).rounding(w, projected) * w.size**0.5 + TINY
+    moved, unit = norm(projected - w), Psi(regularizer, w.shape).rounding(w, projected) * w.size**0.5 + TINY
     note = f"violation is {distance:.9g}, a vanishing step moves w = {shown(w)} by {moved:.9g}"
     worst.see(relative(abs(distance - moved), unit + ACCURACY * moved), note)
     if value == np.inf:

@@ -1,0 +1,93 @@
+"""A constraint as its set is, whatever tolerance its value has.
+
+The value of a set is infinite outside. Written without a tolerance it is infinite at projections, which rounding has
+moved; written with one it lets points win that are not of the set. The set itself is where a prox with a vanishing
+step moves a point by no more than rounding; that is asked only near the set, so that a wrong projection is still
+compared with what value says further out.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from solvers.regularizers.base import offers
+
+#: What rounding may move, relative to the size of a point.
+ROUNDING = 256 * float(torch.finfo(torch.float64).eps)
+#: A value may take points for members of its set that are outside by this share of their size.
+LOOSENESS = 1e-5
+#: A step at which a prox moves by nothing but a violated constraint.
+VANISHING = 1e-20
+#: Sizes of points at which psi is tried to find out whether it is infinite somewhere.
+TRIED = (0.0, 1e-3, 1.0, 1e3)
+
+
+def is_constrained(regularizer: Any, shape: tuple[int, ...]) -> bool:
+    """Whether psi is infinite at one of a few points of this shape."""
+    if isinstance(regularizer, ExactSet):
+        return True
+    one = torch.linspace(-1.0, 2.0, steps=math.prod(shape), dtype=torch.float64).reshape(shape)
+    try:
+        return any(float(regularizer.value(size * one)) == math.inf for size in TRIED)
+    except Exception:
+        return False  # the checks report it
+
+
+def with_exact_set(regularizer: Any, shape: tuple[int, ...]) -> Any:
+    """The regularizer itself, or where psi is infinite somewhere the same with a value that is infinite outside the set
+    and nowhere else.
+    """
+    return ExactSet(regularizer) if is_constrained(regularizer, shape) else regularizer
+
+
+class ExactSet:
+    """A regularizer with another value, see above; every other member is its own."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner: Any = inner.inner if isinstance(inner, ExactSet) else inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def prox(self, w: Tensor, step: Any) -> Tensor:
+        """The prox, projected once more: rounding relative to a large w may have left the set by more than that of the
+        answer.
+        """
+        found: Tensor = self.inner.prox(self.inner.prox(w, step), VANISHING)
+        return found
+
+    def value(self, w: Tensor) -> Tensor:
+        """psi at the point or at its projection, where they are the same up to rounding; infinity where the point is
+        outside by less than a tolerance; else what the regularizer says.
+        """
+        found: Tensor = self.inner.value(w)
+        if bool(torch.isnan(found)) or bool(found == -torch.inf):
+            return found
+        projected = self.inner.prox(w, VANISHING)
+        size = float(torch.maximum(w.abs().max(), projected.abs().max()))
+        distance = self._distance(w, projected)
+        if distance <= ROUNDING * size * w.numel() ** 0.5:
+            return found if bool(found < torch.inf) else self._inside(projected)
+        if distance <= LOOSENESS * size:
+            return torch.full_like(found, torch.inf)
+        return found
+
+    def _distance(self, w: Tensor, projected: Tensor) -> float:
+        if offers(self.inner, "violation"):
+            return float(self.inner.violation(w))
+        return float(torch.linalg.vector_norm((w - projected).double()))
+
+    def _inside(self, projected: Tensor) -> Tensor:
+        """psi at a projection, whose value rounding may have made infinite: at the nearest point of a few where it is
+        finite.
+        """
+        eps = torch.finfo(projected.dtype).eps
+        for factor in (0.0, -1.0, 1.0, -8.0, 8.0, -63.0, 63.0):
+            found: Tensor = self.inner.value(projected * (1 + factor * eps))
+            if bool(found < torch.inf):
+                return found
+        return found
