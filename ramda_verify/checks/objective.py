@@ -81,7 +81,8 @@ class ProxProblem:
         # In the metric D the problem is the Euclidean one of sqrt(D)*x.
         self.root = np.ones_like(w) if D is None else np.sqrt(D)
         self.psi, self.step, self.w, self.z = psi, step, w, z
-        self.at_z = psi.near(z, size(w))
+        #: psi at z: for z as a rival of others as it is, for z itself as low as rounding lets it be.
+        self.as_rival, self.at_z = psi.at(z), psi.near(z, size(w))
         #: How far from the right answer z may be.
         rounding = ROUNDING * (norm(self.root * w) + norm(self.root * z) + psi.anchor * size(self.root))
         self.slack = ACCURACY * norm(self.root * (w - z)) + rounding

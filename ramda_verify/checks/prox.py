@@ -86,7 +86,7 @@ def measure_limits(regularizer: Regularizer, w: Array, step: float, factor: floa
     fixed = [(point, psi.at(point)) for point in (w, np.zeros_like(w))]
     for problem in problems:
         worst.see(0.0 if problem.at_z < np.inf else np.inf, f"psi is infinite at the prox with step {problem.step:g}")
-        for x, at_x in [*fixed, *((other.z, other.at_z) for other in problems)]:
+        for x, at_x in [*fixed, *((other.z, other.as_rival) for other in problems)]:
             worst.see(problem.excess(x, at_x), f"step {problem.step:g}: {shown(x)} is better than {shown(problem.z)}")
     return worst.measurement()
 
@@ -109,9 +109,9 @@ def measure_value_consistency(regularizer: Regularizer, w: Array, step: float, m
         return Measurement(np.inf, f"value is infinite at prox(w) = {shown(here.z)} or at the prox of w + move")
     for problem, other in ((here, there), (there, here)):
         note = f"{shown(other.z)} is better than prox({shown(problem.w)}) = {shown(problem.z)}"
-        worst.see(problem.excess(other.z, other.at_z), note)
+        worst.see(problem.excess(other.z, other.as_rival), note)
         if offers(regularizer, "convex"):
-            worst.see(problem.excess(other.z, other.at_z, convex=True), f"the envelope is not convex: {note}")
+            worst.see(problem.excess(other.z, other.as_rival, convex=True), f"the envelope is not convex: {note}")
     return worst.measurement()
 
 

@@ -139,7 +139,7 @@ def _chosen(answers: list[Answer], breaks: Sequence[float]) -> list[Answer]:
 def _compare(answers: Sequence[Answer], psi: Psi, worst: Worst) -> None:
     """Every answer against all others."""
     problems = [ProxProblem(psi, a.w, a.step, a.z) for a in answers]
-    points, values = np.stack([a.z for a in answers]), np.array([problem.at_z for problem in problems])
+    points, values = np.stack([a.z for a in answers]), np.array([problem.as_rival for problem in problems])
     for problem in problems:
         excess = problem.excesses(points, values)
         best = int(np.argmax(excess))
