@@ -12,6 +12,7 @@ from hypothesis.strategies import SearchStrategy
 from rich.console import Console
 
 from ramda_verify.checks import ALL_CHECKS, BY_ID
+from ramda_verify.diagnosis import kind_of_mistake
 from ramda_verify.limits import limited
 from ramda_verify.property import drawn_by_seed_alone
 from ramda_verify.record import CheckResult, Verdict
@@ -33,6 +34,7 @@ class Report:
     name: str
     seed: int
     results: tuple[CheckResult, ...]
+    mistake: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -41,7 +43,7 @@ class Report:
 
     def __str__(self) -> str:
         text = io.StringIO()
-        show_verdict(Console(file=text, width=WIDTH), self.name, self.results, seed=self.seed)
+        show_verdict(Console(file=text, width=WIDTH), self.name, self.results, seed=self.seed, mistake=self.mistake)
         return text.getvalue().rstrip()
 
 
@@ -87,7 +89,7 @@ def check(
             results.append(run_on_all(BY_ID[name], target, seed_of(seed, name, target.name), EXAMPLES[cases]))
             if name == CONTRACT and results[-1].status is Verdict.FAIL:
                 break  # nothing that follows could say more
-    report = Report(target.name, seed, tuple(results))
+    report = Report(target.name, seed, tuple(results), kind_of_mistake(target.example, results))
     if not report.holds:
         raise AssertionError(f"\n{report}")
     return report

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from ramda_verify.bench.command import bench
+from ramda_verify.diagnosis import kind_of_mistake
 from ramda_verify.plug_in_path import look_in, stranger
 from ramda_verify.proof.command import prove
 from ramda_verify.record import CheckResult
@@ -16,7 +17,7 @@ from ramda_verify.recorded.command import record
 from ramda_verify.report import machine_and_versions, show_results, show_verdict, watch, write_report
 from ramda_verify.runner import default_workers, run_jobs
 from ramda_verify.suite import EXAMPLES, Job, check_jobs, suite_jobs
-from ramda_verify.targets import TargetError
+from ramda_verify.targets import TargetError, load_regularizer
 
 COMMAND_GROUP = "ramda_verify.commands"
 
@@ -109,7 +110,8 @@ def check(
     if format == "json":
         typer.echo(machine_and_versions(results, seed=seed).to_json())
     else:
-        show_verdict(Console(), target, results, seed=seed)
+        mistake = kind_of_mistake(load_regularizer(target), results)
+        show_verdict(Console(), target, results, seed=seed, mistake=mistake)
     raise typer.Exit(0 if all(result.status.holds for result in results) else 1)
 
 

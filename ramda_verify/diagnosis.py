@@ -25,6 +25,7 @@ NARROW, MEMORY = {"dtype-agreement", "members-in-float32"}, {"layout-invariance"
 NUMBERS = {"prox-minimises", "prox-optimality", "prox-limits", "value-consistency", "prox-rays", "prox-search"}
 
 Scalar = Callable[[float, float], float]
+Failed = Sequence[CheckResult]
 
 
 @dataclass(frozen=True)
@@ -79,25 +80,30 @@ def kind_of_mistake(regularizer: Any, results: Sequence[CheckResult]) -> str | N
         return None
     try:
         one = OneEntry.of(regularizer)
-        return next((said for rule in RULES if (said := rule(one, names)) is not None), None)
+        return next((said for rule in RULES if (said := rule(one, failed)) is not None), None)
     except Exception:
         return None  # a diagnosis is a help; the finding stands without it
 
 
-def _several_entries(one: OneEntry, names: set[str]) -> str | None:
-    if one.fits(one.right):
-        return "right for a single entry, wrong where several meet or there are many"
-    return None
+def _right_for_one_entry(one: OneEntry, failed: Failed) -> str | None:
+    if not one.fits(one.right):
+        return None
+    entries = [found.counterexample.entries or 0 for found in failed if found.counterexample is not None]
+    if entries and min(entries) > 12:
+        return f"right for small tensors, wrong for some of {min(entries)} entries"
+    if entries and min(entries) > 1:
+        return "right for a single entry, wrong where several meet"
+    return "right for ordinary numbers, wrong beside a threshold or at unusual sizes"
 
 
-def _another_weight(one: OneEntry, names: set[str]) -> str | None:
+def _another_weight(one: OneEntry, failed: Failed) -> str | None:
     factor = _factor(one)
     if factor is None or not one.fits(lambda w, step: one.right(w, factor * step)):
         return None
     return f"prox is that of {factor:.4g}*psi: a weight or the step is off by {factor:.4g}"
 
 
-def _step_used_otherwise(one: OneEntry, names: set[str]) -> str | None:
+def _step_used_otherwise(one: OneEntry, failed: Failed) -> str | None:
     ways: dict[str, Callable[[float], float]] = {
         "the step is used twice": lambda step: step * step,
         "the root of the step is used": lambda step: step**0.5,
@@ -112,10 +118,11 @@ def _step_used_otherwise(one: OneEntry, names: set[str]) -> str | None:
     return None
 
 
-def _another_shrinkage(one: OneEntry, names: set[str]) -> str | None:
+def _another_shrinkage(one: OneEntry, failed: Failed) -> str | None:
     """a(s) of a prox that is a(s)*w far out, read as 1/(1 + k*s)."""
     rates: list[list[float]] = []
-    for scalar in (lambda w, s: one.found[w, s], one.right):
+    mine_and_right: tuple[Scalar, Scalar] = (lambda w, s: one.found[w, s], one.right)
+    for scalar in mine_and_right:
         slopes = {s: (scalar(30.0, s) - scalar(4.0, s)) / 26.0 for s in STEPS[:3]}
         if not all(0 < slope <= 1 for slope in slopes.values()):
             return None
@@ -123,13 +130,13 @@ def _another_shrinkage(one: OneEntry, names: set[str]) -> str | None:
     mine, right = (float(np.mean(rate)) for rate in rates)
     if not mine > 0:
         return None
-    steady = all(np.ptp(rate) <= 1e-2 * max(abs(np.mean(rate)), 1e-2) for rate in rates)
+    steady = all(np.ptp(rate) <= 1e-2 * max(abs(float(np.mean(rate))), 1e-2) for rate in rates)
     if not steady or abs(mine - right) <= 1e-2 * max(mine, right):
         return None
     return f"prox shrinks by 1/(1 + {mine:.3g} step) where 1/(1 + {right:.3g} step) minimises"
 
 
-def _part_of_the_points(one: OneEntry, names: set[str]) -> str | None:
+def _part_of_the_points(one: OneEntry, failed: Failed) -> str | None:
     wrong = set(one.misses(one.right))
     sorted_out = {
         "for negative entries only": lambda w, s: w < 0,
@@ -146,14 +153,14 @@ def _part_of_the_points(one: OneEntry, names: set[str]) -> str | None:
     return None
 
 
-def _another_function(one: OneEntry, names: set[str]) -> str | None:
-    if "prox-homotopy" not in names:
+def _another_function(one: OneEntry, failed: Failed) -> str | None:
+    if "prox-homotopy" not in {found.check for found in failed}:
         return "prox agrees with itself from step to step, so value and prox belong to different functions"
     return None
 
 
-RULES: tuple[Callable[[OneEntry, set[str]], str | None], ...] = (
-    _several_entries,
+RULES: tuple[Callable[[OneEntry, Failed], str | None], ...] = (
+    _right_for_one_entry,
     _another_weight,
     _step_used_otherwise,
     _another_shrinkage,

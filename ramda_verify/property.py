@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import hypothesis
+import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import engine, providers
@@ -227,6 +228,7 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shr
             violation=measurement.violation,
             note=measurement.note,
             snippet=snippet(check.id, target, case, measurement, check.tolerance.value),
+            entries=max((value.size for value in case.values() if isinstance(value, np.ndarray)), default=None),
         )
         worst = measurement.violation
         return result(Verdict.FAIL, tally, worst=worst, counterexample=example, detail=measurement.note)

@@ -34,26 +34,32 @@ class NothingClaimed(Exception):
 
 
 class Verdict(StrEnum):
-    """``inconclusive`` means that an oracle failed; it is never counted as a pass."""
+    """``pass`` is for all cases that were tried, ``proved`` for all there are; ``inconclusive`` means that an oracle
+    failed, and is never counted as a pass.
+    """
 
     PASS = "pass"
+    PROVED = "proved"
     FAIL = "fail"
     SKIP = "skip"
     INCONCLUSIVE = "inconclusive"
 
     @property
     def holds(self) -> bool:
-        return self in (Verdict.PASS, Verdict.SKIP)
+        return self in (Verdict.PASS, Verdict.PROVED, Verdict.SKIP)
 
 
 @dataclass(frozen=True)
 class Counterexample:
-    """The smallest case found on which a claim fails, and Python that reproduces it when pasted."""
+    """The smallest case found on which a claim fails, and Python that reproduces it when pasted; ``entries`` of its
+    tensors, where it has any.
+    """
 
     case: str
     violation: float
     note: str
     snippet: str
+    entries: int | None = None
 
 
 @dataclass(frozen=True)

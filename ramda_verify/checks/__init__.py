@@ -18,6 +18,7 @@ from ramda_verify.checks import (
     optimizer_contract,
     optimizers,
     out_of_range,
+    proof,
     prox,
     prox_derivative,
     prox_homotopy,
@@ -40,6 +41,7 @@ from ramda_verify.record import Measurement
 
 ALL_CHECKS: tuple[Check, ...] = (
     *contract.CHECKS,
+    *proof.CHECKS,
     *manners.CHECKS,
     *prox.CHECKS,
     *prox_homotopy.CHECKS,

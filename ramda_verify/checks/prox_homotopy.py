@@ -60,7 +60,7 @@ def _prox(regularizer: Regularizer, w: Array, step: float) -> Array:
 
 
 def _scaled(target: Target) -> st.SearchStrategy[Case]:
-    exponents = st.one_of(st.just(0), st.integers(-9, 9))
+    exponents = st.one_of(st.just(0), st.integers(-4, 9))
     return st.builds(
         lambda case, scale, stretch: {**case, "scale": 10.0**scale, "stretch": 10.0**stretch},
         prox_cases(target.instances),

@@ -12,7 +12,13 @@ from rich.table import Table
 from ramda_verify.checks import BY_ID
 from ramda_verify.record import CheckResult, Verdict
 
-STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.SKIP: "dim", Verdict.INCONCLUSIVE: "yellow"}
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.PROVED: "bold green",
+    Verdict.FAIL: "bold red",
+    Verdict.SKIP: "dim",
+    Verdict.INCONCLUSIVE: "yellow",
+}
 
 
 def watch(results: Iterable[CheckResult], *, total: int, console: Console) -> Iterator[CheckResult]:

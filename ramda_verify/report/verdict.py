@@ -12,11 +12,14 @@ from ramda_verify.record import CheckResult, Verdict
 LACKS = "the regularizer does not offer "
 
 
-def show_verdict(console: Console, specification: str, results: Sequence[CheckResult], *, seed: int) -> None:
-    """The verdict in a sentence, first and last; between them the plainest counterexample, the other findings, what was
-    not tried and what passed. Nothing is broken within a word, and code not at all.
+def show_verdict(
+    console: Console, specification: str, results: Sequence[CheckResult], *, seed: int, mistake: str | None = None
+) -> None:
+    """The verdict in a sentence, with the kind of ``mistake`` where it has a name, first and last; between them the
+    plainest counterexample, the other findings, what was not tried and what passed. Nothing is broken within a word,
+    and code not at all.
     """
-    sentence, cases = verdict_of(specification, results), sum(result.cases for result in results)
+    sentence, cases = verdict_of(specification, results, mistake), sum(result.cases for result in results)
 
     def wrapped(text: str) -> str:
         return textwrap.fill(text, console.width, break_long_words=False, break_on_hyphens=False)
@@ -25,6 +28,8 @@ def show_verdict(console: Console, specification: str, results: Sequence[CheckRe
         return textwrap.shorten(f"{result.check}: {result.detail}", console.width - 2, placeholder=" ...")
 
     paragraphs = [wrapped(sentence), *_findings(results, wrapped, in_a_line), *map(wrapped, _not_tried(results))]
+    proved = [result for result in results if result.status is Verdict.PROVED]
+    paragraphs += [wrapped(f"Proved in exact arithmetic, for all w and steps: {result.detail}.") for result in proved]
     passed = [result.check for result in results if result.status is Verdict.PASS]
     if passed:
         paragraphs.append(wrapped(f"Passed: {', '.join(passed)}."))
@@ -32,7 +37,7 @@ def show_verdict(console: Console, specification: str, results: Sequence[CheckRe
     console.print("\n\n".join(paragraphs), markup=False, highlight=False, soft_wrap=True)
 
 
-def verdict_of(specification: str, results: Sequence[CheckResult]) -> str:
+def verdict_of(specification: str, results: Sequence[CheckResult], mistake: str | None = None) -> str:
     """One sentence: wrong, undecided, or without a fault as far as was tried."""
     name = specification.rpartition(":")[2]
     tried = [result for result in results if result.status is not Verdict.SKIP]
@@ -40,7 +45,8 @@ def verdict_of(specification: str, results: Sequence[CheckResult]) -> str:
     undecided = sum(result.status is Verdict.INCONCLUSIVE for result in tried)
     checks = f"{len(tried)} {'check' if len(tried) == 1 else 'checks'}"
     if failed:
-        return f"{name}: wrong. {failed} of {checks} {'fails' if failed == 1 else 'fail'}."
+        kind = f"{mistake[0].upper()}{mistake[1:]}. " if mistake else ""
+        return f"{name}: wrong. {kind}{failed} of {checks} {'fails' if failed == 1 else 'fail'}."
     if undecided or not tried:
         return f"{name}: undecided. {undecided} of {checks} could not decide."
     return f"{name}: no fault found by {checks}."
@@ -51,7 +57,8 @@ def _findings(
 ) -> Iterator[str]:
     """The counterexample with the shortest code in full, all other findings in a line each."""
     failed = [result for result in results if result.status is Verdict.FAIL]
-    failed.sort(key=lambda result: len(result.counterexample.snippet) if result.counterexample else 0)
+    # A counterexample with its numbers comes before one that the prover finds again.
+    failed.sort(key=lambda r: (r.check == "proof", len(r.counterexample.snippet) if r.counterexample else 0))
     undecided = [result for result in results if result.status is Verdict.INCONCLUSIVE]
     for result in failed[:1]:
         yield wrapped(f"{result.check} fails: {result.detail or 'see the claim'}")
