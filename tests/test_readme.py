@@ -38,7 +38,8 @@ def test_plug_in_example(tmp_path: Path, mended: bool, status: int) -> None:
     command = [sys.executable, "-m", "ramda_verify", "check", "my_regularizer.py:ElasticNet", "--jobs", "1"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == status, ended.stdout + ended.stderr
-    assert ("load_regularizer('my_regularizer.py:ElasticNet')" in ended.stdout) != mended
+    assert ("my_regularizer.py:ElasticNet')" in ended.stdout) != mended
+    assert ("shrinks by 1/(1 + 2 step) where 1/(1 + step) minimises" in " ".join(ended.stdout.split())) != mended
 
 
 def test_every_command_of_the_table_exists() -> None:
