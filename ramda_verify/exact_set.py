@@ -18,8 +18,8 @@ from solvers.regularizers.base import offers
 ROUNDING = 256 * float(torch.finfo(torch.float64).eps)
 #: A value may take points for members of its set that are outside by this share of their size.
 LOOSENESS = 1e-5
-#: A step at which a prox moves by nothing but a violated constraint.
-VANISHING = 1e-20
+#: A step at which a prox moves by nothing but a violated constraint, however steep psi is beside its edge.
+VANISHING = 1e-60
 #: Sizes of points at which psi is tried to find out whether it is infinite somewhere.
 TRIED = (0.0, 1e-3, 1.0, 1e3)
 
