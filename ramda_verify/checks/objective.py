@@ -74,7 +74,9 @@ def _moves(point: Array, scale: float) -> list[Array]:
 
 class ProxProblem:
     """``step*psi(x) + 1/2||x - w||^2``, or in a metric ``step*psi(x) + 1/2<x - w, D*(x - w)>``, and a point that was
-    returned for it, compared with others. ``prox`` gives answers to nearby problems.
+    returned for it, compared with others.
+
+    Where the point loses, what rounding may have done to it is found out, and it is compared once more.
     """
 
     def __init__(self, psi: Psi, w: Array, step: float, z: Array, D: Array | None = None) -> None:
@@ -82,12 +84,21 @@ class ProxProblem:
         self.root = np.ones_like(w) if D is None else np.sqrt(D)
         self.psi, self.step, self.w, self.z = psi, step, w, z
         #: psi at z: for z as a rival of others as it is, for z itself as low as rounding lets it be.
-        self.as_rival, self.at_z = psi.at(z), psi.near(z, size(w))
-        #: How far from the right answer z may be.
+        self.as_rival = self.at_z = psi.at(z)
+        self.psi_size = 0.0
         rounding = ROUNDING * (norm(self.root * w) + norm(self.root * z) + psi.anchor * size(self.root))
+        #: How far from the right answer z may be.
         self.slack = ACCURACY * norm(self.root * (w - z)) + rounding
-        self.psi_size = psi.size(z)
-        self._shaken = D is not None  # answers to nearby problems are those of the prox
+        self._euclidean, self._forgiving = D is None, False
+        if self.at_z == np.inf:
+            self._forgive()
+
+    def _forgive(self) -> None:
+        """Take in what rounding may have done to z: off a kink or out of a set; across a jump."""
+        self._forgiving = True
+        self.at_z, self.psi_size = self.psi.near(self.z, size(self.w)), self.psi.size(self.z)
+        if self._euclidean:
+            self.slack += jitter(self.psi.regularizer, self.w, self.step, self.z)
 
     def excess(self, x: Array, at_x: float, *, convex: bool = False) -> float:
         """How much lower the objective is at x than at z, in units of what the accuracy of z allows; for a convex psi,
@@ -100,9 +111,8 @@ class ProxProblem:
         if self.at_z == np.inf:
             return np.full(len(points), np.inf)
         found = self._excesses(points, values, convex)
-        if not self._shaken and not found.max(initial=0.0) <= 1.0:
-            self._shaken = True
-            self.slack += jitter(self.psi.regularizer, self.w, self.step, self.z)
+        if not self._forgiving and not found.max(initial=0.0) <= 1.0:
+            self._forgive()
             found = self._excesses(points, values, convex)
         return found
 
