@@ -5,6 +5,7 @@ the tolerance. The same ``measure`` reruns a counterexample from its snippet.
 """
 
 import math
+import os
 import time
 import traceback
 import warnings
@@ -16,11 +17,13 @@ from typing import Any, Literal
 
 import hypothesis
 import numpy as np
+import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import engine, providers
 from hypothesis.strategies import SearchStrategy
 
+import solvers
 from ramda_verify.limits import DidNotReturn
 from ramda_verify.plain import plainest
 from ramda_verify.record import Case, CheckResult, Counterexample, Measurement, NothingClaimed, Verdict
@@ -38,8 +41,13 @@ PLAIN_SECONDS = 3.0
 NONE_OF = "none of"
 
 
-#: Folders whose code is not the user's.
-PACKAGES = frozenset({"ramda_verify", "solvers", "site-packages", "hypothesis"})
+#: Folders whose code is not the user's: ours, and where packages are installed.
+PACKAGES = (
+    str(Path(__file__).parent),
+    str(Path(str(solvers.__file__)).parent),
+    str(Path(str(torch.__file__)).parents[1]),
+    str(Path(os.__file__).parent),
+)
 
 
 class Inconclusive(Exception):
@@ -121,7 +129,7 @@ def judge(check: Check, case: Case, tally: _Tally) -> bool:
 def _place(error: BaseException) -> str:
     """Where in the user's code an error was raised: the innermost frame that is not of a package."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not any(part in PACKAGES for part in Path(frame.filename).parts)]
+    own = [frame for frame in frames if not any(frame.filename.startswith(root) for root in PACKAGES)]
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno}, in {own[-1].name})" if own else ""
 
 
@@ -140,14 +148,19 @@ def _same_failure(check: Check, found: _Falsified) -> Callable[[Case], Measureme
     return failure
 
 
+def draw_by_seed_alone() -> None:
+    """From now on a seed means the same cases in this process whatever modules are loaded: Hypothesis would try the
+    literals in their sources as well. Where a later version has no such function, nothing changes.
+    """
+    if "is_local_module_file" in vars(providers):
+        vars(providers)["is_local_module_file"] = lambda path: False
+
+
 @contextmanager
 def drawn_by_seed_alone() -> Iterator[None]:
-    """Within the context a seed means the same cases whatever modules are loaded: Hypothesis would try the literals in
-    their sources as well. Where a later version has no such function, nothing changes.
-    """
+    """The same within the context."""
     right = vars(providers).get("is_local_module_file")
-    if right is not None:
-        vars(providers)["is_local_module_file"] = lambda path: False
+    draw_by_seed_alone()
     try:
         yield
     finally:

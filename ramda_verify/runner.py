@@ -13,7 +13,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from ramda_verify.checks import BY_ID
 from ramda_verify.checks.kernels import device_of
-from ramda_verify.property import drawn_by_seed_alone
+from ramda_verify.property import draw_by_seed_alone
 from ramda_verify.record import CheckResult, Verdict
 from ramda_verify.suite import Job
 
@@ -46,7 +46,7 @@ def prepare_worker(path: Sequence[str] = ()) -> None:
         sys.path[:] = path
     torch.set_num_threads(1)
     device_of("triton")  # chooses how triton runs here before another check imports it
-    drawn_by_seed_alone().__enter__()  # for as long as the process lives
+    draw_by_seed_alone()
     # Hypothesis keeps notes about the code under test; not in the folder that the user happens to stand in.
     set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "ramda-verify-hypothesis")
 

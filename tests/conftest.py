@@ -8,13 +8,12 @@ import torch
 from hypothesis import settings
 
 from ramda_verify.checks.kernels import device_of
-from ramda_verify.property import drawn_by_seed_alone
+from ramda_verify.property import draw_by_seed_alone
 from tests.seed import TEST_SEED
 
 # How triton runs here, before a test imports it: on the GPU, or else in its interpreter.
 device_of("triton")
-_ALWAYS = drawn_by_seed_alone()
-_ALWAYS.__enter__()
+draw_by_seed_alone()
 torch.set_num_threads(1)
 settings.register_profile("tests", deadline=None, database=None, derandomize=TEST_SEED == 0)
 settings.load_profile("tests")

@@ -11,8 +11,8 @@ import torch
 from ramda_verify.proof import ProofVerdict, prove
 from solvers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers import Zero
+from tests.plug_ins.right.groups import LargestEntry
 from tests.proof import right, wrong
-from tests.verify.plug_ins import LargestEntry
 
 
 def name(regularizer):

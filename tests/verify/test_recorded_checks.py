@@ -90,7 +90,7 @@ def test_every_regularizer_has_recorded_problems(name):
 
 
 def test_other_targets_have_none():
-    own = regularizer_target("tests.verify.plug_ins:Box")
+    own = regularizer_target("tests.plug_ins.right.sets:Box")
     assert recorded_problems(own) == recorded_problems(plain_target("ramda", "optimizer")) == []
 
 

@@ -10,8 +10,9 @@ from ramda_verify.checks.out_of_range import Guarded
 from ramda_verify.checks.units import homogeneous, unit_problem
 from ramda_verify.record import NothingClaimed
 from solvers import L1, GroupLasso, NuclearNorm
+from tests.plug_ins.right.nonconvex_entries import L0
+from tests.plug_ins.right.sets import Box
 from tests.solvers.plug_ins import ConvexL1, PlainL1, Simplex, SimplexInAMetric
-from tests.verify.plug_ins import L0, Box
 
 B, D, START = (
     np.array([[3.0, 1.0], [-2.0, 4.0]]),
@@ -35,13 +36,13 @@ def test_a_count_and_a_constraint_are_not(regularizer):
 @pytest.mark.parametrize("kind", ["all", "B and lam", "D"])
 def test_matrix_of_the_issue_at_every_scale(kind, which):
     case = {**SCALES, "regularizer": NuclearNorm(1.0), "kind": kind, "which": which, "narrow": False}
-    assert measure("scale-equivariance", **case).violation == 0
+    assert measure("scale-equivariance", **case).violation <= 0
 
 
 def test_nothing_is_claimed_where_a_step_of_the_prox_is_out_of_range():
     """lam/D is above the largest float32 at 2**110 though the solution, for a small weight of psi, is below it."""
     case = {**SCALES, "regularizer": L1(1e-4), "D": D * np.array([[1e-6, 1.0], [1.0, 1.0]]), "lam": 300.0}
-    assert measure("scale-equivariance", **case, kind="B and lam", which=3, narrow=True).violation == 0
+    assert measure("scale-equivariance", **case, kind="B and lam", which=3, narrow=True).violation <= 0
 
 
 def test_nothing_is_claimed_where_B_is_zero():
@@ -53,7 +54,7 @@ def test_nothing_is_claimed_where_B_is_zero():
 @pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.3), SimplexInAMetric()])
 def test_exact_direct_solution_far_from_B_passes(regularizer, distance):
     case = {"regularizer": regularizer, "B": B, "D": D, "lam": 0.7, "direction": START, "distance": distance}
-    assert measure("direct-solution-far-from-B", **case).violation == 0
+    assert measure("direct-solution-far-from-B", **case).violation <= 0
 
 
 def test_tilted_psi_has_the_solution_of_a_shifted_B():

@@ -151,7 +151,13 @@ def test_shapes_of_the_users_own():
 
     class Square:
         def value(self, w):
-            return w.inverse().sum()
+            if w.ndim < 2:
+                raise ValueError("a matrix is needed")
+            return w.sum()
+
+    class Unfinished:
+        def value(self, w):
+            raise NotImplementedError
 
     class Nothing:
         def value(self, w):
@@ -160,3 +166,7 @@ def test_shapes_of_the_users_own():
     assert strategies.shapes(Own()) == ((4, 4), (2,))
     assert all(len(shape) >= 2 for shape in strategies.shapes(Square()))
     assert strategies.shapes(Nothing()) == strategies.SHAPES
+    # Nothing but a ValueError refuses a shape: the rest is a finding of the checks.
+    assert strategies.shapes(Unfinished()) == strategies.SHAPES
+    assert strategies.large_shapes(Own()) == ((4, 4),)
+    assert all(len(shape) >= 2 for shape in strategies.large_shapes(Square()))

@@ -7,7 +7,8 @@ from ramda_verify.checks import ALL_CHECKS
 from ramda_verify.record import CheckResult, Counterexample, Verdict
 from ramda_verify.report import show_verdict
 
-IDS = [check.id for check in ALL_CHECKS if check.kind == "regularizer"]
+#: The prover's counterexample stands behind those with numbers in them.
+IDS = [check.id for check in ALL_CHECKS if check.kind == "regularizer" and check.id != "proof"]
 LONG = "a note of many words, " * 20
 
 
