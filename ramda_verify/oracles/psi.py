@@ -17,7 +17,8 @@ from ramda_verify.oracles.index_sets import Indices, every, group_index_sets, ma
 
 Shape = tuple[int, ...]
 Atoms = tuple[Atom, ...]
-#: A point further than this from a constraint's set, relative to its largest entry, violates the constraint.
+#: A point further than this from a constraint's set, relative to the sum of its entries' sizes, violates the constraint:
+#: a sum rounds relative to that.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
@@ -95,7 +96,7 @@ def psi_value(x: Array, regularizer: Any) -> float:
 
 def total(z: Array, atoms: Atoms) -> float:
     """The sum of the atoms at a flat z, inf where z violates a constraint by more than rounding."""
-    if violation(z, atoms) > ROUNDING * float(np.abs(z).max(initial=0.0)):
+    if violation(z, atoms) > ROUNDING * float(np.abs(z).sum()):
         return math.inf
     return math.fsum(atom.value(z[atom.indices]) for atom in atoms)
 

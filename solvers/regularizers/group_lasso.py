@@ -103,7 +103,9 @@ class GroupLasso:
         check_prox_arguments(w, step)
         threshold = step * self.group_weight(w)
         norm = self.groups.norm(w)
-        kept = torch.where(norm > threshold, 1 - threshold / norm, torch.zeros_like(norm)).to(accumulation_dtype(w))
+        # Not 1 - threshold/norm: torch divides a number by a tensor by way of 1/norm, infinite where norm is denormal.
+        kept = torch.where(norm > threshold, (norm - threshold) / norm, torch.zeros_like(norm))
+        kept = kept.to(accumulation_dtype(w))
         return torch.where(kept > 0, w * kept, torch.zeros_like(w)).to(w.dtype)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> MetricProx:
@@ -126,7 +128,7 @@ class GroupLasso:
         # At a nonzero group dpsi is one vector; at zero it is a ball and the distance is that of -gradient to it.
         direction = (point / torch.where(norm > 0, norm, torch.ones_like(norm))).to(accumulation_dtype(point))
         size = self.groups.norm(gradient)
-        outside = torch.where(size > threshold, 1 - threshold / size, torch.zeros_like(size)).to(direction.dtype)
+        outside = torch.where(size > threshold, (size - threshold) / size, torch.zeros_like(size)).to(direction.dtype)
         return torch.where(norm > 0, gradient + threshold * direction, gradient * outside)
 
     def blockwise_max(self, D: Tensor) -> Tensor:
