@@ -12,6 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+import solvers
 from ramda_verify.plug_in_path import look_in
 from solvers.regularizers.base import Regularizer, offers, require_regularizer
 
@@ -140,6 +141,8 @@ def plain_target(name: str, kind: str) -> Target:
     """A target without a regularizer to draw, an optimizer or a problem; a case may still name one of ours."""
 
     def import_lines(regularizer: Regularizer) -> list[str]:
-        return [f"from solvers import {type(regularizer).__name__}", f"regularizer = {regularizer!r}"]
+        cls = type(regularizer)
+        module = "solvers" if getattr(solvers, cls.__name__, None) is cls else cls.__module__
+        return [f"from {module} import {cls.__name__}", f"regularizer = {regularizer!r}"]
 
     return Target(name, kind, None, st.nothing(), import_lines)
