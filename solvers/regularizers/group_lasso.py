@@ -103,10 +103,15 @@ class GroupLasso:
         check_prox_arguments(w, step)
         threshold = step * self.group_weight(w)
         norm = self.groups.norm(w)
-        # Not 1 - threshold/norm: torch divides a number by a tensor by way of 1/norm, infinite where norm is denormal.
-        kept = torch.where(norm > threshold, (norm - threshold) / norm, torch.zeros_like(norm))
-        kept = kept.to(accumulation_dtype(w))
+        kept = self._share_left(norm, threshold).to(accumulation_dtype(w))
         return torch.where(kept > 0, w * kept, torch.zeros_like(w)).to(w.dtype)
+
+    @staticmethod
+    def _share_left(norm: Tensor, threshold: Scalar) -> Tensor:
+        """``max(1 - threshold/norm, 0)``, 0 at a norm of zero."""
+        # As a tensor: torch divides a Python number by way of 1/norm, which is infinite where the norm is denormal.
+        share = 1 - torch.as_tensor(threshold, dtype=norm.dtype) / norm
+        return torch.where(norm > threshold, share, torch.zeros_like(norm))
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> MetricProx:
         """``argmin_z 1/2<z, D*z> - <B, z> + lam*psi(z)``, one scalar equation a group, see ``norm_equation``."""
@@ -128,7 +133,7 @@ class GroupLasso:
         # At a nonzero group dpsi is one vector; at zero it is a ball and the distance is that of -gradient to it.
         direction = (point / torch.where(norm > 0, norm, torch.ones_like(norm))).to(accumulation_dtype(point))
         size = self.groups.norm(gradient)
-        outside = torch.where(size > threshold, (size - threshold) / size, torch.zeros_like(size)).to(direction.dtype)
+        outside = self._share_left(size, threshold).to(direction.dtype)
         return torch.where(norm > 0, gradient + threshold * direction, gradient * outside)
 
     def blockwise_max(self, D: Tensor) -> Tensor:

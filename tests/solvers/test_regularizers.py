@@ -106,7 +106,7 @@ def test_offers_reads_flags_and_members():
     assert not offers(Flags(), "convex")
     assert offers(Flags(), "separable")
     assert not offers(Flags(), "zero_mask")
-    absent = ("shapes", "as_cvxpy", "for_layout", "prox_with_derivative")
+    absent = ("shapes", "as_cvxpy", "for_layout", "prox_with_derivative", "violation", "dtypes")
     assert all(offers(L1(1.0), member) for member in OPTIONAL_MEMBERS if member not in absent)
     with pytest.raises(KeyError):
         offers(Flags(), "no such member")
