@@ -1,4 +1,4 @@
-"""Every step with group norms, the group LASSO and what adds to it, is stationary, whatever the scale, in every dtype and every build.
+"""Every step with group norms, the group LASSO and what adds to it, is stationary: any scale, dtype and build.
 
 B and D are put into the state as they are wanted, one step is taken, and the residual of every group is recomputed in
 float64. A backend may give a group up where its dtype cannot hold the solution, if it counts it.
@@ -203,8 +203,8 @@ def _cases(*dtypes: str) -> st.SearchStrategy[Case]:
 CHECKS = (
     Check(
         id="float32-residual",
-        claim="A step with group norms and float32 sums is stationary to 5e-6 ||B||, entries 1e-30 to 1e30, or says that "
-        "it is not.",
+        claim="A step with group norms and float32 sums is stationary to 5e-6 ||B||, entries 1e-30 to 1e30, or says "
+        "that it is not.",
         source="definition of the subproblem, residual recomputed in float64",
         kind="problem",
         problems=("group-lasso-step",),

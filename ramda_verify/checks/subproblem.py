@@ -86,8 +86,8 @@ def measure_high_precision(regularizer: Regularizer, B: Array, D: Array, lam: fl
     worst = Worst()
     worst.see(0.0 if solution.status is not Status.NON_FINITE else np.inf, note)
     if all(atom.convex for atom in psi.atoms_of(regularizer, B.shape)):
-        # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution, or to this
-        # one where a constraint keeps it farther from zero.
+        # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution, or to
+        # this one where a constraint keeps it farther from zero.
         scale = largest([norm(B / np.sqrt(D)), norm(np.sqrt(D) * answer.point)])
         worst.see(relative(norm(np.sqrt(D) * (Z - answer.point)), scale), note)
     else:

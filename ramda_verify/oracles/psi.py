@@ -17,8 +17,8 @@ from ramda_verify.oracles.index_sets import Indices, every, group_index_sets, ma
 
 Shape = tuple[int, ...]
 Atoms = tuple[Atom, ...]
-#: A point further than this from a constraint's set, relative to the sum of its entries' sizes, violates the constraint:
-#: a sum rounds relative to that.
+#: A point further than this from a constraint's set, relative to the sum of its entries' sizes, violates the
+#: constraint: a sum rounds relative to that.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 

@@ -46,9 +46,8 @@ OPTIONAL_MEMBERS = {
     "subgradient_residual": "subgradient_residual(Z, G, lam): the minimum-norm element of G + lam*dpsi(Z).",
     "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
     "takes such a tensor as its step.",
-    "group_norms": "group_norms(w): psi as a weighted sum of the norms of equal groups and of entries, see GroupNorms; None "
-    "where the "
-    "memory of w has gaps or no such array describes the groups. The compiled steps need it, once where the "
+    "group_norms": "group_norms(w): psi as a weighted sum of the norms of equal groups and of entries, see GroupNorms; "
+    "None where the memory of w has gaps or no such array describes the groups. The compiled steps need it, once where the "
     "regularizer is a frozen dataclass of numbers and texts, else at every step.",
     "for_layout": "for_layout(layout, shape): this regularizer for a weight of such a WeightLayout, e.g. (in, out); "
     "None where there is none. parameter_groups asks it; without it every weight is taken for (out, in, *kernel).",
@@ -99,7 +98,7 @@ class GroupNorms(NamedTuple):
 
     @property
     def by_entries(self) -> bool:
-        """Whether psi is a sum over entries, ``(weight + entry_weight) * |w_i|`` each: groups have one, or no weight."""
+        """Whether psi is a sum over entries of ``(weight + entry_weight) * |w_i|``: groups have one, or no weight."""
         return self.outer * self.inner == 1 or self.weight == 0
 
     @property

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.regularizers.base import GroupNorms, MetricProx, Scalar, accumulation_dtype, check_prox_arguments
+from solvers.regularizers.group_shrinkage import shortest_with_norms, shrink_norms
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.norm_equation import solve_norm_equation
@@ -101,17 +102,7 @@ class GroupLasso:
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         """``step`` may also be a tensor with one entry per group, of the shape that ``blockwise_max`` returns."""
         check_prox_arguments(w, step)
-        threshold = step * self.group_weight(w)
-        norm = self.groups.norm(w)
-        kept = self._share_left(norm, threshold).to(accumulation_dtype(w))
-        return torch.where(kept > 0, w * kept, torch.zeros_like(w)).to(w.dtype)
-
-    @staticmethod
-    def _share_left(norm: Tensor, threshold: Scalar) -> Tensor:
-        """``max(1 - threshold/norm, 0)``, 0 at a norm of zero."""
-        # As a tensor: torch divides a Python number by way of 1/norm, which is infinite where the norm is denormal.
-        share = 1 - torch.as_tensor(threshold, dtype=norm.dtype) / norm
-        return torch.where(norm > threshold, share, torch.zeros_like(norm))
+        return shrink_norms(w, step * self.group_weight(w), self.groups)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> MetricProx:
         """``argmin_z 1/2<z, D*z> - <B, z> + lam*psi(z)``, one scalar equation a group, see ``norm_equation``."""
@@ -128,13 +119,7 @@ class GroupLasso:
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Scalar) -> Tensor:
         """The member of ``gradient + lam*dpsi(point)`` of least norm, of the shape of ``point``."""
-        threshold = lam * self.group_weight(point)
-        norm = self.groups.norm(point)
-        # At a nonzero group dpsi is one vector; at zero it is a ball and the distance is that of -gradient to it.
-        direction = (point / torch.where(norm > 0, norm, torch.ones_like(norm))).to(accumulation_dtype(point))
-        size = self.groups.norm(gradient)
-        outside = self._share_left(size, threshold).to(direction.dtype)
-        return torch.where(norm > 0, gradient + threshold * direction, gradient * outside)
+        return shortest_with_norms(point, gradient, lam * self.group_weight(point), self.groups)
 
     def blockwise_max(self, D: Tensor) -> Tensor:
         """The largest entry of D in each group; broadcasts against D."""

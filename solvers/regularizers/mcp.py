@@ -55,8 +55,9 @@ class MCP:
 
     def value(self, w: Tensor) -> Tensor:
         """psi(w), a 0-d tensor."""
-        size = w.to(accumulation_dtype(w)).abs().clamp(max=self.gamma * self.reg_weight)
-        return (size * (self.reg_weight - size / (2 * self.gamma))).sum()
+        size, end = w.to(accumulation_dtype(w)).abs(), self.gamma * self.reg_weight
+        rising = size * (self.reg_weight - size / (2 * self.gamma))
+        return torch.where(size <= end, rising, end * self.reg_weight / 2).sum()
 
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         """``step`` may also be a tensor of the shape of ``w``."""
@@ -83,9 +84,7 @@ class MCP:
         """The member of ``gradient + lam*dpsi(point)`` of least norm, of the shape of ``point``."""
         slope = lam * (self.reg_weight - point.abs() / self.gamma).clamp_min(0)
         # psi is differentiable at a nonzero entry; at zero dpsi is [-reg_weight, reg_weight].
-        return torch.where(
-            point != 0, gradient + torch.sign(point) * slope, shrink(gradient, lam * self.reg_weight)
-        )
+        return torch.where(point != 0, gradient + torch.sign(point) * slope, shrink(gradient, lam * self.reg_weight))
 
     def blockwise_max(self, D: Tensor) -> Tensor:
         """D itself: no entry depends on another."""

@@ -19,8 +19,8 @@ TOLERANCE = 16.0
 class Simplex:
     """``psi(w) = 0`` where all entries of w are >= 0 and their sum is ``radius``, else +inf; tensors of any shape.
 
-    Prox: the projection on the set, ``z = max(w - nu, 0)`` with the one nu at which the entries sum to the radius (Held,
-    Wolfe and Crowder, 1974). In a diagonal metric ``z = max((B - nu)/D, 0)``: the sum falls as nu grows and is linear
+    Prox: the projection on the set, ``z = max(w - nu, 0)`` with the one nu at which the entries sum to the radius
+    (Held, Wolfe and Crowder, 1974). In a diagonal metric ``z = max((B - nu)/D, 0)``: the sum falls as nu grows and is linear
     between entries of B, so that sorting those finds the piece on which nu lies. All of it is computed in float64 and
     rounded once. The step and lam do not matter.
 

@@ -10,7 +10,10 @@ from torch import Tensor
 from solvers import validate
 from solvers.regularizers.base import GroupNorms, MetricProx, Scalar, accumulation_dtype, check_prox_arguments, shrink
 from solvers.regularizers.group_lasso import GroupLasso
+from solvers.regularizers.group_shrinkage import shortest_with_norms, shrink_norms
+from solvers.regularizers.groups import Grouping
 from solvers.regularizers.layout import WeightLayout
+from solvers.regularizers.norm_equation import solve_norm_equation
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,15 @@ class SparseGroupLasso:
         """The part of psi that is a sum of group norms."""
         return GroupLasso(self.reg_weight, self.grouping, self.layout, self.conv_groups)
 
+    @property
+    def groups(self) -> Grouping:
+        """The groups as reductions of a tensor."""
+        return Grouping(self.grouping, self.layout, self.conv_groups)
+
+    def group_weight(self, w: Tensor) -> float:
+        """``reg_weight * sqrt(|g|)``: what psi charges for a unit of a group's norm."""
+        return self.reg_weight * self.groups.size_weight(w.shape)
+
     def for_layout(self, layout: WeightLayout, shape: Sequence[int]) -> "SparseGroupLasso":
         """The same groups of inputs or outputs in a weight of ``layout``, as ``GroupLasso.for_layout``."""
         norms = self.norms.for_layout(layout, shape)
@@ -63,16 +75,17 @@ class SparseGroupLasso:
 
     def value(self, w: Tensor) -> Tensor:
         """psi(w), a 0-d tensor."""
-        return self.entry_weight * w.abs().sum(dtype=accumulation_dtype(w)) + self.norms.value(w)
+        entries, norms = w.abs().sum(dtype=torch.float64), self.groups.flat(self.groups.norm(w)).sum()
+        return (self.entry_weight * entries + self.group_weight(w) * norms).to(accumulation_dtype(w))
 
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         """``step`` may also be a tensor with one entry per group, of the shape that ``blockwise_max`` returns."""
         check_prox_arguments(w, step)
-        return self.norms.prox(self._shrunk(w, step), step).to(w.dtype)
+        return shrink_norms(self._shrunk(w, step), step * self.group_weight(w), self.groups).to(w.dtype)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> MetricProx:
         """``argmin_z 1/2<z, D*z> - <B, z> + lam*psi(z)``, one scalar equation a group, see ``norm_equation``."""
-        found = self.norms.metric_prox(self._shrunk(B, lam), D, lam)
+        found = solve_norm_equation(self._shrunk(B, lam), D, lam * self.group_weight(B), self.groups)
         return found._replace(point=found.point.to(B.dtype))
 
     def _shrunk(self, w: Tensor, lam: Scalar) -> Tensor:
@@ -90,11 +103,11 @@ class SparseGroupLasso:
         # At a zero entry the L1 norm adds an interval, and the norm of its group nothing or, where all of the group is
         # zero, a ball: what sticks out of the intervals is then shortened as a whole.
         slope = torch.where(point != 0, gradient + threshold * torch.sign(point), shrink(gradient, threshold))
-        return self.norms.subgradient_residual(point, slope, lam)
+        return shortest_with_norms(point, slope, lam * self.group_weight(point), self.groups)
 
     def blockwise_max(self, D: Tensor) -> Tensor:
         """The largest entry of D in each group; broadcasts against D."""
-        return self.norms.blockwise_max(D)
+        return self.groups.max(D)
 
     def zero_mask(self, B: Tensor, lam: Scalar) -> Tensor:
         """True where the entry is zero in the solution, whatever D: it or its group does not reach its threshold."""
