@@ -47,8 +47,8 @@ OPTIONAL_MEMBERS = {
     "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
     "takes such a tensor as its step.",
     "group_norms": "group_norms(w): psi as a weighted sum of the norms of equal groups and of entries, see GroupNorms; "
-    "None where the memory of w has gaps or no such array describes the groups. The compiled steps need it, once where the "
-    "regularizer is a frozen dataclass of numbers and texts, else at every step.",
+    "None where the memory of w has gaps or no such array describes the groups. The compiled steps need it, once where "
+    "the regularizer is a frozen dataclass of numbers and texts, else at every step.",
     "for_layout": "for_layout(layout, shape): this regularizer for a weight of such a WeightLayout, e.g. (in, out); "
     "None where there is none. parameter_groups asks it; without it every weight is taken for (out, in, *kernel).",
     "zero_mask": "zero_mask(B, lam): True where the subproblem's solution is provably zero, broadcastable to B.",

@@ -20,9 +20,9 @@ class Simplex:
     """``psi(w) = 0`` where all entries of w are >= 0 and their sum is ``radius``, else +inf; tensors of any shape.
 
     Prox: the projection on the set, ``z = max(w - nu, 0)`` with the one nu at which the entries sum to the radius
-    (Held, Wolfe and Crowder, 1974). In a diagonal metric ``z = max((B - nu)/D, 0)``: the sum falls as nu grows and is linear
-    between entries of B, so that sorting those finds the piece on which nu lies. All of it is computed in float64 and
-    rounded once. The step and lam do not matter.
+    (Held, Wolfe and Crowder, 1974). In a diagonal metric ``z = max((B - nu)/D, 0)``: the sum falls as nu grows and is
+    linear between entries of B, so that sorting those finds the piece on which nu lies. All of it is computed in
+    float64 and rounded once. The step and lam do not matter.
 
     ``value`` is 0 up to a distance of ``16 * eps * radius`` from the set, eps that of the dtype of w; a point that was
     rounded to a narrower dtype is not in the set for a wider one.
@@ -53,7 +53,8 @@ class Simplex:
     def violation(self, w: Tensor) -> Tensor:
         """The Euclidean distance from ``w`` to the set, a 0-d float64 tensor; 0 inside, up to its rounding."""
         wide = w.double()
-        return torch.linalg.vector_norm(wide - self._projection(wide, torch.ones_like(wide)))
+        distance: Tensor = torch.linalg.vector_norm(wide - self._projection(wide, torch.ones_like(wide)))
+        return distance
 
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         """The point of the set that is nearest to ``w``, whatever ``step``."""
@@ -82,7 +83,8 @@ class Simplex:
         held = above >= 0
         rest = self.radius - torch.where(held, above / D, 0.0).sum()
         depth = rest.clamp_min(0) / torch.where(held, 1 / D, 0.0).sum()
-        return torch.where(held, (above + depth) / D, 0.0)
+        # In this order a NaN stays.
+        return torch.where(above < 0, 0.0, (above + depth) / D)
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Scalar) -> Tensor:
         """The member of ``gradient + N(point)`` of least norm, N the normal cone of the set; infinite outside of it.

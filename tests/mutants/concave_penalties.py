@@ -91,7 +91,7 @@ class NeverFlat(MCP):
 
 
 @dataclass(frozen=True)
-class NanOfTheSign(MCP):
+class NanInSigns(MCP):
     """Takes the sign of an entry for w/|w|."""
 
     def prox(self, w: Tensor, step: Any) -> Tensor:
@@ -107,5 +107,5 @@ MUTANTS = [
     wrong_regularizer(ConcaveResidualOfL1, "residual-claim", "minimum-norm-subgradient"),
     wrong_regularizer(ScreensAsL1, "safe-screening"),
     wrong_regularizer(NeverFlat, PROX),
-    wrong_regularizer(NanOfTheSign, PROX),
+    wrong_regularizer(NanInSigns, PROX, "prox-rays", "prox-homotopy"),
 ]

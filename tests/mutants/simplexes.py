@@ -85,20 +85,29 @@ class DistanceOfTheSum(Simplex):
 
 
 @dataclass(frozen=True)
-class FaceOfRoundedEntries(Simplex):
-    """Entries below a thousandth of the radius count as zero in the structure."""
+class OneFace(Simplex):
+    """Names one manifold, the whole simplex, and counts the zeros of its faces."""
 
     def structure(self, w: Tensor) -> Tensor:
-        return w > 1e-3 * self.radius
+        return torch.empty(0, dtype=torch.bool, device=w.device)
 
 
 @dataclass(frozen=True)
-class NanAtEqualEntries(Simplex):
+class NanInEqualEntries(Simplex):
     """Divides by the range of the entries."""
 
     def prox(self, w: Tensor, step: Any) -> Tensor:
         spread = w.amax() - w.amin()
         return super().prox(w / spread * spread, step)
+
+
+@dataclass(frozen=True)
+class NanInViolation(Simplex):
+    """The distance is NaN inside the set."""
+
+    def violation(self, w: Tensor) -> Tensor:
+        distance = super().violation(w)
+        return distance + 0 * torch.log(distance)
 
 
 MUTANTS = [
@@ -110,6 +119,7 @@ MUTANTS = [
     wrong_regularizer(ProjectsTheCentre, "metric-prox-claim", "subproblem-oracle", "subproblem-high-precision"),
     wrong_regularizer(LevelOfTheSupport, "minimum-norm-subgradient"),
     wrong_regularizer(DistanceOfTheSum, "violation-claim"),
-    wrong_regularizer(FaceOfRoundedEntries, "structure-claim"),
-    wrong_regularizer(NanAtEqualEntries, *PROX),
+    wrong_regularizer(OneFace, "structure-claim"),
+    wrong_regularizer(NanInEqualEntries, *PROX, "prox-homotopy"),
+    wrong_regularizer(NanInViolation, "violation-claim"),
 ]

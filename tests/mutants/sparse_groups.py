@@ -89,7 +89,7 @@ class NormsWithoutEntries(SparseGroupLasso):
 
 
 @dataclass(frozen=True)
-class NanEntryWeight(SparseGroupLasso):
+class NanInEntryWeight(SparseGroupLasso):
     """Tells the kernels a NaN for the weight of the entries."""
 
     def group_norms(self, w: Tensor) -> GroupNorms | None:
@@ -117,6 +117,6 @@ MUTANTS = [
     wrong_regularizer(ScreensTwiceTheEntries, "safe-screening", "screening-switch"),
     wrong_regularizer(StructureOfGroups, "structure-claim"),
     wrong_regularizer(NormsWithoutEntries, "group-norms-claim"),
-    wrong_regularizer(NanEntryWeight, "group-norms-claim"),
+    wrong_regularizer(NanInEntryWeight, "group-norms-claim"),
     wrong_regularizer(NanInEmptyGroups, *PROX),
 ]
