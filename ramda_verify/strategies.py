@@ -45,16 +45,16 @@ def reg_weights() -> SearchStrategy[float]:
 
 
 @st.composite
-def instances(draw: DrawFn, examples: Sequence[Any]) -> Any:
-    """One of a class's ``examples``, with every weight that it has (fields of a dataclass whose names end in "weight")
-    over its whole range.
+def instances(draw: DrawFn, examples: Sequence[Any], weights: SearchStrategy[float] | None = None) -> Any:
+    """One of ``examples``, with every weight that it has (fields of a dataclass whose names end in "weight") over its
+    whole range, or from ``weights``.
     """
     example = draw(st.sampled_from(examples))
     if not is_dataclass(example) or isinstance(example, type):
         return example
-    weights = [field.name for field in fields(example) if field.init and field.name.endswith("weight")]
+    names = [field.name for field in fields(example) if field.init and field.name.endswith("weight")]
     try:
-        return replace(example, **{name: draw(reg_weights()) for name in weights})
+        return replace(example, **{name: draw(reg_weights() if weights is None else weights) for name in names})
     except (TypeError, ValueError):
         return example  # a weight that the class refuses
 

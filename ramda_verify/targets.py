@@ -12,6 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+import solvers
 from ramda_verify.plug_in_path import look_in
 from solvers.regularizers.base import Regularizer, offers, require_regularizer
 
@@ -43,7 +44,8 @@ class Target:
 
 
 def regularizer_target(specification: str) -> Target:
-    """The target of ``package.module:Name`` or ``path/file.py:Name``, a class without arguments or an instance.
+    """The target of ``package.module:Name`` or ``path/file.py:Name``, an instance or a class, which is called without
+    arguments or, where it needs some, gives the first of its ``examples``.
 
     Raises TargetError where it cannot be imported, found, built, or is no regularizer.
     """
@@ -72,17 +74,28 @@ def load_regularizer(specification: str) -> Any:
         found = getattr(found, part)
     if isinstance(found, type):
         try:
-            found = found()
+            found = _plainest(found)
         except Exception as error:
             raise TargetError(
                 f"{specification!r}: {name}() raised {type(error).__name__}: {error}; "
-                "name an instance, or give every argument a default"
+                "name an instance, give every argument a default, or offer examples"
             ) from error
     try:
         require_regularizer(specification, found)
     except TypeError as error:
         raise TargetError(str(error)) from error
     return found
+
+
+def _plainest(cls: type) -> Any:
+    """The instance without arguments; where some are needed, the first of ``examples``."""
+    described: Any = cls
+    try:
+        return cls()
+    except TypeError:
+        if not offers(cls, "examples"):
+            raise
+        return next(iter(described.examples()))
 
 
 def _load_module(name: str, specification: str) -> ModuleType:
@@ -140,6 +153,8 @@ def plain_target(name: str, kind: str) -> Target:
     """A target without a regularizer to draw, an optimizer or a problem; a case may still name one of ours."""
 
     def import_lines(regularizer: Regularizer) -> list[str]:
-        return [f"from solvers import {type(regularizer).__name__}", f"regularizer = {regularizer!r}"]
+        cls = type(regularizer)
+        module = "solvers" if getattr(solvers, cls.__name__, None) is cls else cls.__module__
+        return [f"from {module} import {cls.__name__}", f"regularizer = {regularizer!r}"]
 
     return Target(name, kind, None, st.nothing(), import_lines)

@@ -23,11 +23,22 @@ from solvers.optimizers import (
     structured_iterate_swapped_in,
     unwrapped,
 )
-from solvers.regularizers import L1, GroupLasso, MetricProx, NuclearNorm, Regularizer, Zero
+from solvers.regularizers import (
+    L1,
+    MCP,
+    GroupLasso,
+    MetricProx,
+    NuclearNorm,
+    Regularizer,
+    Simplex,
+    SparseGroupLasso,
+    Zero,
+)
 from solvers.subproblem import BatchSolution, PowerSchedule, Schedule, Solution, Status, Subproblem, solve, solve_batch
 
 __all__ = [
     "L1",
+    "MCP",
     "RAMDA",
     "RMDA",
     "BatchSolution",
@@ -41,7 +52,9 @@ __all__ = [
     "RegWeightMax",
     "Regularizer",
     "Schedule",
+    "Simplex",
     "Solution",
+    "SparseGroupLasso",
     "Stages",
     "Status",
     "StructureLevel",

@@ -1,4 +1,5 @@
-"""One row an optimizer: settings with which every test of the battery runs it, and settings that it must refuse.
+"""One row an optimizer and one row a regularizer: settings with which every test of the battery runs it, and settings
+that it must refuse.
 
 The rows are modelled on torch.testing._internal.common_optimizers, by which torch tests its own optimizers.
 """
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from solvers import RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD
+from solvers import L1, MCP, RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD, Simplex, SparseGroupLasso
 from solvers.optimizers import StructuredOptimizer
 
 #: Settings that all methods take.
@@ -28,6 +29,13 @@ COMMON: dict[str, dict[str, Any]] = {
     "group LASSO": {"lr": 1e-2, "regularizer": GroupLasso(1e-3)},
     "group LASSO, weight decay": {"lr": 1e-2, "regularizer": GroupLasso(1e-3), "weight_decay": 0.1},
     "nuclear norm": {"lr": 1e-2, "regularizer": NuclearNorm(1e-3)},
+    "sparse group LASSO": {"lr": 1e-2, "regularizer": SparseGroupLasso(1e-3, 1e-3)},
+    "sparse group LASSO, plain torch": {
+        "lr": 1e-2,
+        "regularizer": SparseGroupLasso(1e-3, 1e-3, "output"),
+        "backend": "plain",
+    },
+    "MCP": {"lr": 1e-2, "regularizer": MCP(1e-3)},
     "psi phased in": {"lr": 1e-2, "regularizer": GroupLasso(1e-3), "reg_warmup": 5},
     "plain torch": {"lr": 1e-2, "regularizer": GroupLasso(1e-3), "backend": "plain"},
 }
@@ -101,6 +109,82 @@ OPTIMIZERS = (
         ],
     ),
 )
+
+
+@dataclass(frozen=True)
+class RegularizerRow:
+    """A regularizer, good arguments by name, bad ones, and shapes of tensors on which it is not defined."""
+
+    cls: type
+    good: dict[str, dict[str, Any]]
+    bad: list[tuple[dict[str, Any], type[Exception], str]] = field(default_factory=list)
+    bad_shapes: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def plain(self) -> Any:
+        """The regularizer of the first good arguments."""
+        return self.cls(**next(iter(self.good.values())))
+
+
+def bad_numbers(name: str, *, zero: bool) -> list[tuple[dict[str, Any], type[Exception], str]]:
+    """What no finite number >= 0 is; or > 0, where zero is refused, too."""
+    refused = [-1.0, -0.5e-300, math.nan, math.inf, *([0.0] if zero else [])]
+    numbers = [({name: value}, ValueError, f"{name} .*{value}") for value in refused]
+    others = ["1", None, True, torch.tensor(1.0)]
+    return [*numbers, *(({name: value}, TypeError, f"{name} ") for value in others)]
+
+
+WEIGHT = bad_numbers("reg_weight", zero=False)
+GROUPINGS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    *(({"grouping": value}, ValueError, f"grouping .*{value!r}") for value in ("columns", None, 1)),
+    ({"layout": "in"}, ValueError, "layout .*'in'"),
+    ({"conv_groups": 0}, ValueError, "conv_groups .*0"),
+    ({"conv_groups": 2.0}, TypeError, "conv_groups .*2.0"),
+]
+NO_MATRICES = ((3,), (3, 0), (2,) * 6)
+
+REGULARIZERS = (
+    RegularizerRow(L1, {"weight": {"reg_weight": 0.5}, "zero": {"reg_weight": 0}}, WEIGHT, ((0,),)),
+    RegularizerRow(
+        GroupLasso,
+        {"weight": {"reg_weight": 0.5}, "rows": {"reg_weight": 0.5, "grouping": "output", "layout": "in_out"}},
+        [*WEIGHT, *GROUPINGS],
+        NO_MATRICES,
+    ),
+    RegularizerRow(NuclearNorm, {"weight": {"reg_weight": 0.5}}, WEIGHT, ((3,), (3, 0))),
+    RegularizerRow(
+        SparseGroupLasso,
+        {
+            "weights": {"reg_weight": 0.5, "entry_weight": 0.25},
+            "entries alone": {"reg_weight": 0.0, "entry_weight": 0.25},
+            "groups alone": {"reg_weight": 0.5, "entry_weight": 0.0, "grouping": "output"},
+        },
+        [*WEIGHT, *bad_numbers("entry_weight", zero=False), *GROUPINGS],
+        NO_MATRICES,
+    ),
+    RegularizerRow(
+        MCP,
+        {"weight": {"reg_weight": 0.5}, "concave": {"reg_weight": 0.5, "gamma": 0.1}, "zero": {"reg_weight": 0.0}},
+        [*WEIGHT, *bad_numbers("gamma", zero=True)],
+        ((0,),),
+    ),
+    RegularizerRow(Simplex, {"unit": {}, "radius": {"radius": 3}}, bad_numbers("radius", zero=True), ((0, 2),)),
+)
+
+
+def good_regularizers() -> Iterator[Any]:
+    """Regularizers of all good arguments, as parameters of a test."""
+    for row in REGULARIZERS:
+        for name, arguments in row.good.items():
+            yield pytest.param(row.cls(**arguments), id=f"{row.cls.__name__}-{name}")
+
+
+def bad_arguments() -> Iterator[Any]:
+    """(class, arguments, error, message) of every row, as parameters of a test."""
+    for row in REGULARIZERS:
+        for arguments, error, message in row.bad:
+            wrong = {**next(iter(row.good.values())), **arguments}
+            yield pytest.param(row.cls, wrong, error, message, id=f"{row.cls.__name__}-{arguments}")
 
 
 def good_settings() -> Iterator[Any]:

@@ -82,7 +82,7 @@ def measure_minimum_norm(
     problems = Problems.of(regularizer, B, D, lam)
     first = feasible_rows(regularizer, arranged(start))
     unbounded = np.full(len(problems), np.inf)
-    known = [(first, unbounded), (torch.zeros_like(first), unbounded)]
+    known = [(first, unbounded), (feasible_rows(regularizer, torch.zeros_like(first)), unbounded)]
     known += [(Z, norms(member)) for Z, member in problems.iterates("proximal_gradient", first, iterations)]
     worst = WorstProblem(problems)
     spread = torch.as_tensor(np.random.default_rng(seed).uniform(-1, 1, first.shape))
@@ -145,7 +145,9 @@ def measure_soundness(
                 goal=goal,
             )
             Z = found.point
-            size_of_Q = sums(0.5 * problems.B * problems.B / problems.D) + np.abs(problems.psi(Z))
+            # Both terms of the quadratic part: a constraint may keep Z far from B/D, also where B is zero.
+            size_of_Q = sums(0.5 * (problems.B * problems.B / problems.D + problems.D * Z * Z))
+            size_of_Q += np.abs(problems.psi(Z))
             rounding = problems.floors(Z) + problems.floors(first)
             reach = (found.residual + exact.residual + rounding) / mu + TINY
             # The edge of a set is known up to rounding, over which Q falls by its slope.

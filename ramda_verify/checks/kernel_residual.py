@@ -1,4 +1,4 @@
-"""Every step of the group LASSO is stationary, whatever the scale, in every dtype and every build.
+"""Every step with group norms, the group LASSO and what adds to it, is stationary: any scale, dtype and build.
 
 B and D are put into the state as they are wanted, one step is taken, and the residual of every group is recomputed in
 float64. A backend may give a group up where its dtype cannot hold the solution, if it counts it.
@@ -12,19 +12,20 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from ramda_verify import tolerances
+from ramda_verify import compiled, tolerances
 from ramda_verify.checks.helpers import Array, norm, tensor
 from ramda_verify.checks.kernels import device_of
 from ramda_verify.oracles import float_subproblem
-from ramda_verify.oracles.atoms import Norm
-from ramda_verify.oracles.group_residuals import relative_residuals
-from ramda_verify.oracles.psi import atoms_of, norm_terms
+from ramda_verify.oracles.atoms import Norm, Scalar
+from ramda_verify.oracles.atoms.functions import ABS
+from ramda_verify.oracles.group_residuals import relative_residuals, zeroing_factor
+from ramda_verify.oracles.psi import atoms_of, priced_entries
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
-from solvers import RAMDA, GroupLasso
+from solvers import RAMDA
 from solvers.kernels import BACKENDS
 from solvers.kernels.native import Native, machine_builds
-from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.base import Regularizer, accumulation_dtype
 
 #: What a group that is given up keeps.
 KEPT = 7.0
@@ -68,7 +69,7 @@ def chosen(backend: str, scratch: int) -> Iterator[str]:
 
 def measure_residual(
     backend: str,
-    regularizer: GroupLasso,
+    regularizer: Regularizer,
     shape: tuple[int, ...],
     seed: int,
     b: float,
@@ -87,16 +88,19 @@ def measure_residual(
     rng = np.random.default_rng(seed)
     B = tensor(rng.standard_normal(shape) * 10 ** rng.uniform(-b / 2, b / 2, shape), sums)
     D = tensor(10 ** rng.uniform(-d / 2, d / 2, shape), sums)
-    terms = norm_terms(atoms_of(regularizer, shape)) or []
-    exact_B = B.double().numpy()
-    lengths = sorted(norm(exact_B.ravel()[indices]) / price for price, indices in terms)
-    lam = share * lengths[len(lengths) // 2]
+    psi = priced_entries(atoms_of(regularizer, shape), math.prod(shape))
+    if psi is None:
+        raise TypeError(f"psi must be a sum of norms of groups and of entries, got {regularizer!r}")
+    terms, exact_B = psi.norms, B.double().numpy()
+    by_length = sorted(terms, key=lambda term: norm(exact_B.ravel()[term[1]]) / term[0])
+    price, middle = by_length[len(by_length) // 2]
+    lam = share * zeroing_factor(exact_B.ravel()[middle], price, psi.entry_price)
     with chosen(backend, scratch) as name:
         w, w_hat, exact_D, said = _step(B, D, lam, regularizer, held, name)
     if not (np.abs(w - w_hat) <= kind.eps * np.abs(w_hat) + kind.tiny).all():
         return Measurement(np.inf, "W is not Ŵ after a step with momentum 1")
     prices, groups = [lam * price for price, _ in terms], [indices for _, indices in terms]
-    residuals = relative_residuals(w_hat, exact_B, exact_D, prices, groups)
+    residuals = relative_residuals(w_hat, exact_B, exact_D, prices, groups, lam * psi.entry_price)
     # Where the solution is denormal, the dtype has no digits to give.
     tiny = float(torch.finfo(sums).tiny)
     given_up = np.array([bool((w_hat.ravel()[indices] == KEPT).all()) for indices in groups])
@@ -104,7 +108,8 @@ def measure_residual(
         return Measurement(np.inf, f"{given_up.sum()} groups are given up, and this is {'' if said else 'not '}counted")
     for index in np.flatnonzero(given_up):
         bs, ds = exact_B.ravel()[groups[index]], exact_D.ravel()[groups[index]]
-        alone = [Norm(terms[index][0], np.arange(len(bs)))]
+        here = np.arange(len(bs))
+        alone = [Norm(terms[index][0], here), Scalar(psi.entry_price, here, ABS)]
         fits = norm(float_subproblem.solve(bs, ds, lam, alone)) <= float(kind.max)
         residuals[index] = np.inf if fits else 0.0
     for index in np.flatnonzero(residuals > tolerances.FLOAT64_RESIDUAL.value):
@@ -118,7 +123,7 @@ def measure_residual(
 
 
 def _step(
-    B: torch.Tensor, D: torch.Tensor, lam: float, regularizer: GroupLasso, dtype: torch.dtype, backend: str
+    B: torch.Tensor, D: torch.Tensor, lam: float, regularizer: Regularizer, dtype: torch.dtype, backend: str
 ) -> tuple[Array, Array, Array, bool]:
     """W and Ŵ of a step with such B, D and lam; D as its formula has it in float64; whether a group was given up."""
     device = device_of(backend) if backend in BACKENDS else "cpu"
@@ -159,7 +164,7 @@ def _spreads(
         return st.fixed_dictionaries(
             {
                 "backend": st.sampled_from(backends),
-                "regularizer": st.just(GroupLasso(1.0, *kind)),
+                "regularizer": st.sampled_from(compiled.grouped_as(*kind)),
                 "shape": st.just(shape),
                 "seed": st.integers(0, 2**16),
                 "b": st.sampled_from(spreads[0]),
@@ -198,8 +203,8 @@ def _cases(*dtypes: str) -> st.SearchStrategy[Case]:
 CHECKS = (
     Check(
         id="float32-residual",
-        claim="A group LASSO step with float32 sums is stationary to 5e-6 ||B||, entries 1e-30 to 1e30, or says that "
-        "it is not.",
+        claim="A step with group norms and float32 sums is stationary to 5e-6 ||B||, entries 1e-30 to 1e30, or says "
+        "that it is not.",
         source="definition of the subproblem, residual recomputed in float64",
         kind="problem",
         problems=("group-lasso-step",),

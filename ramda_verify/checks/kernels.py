@@ -1,7 +1,8 @@
 """The compiled steps mean what the plain ones mean: one step from one state, against plain torch in float64."""
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -9,19 +10,17 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from ramda_verify import tolerances
+from ramda_verify import compiled, strategies, tolerances
 from ramda_verify.checks.helpers import Array, needs, norm, tensor
 from ramda_verify.checks.optimizer_runs import CLASSES, settings_of
-from ramda_verify.oracles.psi import atoms_of, is_known, norm_terms
+from ramda_verify.oracles.psi import atoms_of, is_known, priced_entries
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import prox_cases
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, largest, relative
-from solvers import L1, GroupLasso, Zero
 from solvers.kernels import BACKENDS
 from solvers.regularizers.base import HasGroupNorms, Regularizer, accumulation_dtype
-from solvers.regularizers.groups import GROUP_SIDE
 from solvers.regularizers.layout import ORDERS
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -59,12 +58,12 @@ def measure_group_norms(regularizer: HasGroupNorms, w: Array) -> Measurement:
             if is_known(regularizer) and _is_one_array(regularizer, point):
                 return Measurement(np.inf, f"no group norms for a tensor without gaps, strides {point.stride()}")
             continue
-        weight, outer, groups, inner, blocks = claim
-        if blocks * outer * groups * inner != w.size:
+        if math.prod(claim.shape) != w.size:
             return Measurement(np.inf, f"{claim} does not have the {w.size} entries of the tensor")
-        array = point.as_strided((w.size,), (1,)).numpy().reshape(blocks, outer, groups, inner)
-        norms = sum(norm(array[block, :, group]) for block in range(blocks) for group in range(groups))
-        value, psi = weight * norms, float(regularizer.value(tensor(w)))
+        array = point.as_strided((w.size,), (1,)).numpy().reshape(claim.shape)
+        norms = sum(norm(array[block, :, group]) for block in range(claim.blocks) for group in range(claim.groups))
+        value = claim.weight * norms + claim.entry_weight * float(np.abs(array).sum())
+        psi = float(regularizer.value(tensor(w)))
         deviation = 0.0 if value == psi else relative(abs(value - psi), abs(value) + abs(psi))
         worst.see(deviation, f"{memory}: psi(w) = {psi:.6g}, the norms of {claim} add to {value:.6g}")
     if w.size > 1:
@@ -83,7 +82,8 @@ def _is_one_array(regularizer: Regularizer, point: torch.Tensor) -> bool:
     order of memory.
     """
     labels = torch.empty_like(point)
-    sets = [indices for _, indices in norm_terms(atoms_of(regularizer, tuple(point.shape))) or []]
+    known = priced_entries(atoms_of(regularizer, tuple(point.shape)), point.numel())
+    sets = [] if known is None else [indices for _, indices in known.norms]
     for number, indices in enumerate(sets):
         labels[np.unravel_index(indices, point.shape)] = number
     flat = labels.as_strided((point.numel(),), (1,)).numpy()
@@ -189,16 +189,11 @@ def _weights() -> st.SearchStrategy[float]:
 
 def _of_an_axis() -> st.SearchStrategy[Case]:
     """``regularizer`` and ``shape``: groups that are the indices of an axis."""
-    groupings, layouts = (st.sampled_from(names) for names in (tuple(GROUP_SIDE), ORDERS))
-    return _shaped(st.builds(GroupLasso, _weights(), groupings, layouts))
+    return st.sampled_from(SHAPES).flatmap(lambda shape: _of_a_shape(shape, compiled.on_axes(shape)))
 
 
 def _of_entries() -> st.SearchStrategy[Case]:
-    return _shaped(st.one_of(st.builds(L1, _weights()), st.just(Zero())))
-
-
-def _shaped(regularizers: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
-    return st.fixed_dictionaries({"regularizer": regularizers, "shape": st.sampled_from(SHAPES)})
+    return st.sampled_from(SHAPES).flatmap(lambda shape: _of_a_shape(shape, compiled.of_entries()))
 
 
 def _of_blocks() -> st.SearchStrategy[Case]:
@@ -206,11 +201,15 @@ def _of_blocks() -> st.SearchStrategy[Case]:
 
     def of(case: tuple[tuple[int, ...], int]) -> st.SearchStrategy[Case]:
         shape, blocks = case
-        kinds = st.sampled_from([("channel", "out_in"), ("filter", "in_out")])
-        psi = st.builds(lambda weight, kind: GroupLasso(weight, kind[0], kind[1], blocks), _weights(), kinds)
-        return st.fixed_dictionaries({"regularizer": psi, "shape": st.just(shape)})
+        return _of_a_shape(shape, [psi for order in ORDERS for psi in compiled.in_blocks(order, blocks, shape)])
 
     return st.sampled_from(GROUPED).flatmap(of)
+
+
+def _of_a_shape(shape: tuple[int, ...], examples: Sequence[Any]) -> st.SearchStrategy[Case]:
+    """The examples with other weights."""
+    regularizers = strategies.instances(examples, _weights())
+    return st.fixed_dictionaries({"regularizer": regularizers, "shape": st.just(shape)})
 
 
 def _kernel_cases(target: Target, backend: str, *regularized: st.SearchStrategy[Case]) -> st.SearchStrategy[Case]:

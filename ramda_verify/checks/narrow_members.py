@@ -24,7 +24,9 @@ def measure_narrow(regularizer: Regularizer, B: Array, D: Array, lam: float) -> 
     if not (size(B) < LARGEST and D.min() > SMALLEST and D.max() < LARGEST and SMALLEST < lam < LARGEST):
         raise NothingClaimed("float32 does not hold the case")
     worst = Worst()
-    points = {"zero": torch.zeros_like(b)}
+    zero = torch.zeros_like(b)
+    # Where psi is infinite it has no subgradient.
+    points = {"zero": zero} if psi_value(regularizer, zero.numpy()) < np.inf else {}
     exact = _direct(regularizer, b.double(), d.double(), lam)
     for name, Z in _direct(regularizer, b, d, lam).items():
         points[name] = _of_the_kind(name, Z, b)

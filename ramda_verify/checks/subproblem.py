@@ -19,7 +19,7 @@ from ramda_verify.property import Check, Inconclusive
 from ramda_verify.record import Case, Measurement, NothingClaimed
 from ramda_verify.strategies import problem_batches, shapes, subproblem_cases
 from ramda_verify.targets import Target
-from ramda_verify.worst import TINY, Worst, relative
+from ramda_verify.worst import TINY, Worst, largest, relative
 from solvers.regularizers import MetricProx
 from solvers.regularizers.base import HasZeroMask, Regularizer, Scalar, offers
 from solvers.subproblem import Subproblem, available_methods, solve
@@ -86,8 +86,10 @@ def measure_high_precision(regularizer: Regularizer, B: Array, D: Array, lam: fl
     worst = Worst()
     worst.see(0.0 if solution.status is not Status.NON_FINITE else np.inf, note)
     if all(atom.convex for atom in psi.atoms_of(regularizer, B.shape)):
-        # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution.
-        worst.see(relative(norm(np.sqrt(D) * (Z - answer.point)), norm(B / np.sqrt(D))), note)
+        # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution, or to
+        # this one where a constraint keeps it farther from zero.
+        scale = largest([norm(B / np.sqrt(D)), norm(np.sqrt(D) * answer.point)])
+        worst.see(relative(norm(np.sqrt(D) * (Z - answer.point)), scale), note)
     else:
         gap = exact.objective_gap(Z, B, D, lam, regularizer, answer)
         worst.see(relative(gap, 0.5 * float((B * B / D).sum())), note)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.atoms import Atom
-from ramda_verify.oracles.psi import ROUNDING, atoms_of, disjoint, scaled_atoms, spectral_atom, violation
+from ramda_verify.oracles.psi import atoms_of, disjoint, is_outside, scaled_atoms, spectral_atom
 
 #: Rounds over atoms that share entries.
 ROUNDS = 5000
@@ -35,7 +35,7 @@ def stationarity(
         slope = d * z - b
     if not (np.isfinite(slope).all() and math.isfinite(lam)):
         return math.nan
-    if violation(z, atoms) > ROUNDING * float(np.abs(z).max(initial=0.0)):
+    if is_outside(z, atoms):
         return math.inf
     spectral = spectral_atom(atoms)
     if rank_tolerance is None:

@@ -6,7 +6,7 @@ an oracle takes a ``regularizer``, it also takes a list of atoms.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from ramda_verify.oracles.index_sets import Indices, every, group_index_sets, ma
 
 Shape = tuple[int, ...]
 Atoms = tuple[Atom, ...]
-#: A point further than this from a constraint's set, relative to its largest entry, violates the constraint.
+#: A point further than this from a constraint's set, relative to the sum of its entries' sizes, violates the
+#: constraint: a sum rounds relative to that.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
@@ -95,9 +96,14 @@ def psi_value(x: Array, regularizer: Any) -> float:
 
 def total(z: Array, atoms: Atoms) -> float:
     """The sum of the atoms at a flat z, inf where z violates a constraint by more than rounding."""
-    if violation(z, atoms) > ROUNDING * float(np.abs(z).max(initial=0.0)):
+    if is_outside(z, atoms):
         return math.inf
     return math.fsum(atom.value(z[atom.indices]) for atom in atoms)
+
+
+def is_outside(z: Array, atoms: Atoms) -> bool:
+    """Whether a flat z violates a constraint among the atoms by more than rounding."""
+    return violation(z, atoms) > ROUNDING * float(np.abs(z).sum())
 
 
 def violation(z: Array, atoms: Atoms) -> float:
@@ -124,6 +130,29 @@ def norm_terms(atoms: Sequence[Atom]) -> list[tuple[float, Indices]] | None:
         else:
             return None
     return terms if disjoint(atoms) else None
+
+
+class PricedEntries(NamedTuple):
+    """``sum price * ||z[indices]|| + entry_price * sum |z_i|`` over disjoint index sets and all entries."""
+
+    norms: list[tuple[float, Indices]]
+    entry_price: float
+
+
+def priced_entries(atoms: Sequence[Atom], size: int) -> PricedEntries | None:
+    """psi as norms of disjoint sets, with or without one price for all of the ``size`` entries; None where it is none.
+
+    Without norms, every entry is a set of its own.
+    """
+    norms = [atom for atom in atoms if isinstance(atom, Norm)]
+    rest = [atom for atom in atoms if not isinstance(atom, Norm)]
+    over_all = all(isinstance(a, Scalar) and a.function is ABS and len(np.unique(a.indices)) == size for a in rest)
+    if not norms or not over_all:
+        terms = norm_terms(atoms)
+        return None if terms is None else PricedEntries(terms, 0.0)
+    if not disjoint(norms):
+        return None
+    return PricedEntries([(a.price, a.indices) for a in norms], sum(a.price for a in rest if isinstance(a, Scalar)))
 
 
 def spectral_atom(atoms: Sequence[Atom]) -> Spectral | None:

@@ -47,8 +47,10 @@ class StepTask:
     ``point`` becomes ``(1-mix)*point + mix*Ŵ``, entries up to ``flush`` in size set to zero, unless ``averages`` is
     False. The state has the dtype of the sums: float32 for 16-bit points, else theirs.
 
+    A weight of entries shrinks B by ``lam*entry_weight`` (a soft threshold), after which the group norms are left.
+
     Where B or D is not finite, ``point`` cannot hold the solution or the norm equation was not solved, the group (an
-    entry alone, where groups have one or psi is zero) gets Ŵ = ``point`` and keeps its values bit for bit.
+    entry alone, where psi is a sum over entries) gets Ŵ = ``point`` and keeps its values bit for bit.
     """
 
     recurrence: Recurrence
@@ -73,8 +75,8 @@ Integers = Tensor | Sequence[int]
 class Counts(NamedTuple):
     """What became of the groups of each task.
 
-    ``kept`` are the groups (entries, where groups have one or psi is zero) that got Ŵ = ``point``, ``zero`` those whose
-    Ŵ psi has made exactly zero; 0 where lam*weight is zero, since psi then makes none.
+    ``kept`` are the groups (entries, where psi is a sum over entries) that got Ŵ = ``point``, ``zero`` those whose Ŵ
+    psi has made exactly zero; 0 where lam*psi is zero, since psi then makes none.
     """
 
     kept: Integers

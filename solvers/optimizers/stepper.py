@@ -165,8 +165,8 @@ class Stepper:
         counts = run.prepared.run(numbers, _ascent_turned(slots), found)
         self.log.record_unsolved(slots, counts.kept)
         if not self.options.capturable:
-            groups = [task.norms.all_groups for task in run.tasks]
-            self.log.record_zeros(slots, counts.zero, groups, int(self._counters.read(slots[0])["step"]))
+            parts = [task.norms.parts for task in run.tasks]
+            self.log.record_zeros(slots, counts.zero, parts, int(self._counters.read(slots[0])["step"]))
         reports = []
         for index, (slot, structured) in enumerate(zip(slots, found, strict=True)):
             if structured is None:

@@ -46,9 +46,9 @@ OPTIONAL_MEMBERS = {
     "subgradient_residual": "subgradient_residual(Z, G, lam): the minimum-norm element of G + lam*dpsi(Z).",
     "blockwise_max": "blockwise_max(D): max of D over each block that psi couples, broadcastable to D; prox then "
     "takes such a tensor as its step.",
-    "group_norms": "group_norms(w): psi as a weighted sum of the norms of equal groups, see GroupNorms; None where the "
-    "memory of w has gaps or no such array describes the groups. The compiled steps need it, once where the "
-    "regularizer is a frozen dataclass of numbers and texts, else at every step.",
+    "group_norms": "group_norms(w): psi as a weighted sum of the norms of equal groups and of entries, see GroupNorms; "
+    "None where the memory of w has gaps or no such array describes the groups. The compiled steps need it, once where "
+    "the regularizer is a frozen dataclass of numbers and texts, else at every step.",
     "for_layout": "for_layout(layout, shape): this regularizer for a weight of such a WeightLayout, e.g. (in, out); "
     "None where there is none. parameter_groups asks it; without it every weight is taken for (out, in, *kernel).",
     "zero_mask": "zero_mask(B, lam): True where the subproblem's solution is provably zero, broadcastable to B.",
@@ -77,10 +77,11 @@ class MetricProx(NamedTuple):
 
 
 class GroupNorms(NamedTuple):
-    """psi(w) = weight * sum over groups of ||w_g||_2, the groups given by where their entries lie in memory.
+    """psi(w) = weight * sum over groups of ||w_g||_2 + entry_weight * sum over entries of |w_i|, the groups given by
+    where their entries lie in memory.
 
     In the order of memory the tensor is an array of shape (blocks, outer, groups, inner), and a group is one index of
-    the first axis and one of the third. Groups of one entry make it the L1 norm, a weight of zero makes it zero.
+    the first axis and one of the third. Groups of one entry make the first sum an L1 norm, too.
     """
 
     weight: float
@@ -88,11 +89,27 @@ class GroupNorms(NamedTuple):
     groups: int
     inner: int
     blocks: int = 1
+    entry_weight: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(blocks, outer, groups, inner), the tensor in the order of memory."""
+        return self.blocks, self.outer, self.groups, self.inner
+
+    @property
+    def by_entries(self) -> bool:
+        """Whether psi is a sum over entries of ``(weight + entry_weight) * |w_i|``: groups have one, or no weight."""
+        return self.outer * self.inner == 1 or self.weight == 0
 
     @property
     def all_groups(self) -> int:
         """The number of groups, those of all blocks."""
         return self.blocks * self.groups
+
+    @property
+    def parts(self) -> int:
+        """The number of parts of the tensor that psi does not couple: entries or groups."""
+        return self.all_groups * (self.outer * self.inner if self.by_entries else 1)
 
 
 class HasShapes(Regularizer, Protocol):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.regularizers.base import GroupNorms, MetricProx, Scalar, accumulation_dtype, check_prox_arguments
+from solvers.regularizers.group_shrinkage import shortest_with_norms, shrink_norms
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.norm_equation import solve_norm_equation
@@ -101,10 +102,7 @@ class GroupLasso:
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         """``step`` may also be a tensor with one entry per group, of the shape that ``blockwise_max`` returns."""
         check_prox_arguments(w, step)
-        threshold = step * self.group_weight(w)
-        norm = self.groups.norm(w)
-        kept = torch.where(norm > threshold, 1 - threshold / norm, torch.zeros_like(norm)).to(accumulation_dtype(w))
-        return torch.where(kept > 0, w * kept, torch.zeros_like(w)).to(w.dtype)
+        return shrink_norms(w, step * self.group_weight(w), self.groups)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> MetricProx:
         """``argmin_z 1/2<z, D*z> - <B, z> + lam*psi(z)``, one scalar equation a group, see ``norm_equation``."""
@@ -121,13 +119,7 @@ class GroupLasso:
 
     def subgradient_residual(self, point: Tensor, gradient: Tensor, lam: Scalar) -> Tensor:
         """The member of ``gradient + lam*dpsi(point)`` of least norm, of the shape of ``point``."""
-        threshold = lam * self.group_weight(point)
-        norm = self.groups.norm(point)
-        # At a nonzero group dpsi is one vector; at zero it is a ball and the distance is that of -gradient to it.
-        direction = (point / torch.where(norm > 0, norm, torch.ones_like(norm))).to(accumulation_dtype(point))
-        size = self.groups.norm(gradient)
-        outside = torch.where(size > threshold, 1 - threshold / size, torch.zeros_like(size)).to(direction.dtype)
-        return torch.where(norm > 0, gradient + threshold * direction, gradient * outside)
+        return shortest_with_norms(point, gradient, lam * self.group_weight(point), self.groups)
 
     def blockwise_max(self, D: Tensor) -> Tensor:
         """The largest entry of D in each group; broadcasts against D."""

@@ -16,7 +16,7 @@ from solvers.kernels.gpu import Triton
 from solvers.kernels.gpu.backend import TritonSteps
 from solvers.kernels.native.binding import Native, NativeSteps
 from solvers.regularizers import norm_equation
-from solvers.regularizers.base import GroupNorms
+from solvers.regularizers.base import GroupNorms, shrink
 from tests.mutants import trusting
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer, wrong_regularizer
 
@@ -72,7 +72,7 @@ def transposed(task: StepTask) -> StepTask:
 
 
 def one_group(task: StepTask) -> StepTask:
-    return replace(task, norms=GroupNorms(task.norms.weight, math.prod(task.norms[1:]), 1, 1))
+    return replace(task, norms=task.norms._replace(outer=math.prod(task.norms.shape), groups=1, inner=1, blocks=1))
 
 
 def first_block(task: StepTask) -> StepTask:
@@ -84,6 +84,36 @@ def blocks_merged(task: StepTask) -> StepTask:
     """Group j of every block is one group."""
     norms = task.norms
     return replace(task, norms=norms._replace(outer=norms.blocks * norms.outer, blocks=1))
+
+
+def no_entry_weight(task: StepTask) -> StepTask:
+    """The weight of the entries does not reach the kernel."""
+    return replace(task, norms=task.norms._replace(entry_weight=0.0))
+
+
+def entries_in_the_norm(task: StepTask) -> StepTask:
+    """The weight of the entries is added to that of the group norms."""
+    norms = task.norms
+    return replace(task, norms=norms._replace(weight=norms.weight + norms.entry_weight, entry_weight=0.0))
+
+
+def _entries_after_the_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Solves for the group norms first and then shrinks the entries, in a step of RAMDA with momentum 1."""
+    right = NativeSteps.run
+
+    def run(self, rows, tensors, structured):
+        whole, prices = self._tasks, [task.norms.entry_weight for task in self._tasks]
+        without = Native().prepare([no_entry_weight(task) for task in whole])
+        counts = right(without, rows, tensors, structured)
+        for task, price, row, w_hat in zip(whole, prices, torch.as_tensor(rows).tolist(), structured, strict=True):
+            if task.recurrence.name == "ramda" and w_hat is not None and not any(counts.kept):
+                D = task.state[2].double() ** (1 / 3) + row[3]
+                with torch.no_grad():
+                    w_hat.copy_(shrink(w_hat.double(), row[0] * price / D))
+                    task.point.copy_(w_hat)
+        return counts
+
+    monkeypatch.setattr(NativeSteps, "run", run)
 
 
 def _to_both(change: Callable[[Tensor], Any]) -> Callable[[StepTask, Tensor | None], None]:
@@ -127,10 +157,9 @@ def _trusts_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
         counts = right(self, rows, tensors, structured)
         for task, row, w_hat in zip(self._tasks, torch.as_tensor(rows).tolist(), structured, strict=True):
             if task.recurrence.name == "ramda" and w_hat is not None and not any(counts.kept):
-                _, outer, groups, inner, blocks = task.norms
-                W0, V, U = (x.reshape(blocks, outer, groups, inner).double() for x in task.state)
+                W0, V, U = (x.reshape(task.norms.shape).double() for x in task.state)
                 d = (U ** (1 / 3) + row[3]).to(w_hat.dtype)
-                b = (d * W0 - V).to(w_hat.dtype)
+                b = shrink(d * W0 - V, row[0] * task.norms.entry_weight).to(w_hat.dtype)
                 z = trusting.solve(b, d, row[0] * task.norms.weight, (1, 3))
                 with torch.no_grad():
                     w_hat.copy_(z.view_as(w_hat))
@@ -186,10 +215,13 @@ MUTANTS = [
     _wrong("kernel_one_group", "ramda", of_the_task(one_group)),
     _wrong("kernel_takes_the_first_block", "proxgen", of_the_task(first_block)),
     _wrong("kernel_merges_blocks", "ramda", of_the_task(blocks_merged)),
+    _wrong("kernel_without_entries", "ramda", of_the_task(no_entry_weight)),
+    _wrong("kernel_adds_entries_to_the_norm", "proxgen", of_the_task(entries_in_the_norm)),
     _wrong("kernel_state_once_more", "ramda", of_the_run(afterwards=lambda task, w_hat: task.state[1].add_(1e-3))),
     _wrong("kernel_writes_nan", "rmda", of_the_run(afterwards=_to_both(lambda w: w.fill_(torch.nan)))),
     _wrong("gpu_kernel_lam", "ramda", of_the_run(scalar(0, lambda lam: 1.1 * lam), steps=TritonSteps), GPU_STEP),
     _wrong("gpu_kernel_groups_transposed", "proxsgd", of_the_task(transposed, Triton), GPU_STEP),
+    _wrong("gpu_kernel_without_entries", "rmda", of_the_task(no_entry_weight, Triton), GPU_STEP),
     _wrong("gpu_kernel_takes_the_first_block", "rmda", of_the_task(first_block, Triton), GPU_GROUPED),
     _wrong("gpu_kernel_merges_blocks", "proxgen", of_the_task(blocks_merged, Triton), GPU_GROUPED),
     *(
@@ -198,6 +230,8 @@ MUTANTS = [
             ("kernel_loosened", of_the_run(afterwards=_to_both(lambda w: w.mul_(1 + 2e-5))), (RESIDUAL, RESIDUAL_64)),
             ("kernel_too_long", of_the_run(afterwards=_to_both(lambda w: w.mul_(1 + 1e-4))), (RESIDUAL, RESIDUAL_64)),
             ("kernel_is_nan", of_the_run(afterwards=_to_both(lambda w: w.fill_(torch.nan))), (RESIDUAL, RESIDUAL_64)),
+            ("kernel_leaves_entries_out", of_the_task(no_entry_weight), (RESIDUAL, RESIDUAL_64)),
+            ("kernel_shrinks_entries_last", _entries_after_the_norm, (RESIDUAL, RESIDUAL_64)),
             ("kernel_ignores_blocks", of_the_task(blocks_merged), (RESIDUAL, RESIDUAL_64)),
             ("kernel_drops_in_silence", _drops_in_silence, (RESIDUAL,)),
             ("kernel_believes", _believes_a_small_residual, (RESIDUAL, RESIDUAL_64)),

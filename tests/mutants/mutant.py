@@ -35,11 +35,16 @@ def instances_of(cls: type) -> st.SearchStrategy[Any]:
     return strategies.instances(cls.examples()) if offers(cls, "examples") else st.builds(cls, reg_weights())
 
 
+def example_of(cls: type) -> Any:
+    """The plainest instance."""
+    return cls.examples()[0] if offers(cls, "examples") else cls(1.0)
+
+
 def regularizer_target_of(cls: type) -> Target:
     def import_lines(regularizer: Any) -> list[str]:
         return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {regularizer!r}"]
 
-    return Target(cls.__name__, "regularizer", cls(1.0), instances_of(cls), import_lines, traced=False)
+    return Target(cls.__name__, "regularizer", example_of(cls), instances_of(cls), import_lines, traced=False)
 
 
 def wrong_regularizer(cls: type, *checks: str) -> Mutant:

@@ -12,6 +12,7 @@ from ramda_verify.record import CheckResult, Verdict
 from tests.mutants import (
     batch_slips,
     claims,
+    concave_penalties,
     identification,
     impostors,
     kernels,
@@ -26,8 +27,10 @@ from tests.mutants import (
     prox_derivatives,
     recorded_steps,
     scales,
+    simplexes,
     singular_values,
     solver_slips,
+    sparse_groups,
     tensor_slips,
     thresholds,
     training,
@@ -52,6 +55,9 @@ FAMILIES = (
     recorded_steps,
     training,
     scales,
+    sparse_groups,
+    concave_penalties,
+    simplexes,
 )
 #: NaN in the place of what is judged.
 NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_scales, nan_optimizers)

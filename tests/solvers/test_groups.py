@@ -96,11 +96,11 @@ def test_groups_in_memory(name, layout, shape, blocks):
 def test_blocks_that_are_one_axis_in_memory_are_one_block():
     """Depthwise convolutions and those with one output a block are arrays (outer, groups, inner); others are blocks."""
     depthwise, one_output, pairs = torch.randn(8, 1, 3, 3), torch.randn(2, 5, 3), torch.randn(4, 5, 3)
-    assert GroupLasso(1.0, "channel", conv_groups=8).group_norms(depthwise)[1:] == (1, 8, 9, 1)
-    assert GroupLasso(1.0, "channel", conv_groups=4).group_norms(depthwise)[1:] == (1, 4, 18, 1)
-    assert GroupLasso(1.0, "channel", conv_groups=2).group_norms(one_output)[1:] == (1, 10, 3, 1)
-    assert GroupLasso(1.0, "filter", conv_groups=2).group_norms(pairs)[1:] == (1, 4, 15, 1)
-    assert GroupLasso(1.0, "channel", conv_groups=2).group_norms(pairs)[1:] == (2, 5, 3, 2)
+    assert GroupLasso(1.0, "channel", conv_groups=8).group_norms(depthwise)[1:5] == (1, 8, 9, 1)
+    assert GroupLasso(1.0, "channel", conv_groups=4).group_norms(depthwise)[1:5] == (1, 4, 18, 1)
+    assert GroupLasso(1.0, "channel", conv_groups=2).group_norms(one_output)[1:5] == (1, 10, 3, 1)
+    assert GroupLasso(1.0, "filter", conv_groups=2).group_norms(pairs)[1:5] == (1, 4, 15, 1)
+    assert GroupLasso(1.0, "channel", conv_groups=2).group_norms(pairs)[1:5] == (2, 5, 3, 2)
     assert Grouping("channel", conv_groups=2).in_memory(pairs) == (2, 2, 5, 3)
     assert Grouping("channel", conv_groups=2).in_memory(pairs[::2]) is None
 

@@ -2,27 +2,18 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 
+import solvers
+from ramda_verify.targets import known_regularizers
 from solvers import L1, GroupLasso, MetricProx, NuclearNorm, Regularizer, Zero
 from solvers.regularizers import OPTIONAL_MEMBERS
 from solvers.regularizers.base import offers, require_regularizer
-
-OURS = [L1, GroupLasso, NuclearNorm]
-
-BAD_WEIGHTS = [
-    pytest.param(-1.0, ValueError, "reg_weight must be finite and >= 0, got -1.0", id="negative"),
-    pytest.param(-0.5e-300, ValueError, "reg_weight must be finite and >= 0", id="barely-negative"),
-    pytest.param(math.nan, ValueError, "reg_weight must be finite and >= 0, got nan", id="nan"),
-    pytest.param(math.inf, ValueError, "reg_weight must be finite and >= 0, got inf", id="infinite"),
-    pytest.param("1", TypeError, "reg_weight must be a number >= 0, got '1'", id="text"),
-    pytest.param(None, TypeError, "reg_weight must be a number >= 0, got None", id="none"),
-    pytest.param(True, TypeError, "reg_weight must be a number >= 0, got True", id="bool"),
-    pytest.param(torch.tensor(1.0), TypeError, "reg_weight must be a number", id="tensor"),
-]
+from tests.registry import REGULARIZERS, bad_arguments, good_regularizers
 
 BAD_PROX = [
     pytest.param([1.0], 1.0, TypeError, "w must be a torch.Tensor, got list", id="list"),
@@ -39,37 +30,24 @@ BAD_PROX = [
 ]
 
 
-@pytest.mark.parametrize("cls", OURS)
-@pytest.mark.parametrize(("weight", "error", "message"), BAD_WEIGHTS)
-def test_bad_weight(cls, weight, error, message):
+@pytest.mark.parametrize(("cls", "arguments", "error", "message"), list(bad_arguments()))
+def test_bad_arguments(cls, arguments, error, message):
     with pytest.raises(error, match=message):
-        cls(weight)
+        cls(**arguments)
 
 
-@pytest.mark.parametrize("regularizer", [L1(1.0), GroupLasso(1.0), NuclearNorm(1.0), Zero()], ids=repr)
+@pytest.mark.parametrize("regularizer", [*(row.plain for row in REGULARIZERS), Zero()], ids=repr)
 @pytest.mark.parametrize(("w", "step", "error", "message"), BAD_PROX)
 def test_bad_prox_input(regularizer, w, step, error, message):
     with pytest.raises(error, match=message):
         regularizer.prox(w, step)
 
 
-@pytest.mark.parametrize("grouping", ["columns", None, 1])
-def test_bad_grouping(grouping):
-    with pytest.raises(ValueError, match="grouping must be one of 'input', 'output', 'channel', 'filter'"):
-        GroupLasso(1.0, grouping)
-
-
 @pytest.mark.parametrize(
-    ("regularizer", "shape", "message"),
-    [
-        (L1(1.0), (0,), "L1 needs a nonempty tensor"),
-        (GroupLasso(1.0), (3,), "2 to 5 dimensions, got shape"),
-        (NuclearNorm(1.0), (3,), "2 or more dimensions"),
-        (NuclearNorm(1.0), (3, 0), "NuclearNorm needs a nonempty tensor"),
-    ],
+    ("regularizer", "shape"), [(row.plain, shape) for row in REGULARIZERS for shape in row.bad_shapes], ids=str
 )
-def test_shapes_where_psi_is_not_defined(regularizer, shape, message):
-    with pytest.raises(ValueError, match=message):
+def test_shapes_where_psi_is_not_defined(regularizer, shape):
+    with pytest.raises(ValueError, match=re.escape(str(shape))):
         regularizer.check_shape(shape)
 
 
@@ -89,13 +67,19 @@ def test_every_missing_method_is_named():
         require_regularizer("psi", object())
 
 
-def test_frozen_and_equal_by_value():
-    for regularizer in (L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)):
-        assert isinstance(regularizer, Regularizer)
-        assert regularizer == type(regularizer)(0.5)
-        assert hash(regularizer) == hash(type(regularizer)(0.5))
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            regularizer.reg_weight = 1.0
+@pytest.mark.parametrize("regularizer", list(good_regularizers()))
+def test_frozen_and_equal_by_value(regularizer):
+    assert isinstance(regularizer, Regularizer)
+    twin = dataclasses.replace(regularizer)
+    assert regularizer == twin
+    assert hash(regularizer) == hash(twin)
+    assert eval(repr(regularizer), vars(solvers)) == regularizer
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(regularizer, dataclasses.fields(regularizer)[0].name, 1.0)
+
+
+def test_every_registered_regularizer_has_a_row():
+    assert {*known_regularizers().values()} == {row.cls for row in REGULARIZERS}
 
 
 def test_offers_reads_flags_and_members():
@@ -106,7 +90,7 @@ def test_offers_reads_flags_and_members():
     assert not offers(Flags(), "convex")
     assert offers(Flags(), "separable")
     assert not offers(Flags(), "zero_mask")
-    absent = ("shapes", "as_cvxpy", "for_layout", "prox_with_derivative")
+    absent = ("shapes", "as_cvxpy", "for_layout", "prox_with_derivative", "violation", "dtypes")
     assert all(offers(L1(1.0), member) for member in OPTIONAL_MEMBERS if member not in absent)
     with pytest.raises(KeyError):
         offers(Flags(), "no such member")

@@ -1,4 +1,4 @@
-"""Groups of one entry, and psi = 0: Ŵ = sign(B) * max(|B| - t, 0) / D, in one pass."""
+"""psi is a sum over entries, since groups have one or no weight: Ŵ = sign(B) * max(|B| - t, 0) / D, in one pass."""
 
 import triton
 import triton.language as tl
@@ -30,13 +30,13 @@ def step_entries(
         size = tl.multiple_of(size, 16)
     numbers = scalars + task * SPEC.numbers
     lam, mix, k = tl.load(numbers), tl.load(numbers + 1).to(SPEC.sums), numbers + 2
-    threshold = (lam * tl.load(weights + task * 2)).to(SPEC.sums)
-    flush = tl.load(weights + task * 2 + 1).to(SPEC.sums)
+    threshold = (lam * (tl.load(weights + task * 3) + tl.load(weights + task * 3 + 2))).to(SPEC.sums)
+    flush = tl.load(weights + task * 3 + 1).to(SPEC.sums)
     point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, 0, SPEC)
 
     at = piece.to(SPEC.index) * TILE.columns + tl.arange(0, TILE.columns)
     inside = at < size
-    b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
+    b, d = form(point, gradient, x0, x1, x2, at, inside, k, 0.0, True, False, SPEC)
     shrunk = tl.abs(b) - threshold
     # A NaN in b or d must not pass for a zero.
     z = tl.where(shrunk <= 0, 0.0, tl.where(b < 0, -shrunk, shrunk) / d)

@@ -26,7 +26,7 @@ def step_groups(
     fixed,  # int64 [tasks, 4]: addresses of the point and the state
     moving,  # int64 [tasks, 2]: addresses of the gradient and of Ŵ
     shapes,  # int64 [tasks, 5]: outer, groups, inner of a block, parts, tiles a part
-    weights,  # float64 [tasks, 2]: weight, flush
+    weights,  # float64 [tasks, 3]: weight, flush, entry_weight
     scalars,  # float64 [tasks, numbers]: lam, mix, k0, k1, ...
     counters,  # int64: groups kept and groups that are zero of every task, then tickets, then arrivals
     partials,  # float64 [programs, 2, QUANTITIES, lanes]: two boards in turn
@@ -54,9 +54,10 @@ def step_groups(
         else:
             groups = tl.multiple_of(groups, 16)
     numbers = scalars + task * SPEC.numbers
-    threshold = tl.load(numbers) * tl.load(weights + task * 2)
+    threshold = tl.load(numbers) * tl.load(weights + task * 3)
+    of_entries = (tl.load(numbers) * tl.load(weights + task * 3 + 2)).to(SPEC.sums)
     mix, k = tl.load(numbers + 1).to(SPEC.sums), numbers + 2
-    flush = tl.load(weights + task * 2 + 1).to(SPEC.sums)
+    flush = tl.load(weights + task * 3 + 1).to(SPEC.sums)
     before = tl.load(unit + 3).to(tl.int64) * tl.load(shape) * tl.load(shape + 1) * tl.load(shape + 2)
     point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, before, SPEC)
     lanes: tl.constexpr = TILE.lanes
@@ -67,12 +68,12 @@ def step_groups(
     # The state takes the gradient in; what the start of the iteration needs of B and D.
     first_chunk = part * chunks
     at, inside = place(panel, first_chunk, outer, groups, inner, SPEC, TILE)
-    b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
+    b, d = form(point, gradient, x0, x1, x2, at, inside, k, of_entries, True, SPEC.entry_weight, SPEC)
     longest, steepest, flattest, square, weighted, twice = moments(b, d, TILE)
     if TILE.looped:
         for chunk in range(first_chunk + 1, first_chunk + chunks):
             at, inside = place(panel, chunk, outer, groups, inner, SPEC, TILE)
-            b, d = form(point, gradient, x0, x1, x2, at, inside, k, True, SPEC)
+            b, d = form(point, gradient, x0, x1, x2, at, inside, k, of_entries, True, SPEC.entry_weight, SPEC)
             more_longest, more_steepest, more_flattest, more_square, more_weighted, more_twice = moments(b, d, TILE)
             longest, steepest = larger(longest, more_longest), larger(steepest, more_steepest)
             flattest = larger(flattest, more_flattest)
@@ -118,7 +119,7 @@ def step_groups(
             psi, chi = phi, phi
             for chunk in range(first_chunk, first_chunk + chunks):
                 at, inside = place(panel, chunk, outer, groups, inner, SPEC, TILE)
-                b, d = form(point, gradient, x0, x1, x2, at, inside, k, False, SPEC)
+                b, d = form(point, gradient, x0, x1, x2, at, inside, k, of_entries, False, SPEC.entry_weight, SPEC)
                 more_phi, more_psi, more_chi = equation(b * b_unit, d * d_unit, r, t, TILE)
                 phi, psi, chi = phi + more_phi, psi + more_psi, chi + more_chi
         else:
@@ -166,7 +167,7 @@ def step_groups(
     if TILE.looped:
         for chunk in range(first_chunk, first_chunk + chunks):
             at, inside = place(panel, chunk, outer, groups, inner, SPEC, TILE)
-            b, d = form(point, gradient, x0, x1, x2, at, inside, k, False, SPEC)
+            b, d = form(point, gradient, x0, x1, x2, at, inside, k, of_entries, False, SPEC.entry_weight, SPEC)
             z = solution(b * b_unit, d * d_unit, shift, unit_1, unit_2)
             kept += finish(point, structured, at, inside, z, lost, any_lost, mix, flush, SPEC)
     else:

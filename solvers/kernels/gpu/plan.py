@@ -62,9 +62,9 @@ class Cut(NamedTuple):
 
 def cut(norms: GroupNorms, most_parts: int) -> Cut:
     """``most_parts``: how many programs are surely on the GPU together, and may wait for each other."""
-    weight, outer, groups, inner, blocks = norms
+    blocks, outer, groups, inner = norms.shape
     size = outer * inner
-    if size == 1 or weight == 0:
+    if norms.by_entries:
         entries = size * norms.all_groups
         return Cut(step_entries, ENTRIES, (1, entries, 1), 1, _ceil(entries, ENTRIES.columns), 1, 1)
     if groups == 1:
@@ -146,7 +146,7 @@ def make_plan(
         launches.append(Launch(kernel, spec, tile, upload(units)))
     fixed = [[task.point.data_ptr(), *(tensor.data_ptr() for tensor in task.state), 0, 0][:4] for task in tasks]
     shapes = [[*its.shape, its.parts, its.tiles] for its in cuts]
-    weights = [[task.norms.weight, task.flush] for task in tasks]
+    weights = [[task.norms.weight, task.flush, task.norms.entry_weight] for task in tasks]
     return Plan(
         launches,
         upload(torch.tensor(fixed, dtype=torch.int64)),
@@ -176,5 +176,6 @@ def _spec(task: StepTask, gradient: Tensor | None, structured: Tensor | None, it
         gradient=gradient is not None,
         structured=structured is not None,
         averages=task.averages,
+        entry_weight=task.norms.entry_weight > 0,
         aligned=aligned,
     )

@@ -10,8 +10,11 @@ from solvers.kernels.gpu.arithmetic import cube_root
 
 
 @triton.jit
-def form(point, gradient, x0, x1, x2, at, inside, k, FIRST: tl.constexpr, SPEC: tl.constexpr):
-    """B and D of the entries ``at``, zero where not ``inside``; with ``FIRST`` the gradient enters the state before.
+def form(
+    point, gradient, x0, x1, x2, at, inside, k, price, FIRST: tl.constexpr, SHRINK: tl.constexpr, SPEC: tl.constexpr
+):
+    """B and D of the entries ``at``, zero where not ``inside``; with ``FIRST`` the gradient enters the state before,
+    with ``SHRINK`` B is shrunk by ``price``, what psi charges for a unit of an entry.
 
     ``k`` points to the coefficients, the others to the tensors.
     """
@@ -27,6 +30,10 @@ def form(point, gradient, x0, x1, x2, at, inside, k, FIRST: tl.constexpr, SPEC: 
         b, d = proxsgd(g, point, x0, at, inside, k, UPDATE, SPEC)
     else:
         b, d = proxgen(g, point, x0, x1, x2, at, inside, k, UPDATE, SPEC)
+    if SHRINK:
+        left = tl.abs(b) - price
+        # In this order a NaN stays.
+        b = tl.where(left <= 0, 0.0, tl.where(b < 0, -left, left))
     return tl.where(inside, b, 0.0), tl.where(inside, d, 0.0)
 
 

@@ -21,6 +21,7 @@ class KernelSpec:
     gradient: bool
     structured: bool
     averages: bool
+    entry_weight: bool  # psi has a weight of entries beside that of groups
     aligned: bool  # addresses and the pitch are multiples of 16: loads of 16 bytes
 
 

@@ -32,7 +32,8 @@ def _word(name: str) -> int:
 
 
 POINT, STRUCTURED, GRADIENT, STATE, SHAPE = map(_word, ("point", "structured", "gradient", "state", "outer"))
-KEPT, ZERO, WEIGHT, FLUSH, SCALARS, AVERAGES = map(_word, ("kept", "zero", "weight", "flush", "scalars", "averages"))
+KEPT, ZERO, SCALARS, AVERAGES = map(_word, ("kept", "zero", "scalars", "averages"))
+WEIGHT, ENTRY_WEIGHT, FLUSH = map(_word, ("weight", "entry_weight", "flush"))
 WORDS = ctypes.sizeof(Task) // 8
 
 
@@ -137,9 +138,11 @@ class _Table:
             self.words[first + POINT] = task.point.data_ptr()
             for i, tensor in enumerate(task.state):
                 self.words[first + STATE + i] = tensor.data_ptr()
-            for i, size in enumerate(task.norms[1:]):
+            norms = task.norms
+            for i, size in enumerate((norms.outer, norms.groups, norms.inner, norms.blocks)):
                 self.words[first + SHAPE + i] = size
-            self.numbers[first + WEIGHT], self.numbers[first + FLUSH] = task.norms.weight, task.flush
+            self.numbers[first + WEIGHT], self.numbers[first + ENTRY_WEIGHT] = norms.weight, norms.entry_weight
+            self.numbers[first + FLUSH] = task.flush
             self.words[first + AVERAGES] = task.averages
 
     def set(self, rows: Sequence[Sequence[float]], gradients: OptionalTensors, structured: OptionalTensors) -> None:

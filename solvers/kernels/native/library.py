@@ -20,7 +20,7 @@ class Task(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("point", "structured", "gradient")),
         ("state", ctypes.c_void_p * 3),
         *((name, ctypes.c_int64) for name in ("outer", "groups", "inner", "blocks", "kept", "zero")),
-        *((name, ctypes.c_double) for name in ("weight", "flush")),
+        *((name, ctypes.c_double) for name in ("weight", "entry_weight", "flush")),
         ("scalars", ctypes.c_double * 9),
         ("averages", ctypes.c_int64),
     )

@@ -1,4 +1,4 @@
-// Groups of one entry, and psi = 0: Ŵ = sign(B) * max(|B| - t, 0) / D.
+// psi is a sum over entries, since groups have one or no weight: Ŵ = sign(B) * max(|B| - t, 0) / D.
 #pragma once
 
 #include "tensors.h"
@@ -12,7 +12,8 @@ template <class P, class R, class Recurrence> Counts solve_entries(const Task& t
     using M = Mask<R>;
     constexpr int lanes = Simd<R>::lanes;
     const Walk<P, R, Recurrence> walk(task);
-    const R t = task.lam * task.weight;
+    const double price = task.lam * (task.weight + task.entry_weight);
+    const R t = price;
     // Counted down: a true lane is -1.
     M kept = {}, zero = {}, order = {};
     for (int lane = 0; lane < lanes; ++lane) order[lane] = lane;
@@ -20,10 +21,10 @@ template <class P, class R, class Recurrence> Counts solve_entries(const Task& t
         const int count = end - at < lanes ? int(end - at) : lanes;
         V b, d;
         walk.form(at, count, true, b, d);
-        V shrunk = magnitude<R>(b) - t;
-        V z = (b < 0 ? -shrunk : shrunk) / d;
+        V left = magnitude<R>(b) - t;
+        V z = (b < 0 ? -left : left) / d;
         // A NaN in b or d must not pass for a zero.
-        z = shrunk <= 0 ? V{} : z;
+        z = left <= 0 ? V{} : z;
         M good = (magnitude<R>(z) <= largest_of<P>) & (d <= Simd<R>::largest) & (magnitude<R>(b) <= Simd<R>::largest);
         const M within = order < count;
         kept += ~good & within;
@@ -32,6 +33,6 @@ template <class P, class R, class Recurrence> Counts solve_entries(const Task& t
     }
     Counts counts = {};
     for (int lane = 0; lane < lanes; ++lane) counts.kept -= kept[lane], counts.zero -= zero[lane];
-    if (task.lam * task.weight == 0) counts.zero = 0;
+    if (price == 0) counts.zero = 0;
     return counts;
 }

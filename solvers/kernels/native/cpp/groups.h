@@ -89,11 +89,24 @@ template <class R> class GroupSolver {
             const int64_t rows = std::min(chunk, tile.rows - from);
             if (first || chunk < tile.rows) {
                 passes->form(*task, tile, from, rows, chunk, first, scratch_b.data(), scratch_d.data());
+                shrink(rows);
                 scale(rows);
             }
             work(from, rows);
         }
     }
+
+    // What the weight of the entries leaves of B; the group norms are then all of psi.
+    void shrink(int64_t rows) {
+        if (!(entry_price() > 0)) return;
+        const R t = R(entry_price());
+        for (int v = 0; v < tile.vectors; ++v) {
+            V* b = scratch_b.data() + v * chunk;
+            for (int64_t row = 0; row < rows; ++row) b[row] = shrunk<R>(b[row], t);
+        }
+    }
+
+    double entry_price() const { return task->lam * task->entry_weight; }
 
     // A d so far below the largest that its unit takes it out of R's range is lossy: it may still decide the solution.
     void scale(int64_t rows) {
@@ -209,6 +222,9 @@ template <class R> class GroupSolver {
         if (roots.is_hopeless(g)) return kept;
         wide_b.resize(task->outer * task->inner), wide_d.resize(wide_b.size());
         passes->take(*task, tile.first + g, wide_b.data(), wide_d.data());
+        const double t = entry_price();
+        if (t > 0)
+            for (double& b : wide_b) b = std::fabs(b) <= t ? 0 : b - std::copysign(t, b);
         if (!solve_carefully(settings, price, passes->largest, wide_b, wide_d)) return kept;
         passes->put(*task, tile.first + g, wide_b.data());
         return std::all_of(wide_b.begin(), wide_b.end(), [](double z) { return R(z) == 0; }) ? zero : nonzero;

@@ -113,6 +113,12 @@ template <class R, class P> INLINE void store(P* to, Vec<R> x, int count = Simd<
 
 template <class R> INLINE Vec<R> magnitude(Vec<R> x) { return x < 0 ? -x : x; }
 
+// sign(x) * max(|x| - t, 0), t >= 0; a NaN stays one, and an infinity.
+template <class R> INLINE Vec<R> shrunk(Vec<R> x, R t) {
+    const Vec<R> left = magnitude<R>(x) - t;
+    return left <= 0 ? Vec<R>{} : (x < 0 ? -left : left);
+}
+
 // |x| as an integer: ordered as |x| is, and infinity and NaN are `infinity_bits` or more, so that a maximum keeps them.
 template <class R> INLINE Mask<R> size_bits(Vec<R> x) { return (Mask<R>)x & Simd<R>::without_sign; }
 

@@ -11,7 +11,7 @@ extern "C" struct Task {
     int64_t outer, groups, inner, blocks; // of every block, of which one follows the other in memory
     int64_t kept; // groups that got Ŵ = point
     int64_t zero; // groups whose Ŵ psi has set to zero
-    double weight, flush, lam, mix;
+    double weight, entry_weight, flush, lam, mix;
     double k[7];
     int64_t averages; // 0: the point stays as it is
 };
