@@ -82,11 +82,19 @@ class Check:
     large: bool = True
 
 
-class _Falsified(Exception):
+class _Found(BaseException):
     def __init__(self, case: Case, measurement: Measurement) -> None:
         super().__init__(measurement.note)
         self.case = case
         self.measurement = measurement
+
+
+class _Falsified(_Found, Exception):
+    """The claim fails on the case, which Hypothesis shrinks."""
+
+
+class _Stopped(_Found):
+    """A call did not return, and would not at each step of shrinking: Hypothesis lets it through as it is."""
 
 
 @dataclass
@@ -113,7 +121,7 @@ def judge(check: Check, case: Case, tally: _Tally) -> bool:
         tally.empty += 1
         return False
     except DidNotReturn as late:
-        raise _Falsified(case, Measurement(math.inf, str(late))) from late
+        raise _Stopped(case, Measurement(math.inf, str(late))) from late
     except Exception as error:  # a target may raise anything; whatever it raises on a valid case is a finding
         raise _Falsified(
             case, Measurement(math.inf, f"raised {type(error).__name__}: {error}{_place(error)}")
@@ -133,13 +141,13 @@ def _place(error: BaseException) -> str:
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno}, in {own[-1].name})" if own else ""
 
 
-def _same_failure(check: Check, found: _Falsified) -> Callable[[Case], Measurement | None]:
+def _same_failure(check: Check, found: _Found) -> Callable[[Case], Measurement | None]:
     """What a case measures where it fails as ``found`` does: by a number, or by raising the same kind of error."""
 
     def failure(case: Case) -> Measurement | None:
         try:
             judge(check, case, _Tally())
-        except _Falsified as other:
+        except _Found as other:
             return other.measurement if type(other.__cause__) is type(found.__cause__) else None
         except Exception:
             return None
@@ -230,11 +238,10 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shr
     except Unsatisfiable:
         detail = f"{NONE_OF} {tally.empty} cases holds anything that the claim speaks of"
         return result(Verdict.INCONCLUSIVE, tally, detail=detail if tally.empty else "no case could be drawn")
-    except _Falsified as found:
+    except (_Falsified, _Stopped) as found:
         case, measurement = found.case, found.measurement
         if shrink or target.kind == "regularizer":
-            # What takes ten seconds each time is shown as it was found.
-            seconds = 0.0 if isinstance(found.__cause__, DidNotReturn) else PLAIN_SECONDS
+            seconds = 0.0 if isinstance(found, _Stopped) else PLAIN_SECONDS
             case, measurement = plainest(case, measurement, _same_failure(check, found), seconds=seconds)
         example = Counterexample(
             case=describe_case(case),

@@ -17,6 +17,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ramda_verify.companions import AROUND_A_THRESHOLD, array, companion, without_a_slice
 from ramda_verify.exact_set import with_exact_set
+from ramda_verify.limits import DidNotReturn
 from ramda_verify.oracles.psi import atoms_of, disjoint, is_known
 from ramda_verify.recorded.problems import RecordedProblem
 from solvers.regularizers.base import Regularizer, offers
@@ -190,7 +191,7 @@ def zeroing_weights(regularizer: Regularizer, B: np.ndarray, scale: float) -> li
                 middle = (low * high) ** 0.5
                 low, high = (low, middle) if bool(enough(zeros(middle))) else (middle, high)
             found.append(high)
-    except Exception:
+    except (Exception, DidNotReturn):
         return []
     return found
 

@@ -137,7 +137,9 @@ def jitter(regularizer: Regularizer, w: Array, step: float, z: Array) -> float:
     badly conditioned by as much as its rounding.
     """
     low, high = 1 - 4 * EPS, 1 + 4 * EPS
+    shaken = 4 * EPS * size(w) * np.random.default_rng(0).choice((-1.0, 1.0), w.shape)
     nearby = [(w * low, step), (w * high, step), (w, step * low), (w, step * high)]
+    nearby += [(w + shaken, step), (w - shaken, step)]
     answers = [finite("prox", regularizer.prox(tensor(point), s)).numpy() for point, s in nearby]
     return max(norm(answer - z) for answer in answers)
 
