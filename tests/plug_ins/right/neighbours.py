@@ -84,7 +84,9 @@ class Slope:
 
 
 class Smooth:
-    """``1/2 sum (w_(i+1) - w_i)^2`` of a vector: a linear system."""
+    """``1/2 sum (w_(i+1) - w_i)^2`` of a vector: a linear system, whose condition a long step makes as bad as it is
+    long; by its eigenvectors, which lose nothing by that.
+    """
 
     convex = True
     shapes = ((1,), (2,), (5,), (70,))
@@ -95,8 +97,9 @@ class Smooth:
     def prox(self, w, step):
         n = w.numel()
         D = torch.eye(n, dtype=torch.float64).diff(dim=0)
-        system = torch.eye(n, dtype=torch.float64) + step * D.T @ D
-        return torch.linalg.solve(system, w.double()).to(w.dtype)
+        eigenvalues, basis = torch.linalg.eigh(D.T @ D)
+        eigenvalues = torch.where(eigenvalues < 1e-12, torch.zeros_like(eigenvalues), eigenvalues)
+        return (basis @ (basis.T @ w.double() / (1 + step * eigenvalues))).to(w.dtype)
 
 
 class MeanAbsolute:
