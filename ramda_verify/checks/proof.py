@@ -6,10 +6,12 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
+from ramda_verify.exact_set import is_constrained
 from ramda_verify.proof import Proof, ProofVerdict, prove
 from ramda_verify.property import Check
 from ramda_verify.record import CheckResult, Counterexample, Measurement, NothingClaimed, Verdict
 from ramda_verify.snippets import snippet
+from ramda_verify.strategies import shapes
 from ramda_verify.targets import Target
 from solvers.regularizers.base import Regularizer
 
@@ -24,7 +26,7 @@ def proof_result(target: Target) -> CheckResult:
     words = f"{proof.subject}, {proof.parameters}".strip(", ") if proof.proved else proof.detail
     if proof.proved:
         status = Verdict.PROVED
-    elif is_finding(proof):
+    elif is_finding(proof, target.example):
         status = Verdict.FAIL
     else:
         status, words = Verdict.SKIP, f"no proof, {proof.verdict.value}: {proof.detail}".rstrip(": ")
@@ -42,13 +44,19 @@ def measure_proof(regularizer: Regularizer) -> Measurement:
     proof = prove(regularizer)
     if proof.proved:
         return Measurement(0.0)
-    if is_finding(proof) and proof.counterexample is not None:
+    if is_finding(proof, regularizer) and proof.counterexample is not None:
         return Measurement(math.inf, proof.counterexample.note)
     raise NothingClaimed(f"{proof.verdict.value}: {proof.detail}")
 
 
-def is_finding(proof: Proof) -> bool:
-    """Whether a proof refutes, by numbers of the size that a prox meets."""
+def is_finding(proof: Proof, regularizer: Regularizer) -> bool:
+    """Whether a proof refutes, by numbers of the size that a prox meets.
+
+    A set whose value has a tolerance is another set to the prover, the larger one that this tolerance makes: there the
+    sampled checks decide, which know the set from its projection.
+    """
+    if is_constrained(regularizer, min(shapes(regularizer), key=math.prod)):
+        return False
     if proof.verdict is not ProofVerdict.REFUTED or proof.counterexample is None:
         return False
     values = proof.counterexample.values
