@@ -48,6 +48,31 @@ def test_converged(low_rank):
     assert solution.objective == pytest.approx(expected, rel=1e-13)
 
 
+class Unsure(L1):
+    """Its direct solution is a little off; no exact subgradient tells by how much, and no step per entry mends it."""
+
+    separable, blockwise_max, subgradient_residual = False, None, None
+    off = 0.0
+
+    def metric_prox(self, B, D, lam):
+        return (1 + self.off) * super().metric_prox(B, D, lam)
+
+
+@pytest.mark.parametrize("off", [1e-3, 0.5])
+@pytest.mark.parametrize("falls_back", [False, True])
+def test_residual_without_an_exact_subgradient_is_none_too_small(random, off, falls_back):
+    """Of a direct solution, and of the step from the reference where that solution does not descend from it."""
+    B, D = torch.tensor(random.standard_normal(12)), torch.tensor(10.0 ** random.uniform(-1, 1, 12))
+    regularizer, right = Unsure(0.3), L1(0.3)
+    object.__setattr__(regularizer, "off", off)
+    reference = right.metric_prox(B, D, 1.0) * (1 + off / 10) if falls_back else None
+    found = solve(Subproblem(B, D, 1.0, regularizer), reference, tolerance=1e-12, method="metric_prox")
+    assert found.status is (Status.FELL_BACK if falls_back else Status.NOT_STATIONARY)
+    recomputed = certificate.stationarity(found.point.numpy(), B.numpy(), D.numpy(), 1.0, right)
+    assert recomputed > 1e-9
+    assert recomputed <= found.residual * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("method", ["accelerated", "proximal_gradient"])
 def test_iteration_limit(low_rank, method):
     solution = solve(low_rank, tolerance=1e-9, max_iterations=3, method=method)
