@@ -115,7 +115,9 @@ class GroupLasso:
         direction = (point / torch.where(norm > 0, norm, torch.ones_like(norm))).to(accumulation_dtype(point))
         size = self.groups.norm(gradient)
         outside = torch.where(size > threshold, 1 - threshold / size, torch.zeros_like(size)).to(direction.dtype)
-        return torch.where(norm > 0, gradient + threshold * direction, gradient * outside)
+        # An infinite threshold, of a lam*reg_weight out of range, is no product 0*inf at an entry that is zero.
+        fixed = torch.where(direction != 0, threshold * direction, 0.0)
+        return torch.where(norm > 0, gradient + fixed, gradient * outside)
 
     def blockwise_max(self, D: Tensor) -> Tensor:
         """The largest entry of D in each group; broadcasts against D."""

@@ -36,6 +36,16 @@ class Breaks(NuclearNorm):
         return torch.full_like(w, math.nan)
 
 
+class ZeroTimesInfinity(L1):
+    """Its subgradient is NaN at zero entries where the threshold has overflowed."""
+
+    metric_prox = None
+
+    def subgradient_residual(self, point, gradient, lam):
+        threshold = lam * self.reg_weight
+        return torch.where(point != 0, gradient, shrink(gradient, threshold)) + threshold * torch.sign(point)
+
+
 def test_converged(low_rank):
     solution = solve(low_rank, tolerance=1e-6)
     assert solution.status is Status.CONVERGED
@@ -117,6 +127,22 @@ def test_non_finite(low_rank):
         assert solution.status is Status.NON_FINITE
         assert bool(torch.isfinite(solution.point).all())
     assert torch.equal(solution.point, reference)
+
+
+@pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient", "splitting"])
+@pytest.mark.parametrize("regularizer", [L1(1e3), GroupLasso(1e3), NuclearNorm(1e3), ZeroTimesInfinity(1e3)], ids=repr)
+def test_a_residual_out_of_range_is_infinite(regularizer, method):
+    """lam*reg_weight overflows, and with it the certificate of the reference, which has zero entries."""
+    top, D = 2.0**1016, torch.full((3, 4), 1e-4, dtype=torch.float64)
+    reference = torch.zeros_like(D)
+    reference[2, 3] = 1.0
+    found = solve(Subproblem(reference * top, D, top, regularizer), reference, tolerance=1e-3 * top, method=method)
+    many = solve_batch(
+        (reference * top)[None], D[None], top, regularizer, reference[None], tolerance=1e-3 * top, method=method
+    )
+    for solution in (found, many[0]):
+        assert not math.isnan(solution.residual)
+        assert bool(torch.isfinite(solution.point).all())
 
 
 def test_direct_non_finite_returns_a_finite_point(random):
