@@ -78,7 +78,10 @@ def stationarity_of_rounded(point: Array, B: Array, D: Array, lam: float, regula
     if atom is None or math.isnan(found):
         return found
     Z, D = np.asarray(point, dtype=np.float64), np.asarray(D, dtype=np.float64)
-    left, sigma, right = np.linalg.svd(Z.reshape(atom.shape), full_matrices=False)
+    try:
+        left, sigma, right = np.linalg.svd(Z.reshape(atom.shape), full_matrices=False)
+    except np.linalg.LinAlgError:
+        return math.nan
     eps, length = float(np.finfo(point.dtype).eps), math.hypot(*Z.ravel())
     full = int((sigma > max(atom.shape) * eps * sigma[0]).sum())
     choices = []

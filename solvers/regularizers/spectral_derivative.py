@@ -10,7 +10,9 @@ Jacobian, which is all that a semismooth Newton method asks for (Qi and Sun, 199
 
 T is large where singular values are small. With N = diag(max(sigma_i, tau)) and Y = N^-1 U' X, whose rows have at most
 length 1, the second term is ``U (C1 o K + C2 o K') Y``, K = U' H Y', and the entries of ``C1 = T N^2`` and
-``C2 = N T N`` are at most 1.
+``C2 = N T N`` are at most 1. A product U' X is rounded relative to the largest singular value: where N is not larger
+than that, a row of Y would be all rounding. A full decomposition has it as ``sigma_i v_i'``; without one it is set to
+zero, which gives the derivative at a matrix that differs from X by that rounding.
 """
 
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from solvers.regularizers.singular_values import left_singular_vectors
 
 #: Below this many rows the larger products are small calls, and fewer of them count more than fewer operations.
 FEW_ROWS = 16
+#: What a row of U' X is rounded by, in units of eps and the largest singular value.
+ROUNDED_ROW = 16
 
 
 @dataclass
@@ -30,12 +34,13 @@ class SpectralProx:
     """``Z = U_k diag(1 - tau/sigma_k) U_k' X``, k the singular values above tau, and its derivative; X lies wide.
 
     ``point`` and the directions of ``derivative`` have the shape of the tensor whose matrix X or X' is. ``left`` and
-    ``sigma`` are U and the singular values in ascending order.
+    ``sigma`` are U and the singular values in ascending order, ``right`` is V' where there is a full decomposition.
     """
 
     wide: Tensor
     left: Tensor
     sigma: Tensor
+    right: Tensor | None
     threshold: float
     tall: bool
     shape: torch.Size
@@ -49,7 +54,7 @@ class SpectralProx:
         self._left = self.left.to(self.wide.dtype)
         self._active = self._left[:, self._lost :]
         self._factors = self._shares.to(self.wide.dtype).unsqueeze(1)
-        self._rows = self._active.mT @ self.wide
+        self._rows = self._rows_at(slice(self._lost, None))
         self.point = self._back(self._active @ (self._factors * self._rows))
 
     def derivative(self, direction: Tensor) -> Tensor:
@@ -62,6 +67,12 @@ class SpectralProx:
         """In the shape and order of the tensor."""
         return (wide.mT if self.tall else wide).reshape(self.shape)
 
+    def _rows_at(self, which: slice) -> Tensor:
+        """Rows of U' X."""
+        if self.right is None:
+            return self._left[:, which].mT @ self.wide
+        return self.sigma[which].unsqueeze(1) * self.right[which]
+
     @cached_property
     def _is_low(self) -> bool:
         """Whether products with the active rows alone, six instead of three, are the fewer operations."""
@@ -69,15 +80,21 @@ class SpectralProx:
 
     @cached_property
     def _lengths(self) -> Tensor:
-        """The diagonal of N; one where there is nothing to divide, at a singular value and a threshold of zero."""
+        """The diagonal of N, positive where a singular value and the threshold are both zero, too."""
         lengths = self.sigma.clamp_min(self.threshold)
-        return torch.where(lengths > 0, lengths, 1.0)
+        positive = lengths[lengths > 0]
+        return torch.where(lengths > 0, lengths, positive[0]) if len(positive) else torch.ones_like(lengths)
 
     @cached_property
     def _unit_rows(self) -> Tensor:
         """Y."""
-        rows = torch.cat([self._left[:, : self._lost].mT @ self.wide, self._rows])
-        return rows / self._lengths.to(rows.dtype).unsqueeze(1)
+        rows = torch.cat([self._rows_at(slice(self._lost)), self._rows])
+        lengths = self._lengths.unsqueeze(1)
+        if self.right is None:
+            info = torch.finfo(rows.dtype)
+            known = lengths > torch.clamp(ROUNDED_ROW * info.eps * self.sigma[-1], min=info.tiny)
+            rows, lengths = torch.where(known, rows, 0.0), torch.where(known, lengths, 1.0)
+        return rows / lengths.to(rows.dtype)
 
     @cached_property
     def _coefficients(self) -> tuple[Tensor, Tensor]:
@@ -126,8 +143,8 @@ def spectral_prox(w: Tensor, threshold: float) -> SpectralProx:
     tall = matrix.shape[0] > matrix.shape[1]
     wide = matrix.mT.contiguous() if tall else matrix
     if matrix.dtype == torch.float64:
-        vectors, values, _ = torch.linalg.svd(wide, full_matrices=False)
-        left, sigma = vectors.flip(1), values.flip(0)
+        vectors, values, others = torch.linalg.svd(wide, full_matrices=False)
+        left, sigma, right = vectors.flip(1), values.flip(0), others.flip(0)
     else:
-        left, sigma = left_singular_vectors(wide)
-    return SpectralProx(wide, left, sigma, threshold, tall, w.shape)
+        (left, sigma), right = left_singular_vectors(wide), None
+    return SpectralProx(wide, left, sigma, right, threshold, tall, w.shape)

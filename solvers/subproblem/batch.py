@@ -220,7 +220,7 @@ def _enforce_descent(batch: SubproblemBatch, ends: Endings, reference: Tensor) -
     level = steps.rounding_floors(batch, point, steps.magnifications(batch))
     residual = torch.where(better, steps.best_norms(batch, point, member, level), steps.exact_norms(batch, W))
     ends = Endings(ends.point.clone(), ends.status.clone(), ends.iterations, ends.residual.clone())
-    ends.point[back], ends.residual[back] = point, residual
+    ends.point[back], ends.residual[back] = point, residual.nan_to_num(torch.inf, torch.inf)
     ends.status[back] = torch.where(broken[back], CODE[Status.NON_FINITE], CODE[Status.FELL_BACK])
     return ends, descent
 

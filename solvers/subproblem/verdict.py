@@ -57,4 +57,4 @@ def enforce_descent(subproblem: Subproblem, ending: Ending, reference: Tensor) -
         exact = exact_member(subproblem, reference)
         point, residual = reference, math.inf if exact is None else residual_norm(subproblem, exact)
     status = ending.status if ending.status is Status.NON_FINITE else Status.FELL_BACK
-    return Ending(point, status, ending.iterations, residual), False
+    return Ending(point, status, ending.iterations, math.inf if math.isnan(residual) else residual), False

@@ -5,6 +5,7 @@ import torch
 
 from solvers import NuclearNorm
 from solvers.regularizers.spectral_derivative import spectral_prox
+from tests.seed import TEST_SEED
 
 SHAPES = [(1, 1), (1, 7), (7, 1), (4, 4), (5, 9), (9, 5), (20, 6), (40, 60), (3, 2, 2, 2), (24, 3, 3, 3)]
 
@@ -73,3 +74,17 @@ def test_strided_and_transposed_memory():
         found = spectral_prox(view(w), 1.0)
         torch.testing.assert_close(found.point, expected.point)
         torch.testing.assert_close(found.derivative(view(H)), expected.derivative(H))
+
+
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float64, 1e-9), (torch.float32, 1e-4)], ids=str)
+@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1.0, 1e30], ids=str)
+@pytest.mark.parametrize("share", [0.0, 1e-17, 1e-16, 1e-12, 1e-9, 1e-7, 1e-4, 1.0], ids=str)
+def test_singular_values_and_thresholds_of_the_size_of_rounding(dtype, rounding, scale, share):
+    for seed, (rows, columns, rank) in enumerate([(2, 2, 1), (2, 2, 0), (1, 4, 1), (4, 5, 1), (6, 3, 2), (6, 6, 5)]):
+        w = (matrix((rows, rank), TEST_SEED + seed) @ matrix((rank, columns), TEST_SEED + seed + 50) * scale).to(dtype)
+        found = spectral_prox(w, share * scale)
+        G, H = (matrix((rows, columns), TEST_SEED + other).to(dtype) for other in (100, 200))
+        G, H = G / G.norm(), H / H.norm()
+        images = found.derivative(G), found.derivative(H)
+        assert abs(float(torch.sum(H * images[0]) - torch.sum(G * images[1]))) <= rounding
+        assert -rounding <= float(torch.sum(H * images[1])) <= 1 + rounding

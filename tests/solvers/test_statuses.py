@@ -36,6 +36,16 @@ class Breaks(NuclearNorm):
         return torch.full_like(w, math.nan)
 
 
+class ZeroTimesInfinity(L1):
+    """Its subgradient is NaN at zero entries where the threshold has overflowed."""
+
+    metric_prox = None
+
+    def subgradient_residual(self, point, gradient, lam):
+        threshold = lam * self.reg_weight
+        return torch.where(point != 0, gradient, shrink(gradient, threshold)) + threshold * torch.sign(point)
+
+
 def test_converged(low_rank):
     solution = solve(low_rank, tolerance=1e-6)
     assert solution.status is Status.CONVERGED
@@ -46,6 +56,31 @@ def test_converged(low_rank):
     assert solution.residual == pytest.approx(recomputed, rel=1e-6)
     expected = float((Z * (0.5 * D * Z - B)).sum()) + 0.2 * psi_value(Z, NuclearNorm(1.0))
     assert solution.objective == pytest.approx(expected, rel=1e-13)
+
+
+class Unsure(L1):
+    """Its direct solution is a little off; no exact subgradient tells by how much, and no step per entry mends it."""
+
+    separable, blockwise_max, subgradient_residual = False, None, None
+    off = 0.0
+
+    def metric_prox(self, B, D, lam):
+        return (1 + self.off) * super().metric_prox(B, D, lam)
+
+
+@pytest.mark.parametrize("off", [1e-3, 0.5])
+@pytest.mark.parametrize("falls_back", [False, True])
+def test_residual_without_an_exact_subgradient_is_none_too_small(random, off, falls_back):
+    """Of a direct solution, and of the step from the reference where that solution does not descend from it."""
+    B, D = torch.tensor(random.standard_normal(12)), torch.tensor(10.0 ** random.uniform(-1, 1, 12))
+    regularizer, right = Unsure(0.3), L1(0.3)
+    object.__setattr__(regularizer, "off", off)
+    reference = right.metric_prox(B, D, 1.0) * (1 + off / 10) if falls_back else None
+    found = solve(Subproblem(B, D, 1.0, regularizer), reference, tolerance=1e-12, method="metric_prox")
+    assert found.status is (Status.FELL_BACK if falls_back else Status.NOT_STATIONARY)
+    recomputed = certificate.stationarity(found.point.numpy(), B.numpy(), D.numpy(), 1.0, right)
+    assert recomputed > 1e-9
+    assert recomputed <= found.residual * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("method", ["accelerated", "proximal_gradient"])
@@ -92,6 +127,22 @@ def test_non_finite(low_rank):
         assert solution.status is Status.NON_FINITE
         assert bool(torch.isfinite(solution.point).all())
     assert torch.equal(solution.point, reference)
+
+
+@pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient", "splitting"])
+@pytest.mark.parametrize("regularizer", [L1(1e3), GroupLasso(1e3), NuclearNorm(1e3), ZeroTimesInfinity(1e3)], ids=repr)
+def test_a_residual_out_of_range_is_infinite(regularizer, method):
+    """lam*reg_weight overflows, and with it the certificate of the reference, which has zero entries."""
+    top, D = 2.0**1016, torch.full((3, 4), 1e-4, dtype=torch.float64)
+    reference = torch.zeros_like(D)
+    reference[2, 3] = 1.0
+    found = solve(Subproblem(reference * top, D, top, regularizer), reference, tolerance=1e-3 * top, method=method)
+    many = solve_batch(
+        (reference * top)[None], D[None], top, regularizer, reference[None], tolerance=1e-3 * top, method=method
+    )
+    for solution in (found, many[0]):
+        assert not math.isnan(solution.residual)
+        assert bool(torch.isfinite(solution.point).all())
 
 
 def test_direct_non_finite_returns_a_finite_point(random):
