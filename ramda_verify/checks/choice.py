@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, needs, norm
+from ramda_verify.checks.objective import Psi
 from ramda_verify.checks.subproblem import Unscreened, model
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import subproblem_cases
 from ramda_verify.targets import Target
-from ramda_verify.worst import Worst
+from ramda_verify.worst import Worst, largest
 from solvers.subproblem import solve, solve_batch
 from solvers.subproblem.pace import FIRST_LOOK
 
@@ -28,7 +29,9 @@ def measure_choice(regularizer: Any, B: Array, D: Array, lam: float) -> Measurem
     """Where one method meets the tolerance within the budget, "auto" does too, in at most 4 times its iterations
     and 256 more; and so does every problem of a batch. Its violation is infinite where it does not.
     """
-    problem, goal = model(Unscreened(regularizer), B, D, lam), 1e-6 * norm(B)
+    problem = model(Unscreened(regularizer), B, D, lam)
+    # Where psi is least away from zero, as a constraint is, D*Z has digits to lose also at B = 0.
+    goal = 1e-6 * largest([norm(B), float(D.max()) * Psi(regularizer).anchor(B.shape)])
     singles = {
         method: solve(problem, tolerance=goal, max_iterations=ITERATIONS, method=method)
         for method in ("splitting", "accelerated")

@@ -63,17 +63,27 @@ def _slopes(
         if not norm(direction):
             continue
         d = direction / norm(direction)
-        short = []
+        short: list[float] = []
+        before: tuple[float, float] | None = None
         for distance in (*DISTANCES, *SMALLER_DISTANCES):
             h = distance * size(Z)
             there = psi.at(Z + h * d)
             if there == np.inf:
                 short.append(0.0)
+                before = None
                 continue
             noise = ROUNDING * lam * (abs(here) + abs(there) + psi.size(Z)) / h
-            if distance in SMALLER_DISTANCES and noise > unit:
+            seen = 0.0 if before is None else STEEPNESS * abs(before[1])
+            if distance in SMALLER_DISTANCES and noise > max(unit, seen):
                 break
-            short.append(relative(float((slope * d).sum()) - lam * (there - here) / h, unit + noise))
+            missing = float((slope * d).sum()) - lam * (there - here) / h
+            short.append(relative(missing, unit + noise))
+            if before is not None:
+                # What shrinks in proportion to the distance is the curvature of psi: its limit at zero counts as well,
+                # also where the slope and G are zero, and with them the unit.
+                limit = (missing * before[0] - before[1] * h) / (before[0] - h)
+                short.append(relative(limit, unit + noise))
+            before = h, missing
         # The excess over one unit, so that the tolerance is that of the other claims.
         note = f"at Z = {shown(Z)} psi falls below the slope r - G = {shown(slope)} in direction {shown(d)}"
         worst.see(min(short), note)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ramda_verify.proof import ProofVerdict, prove
-from solvers import L1, GroupLasso, NuclearNorm
+from solvers import L1, MCP, GroupLasso, NuclearNorm
 from solvers.regularizers import Zero
 from tests.plug_ins.right.groups import LargestEntry
 from tests.proof import right, wrong
@@ -19,7 +19,7 @@ def name(regularizer):
     return type(regularizer).__name__
 
 
-LIBRARY = [(L1(1.0), "each entry"), (Zero(), "each entry")]
+LIBRARY = [(L1(1.0), "each entry"), (Zero(), "each entry"), (MCP(1.0), "each entry")]
 LIBRARY += [(GroupLasso(0.5, grouping), "a group of 2 or 3 entries") for grouping in ("input", "output")]
 
 
@@ -27,7 +27,7 @@ LIBRARY += [(GroupLasso(0.5, grouping), "a group of 2 or 3 entries") for groupin
 def test_the_library_is_proved(regularizer, subject):
     proof = prove(regularizer)
     assert (proof.verdict, proof.subject) == (ProofVerdict.PROVED, subject)
-    assert proof.parameters in ("reg_weight >= 0", "no parameters")
+    assert proof.parameters in ("reg_weight >= 0", "reg_weight >= 0, gamma > 0", "no parameters")
 
 
 @pytest.mark.parametrize("regularizer", right.ENTRIES + right.GROUPS, ids=name)

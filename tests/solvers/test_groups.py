@@ -181,3 +181,14 @@ def test_prox_of_a_group_whose_norm_is_out_of_range_though_its_entries_are_not(d
     torch.testing.assert_close(psi.prox(w, 2.0**122).double(), expected, rtol=4e-3, atol=0)
     away = psi.subgradient_residual(w, torch.zeros_like(w), 2.0**122).double()
     torch.testing.assert_close(away, torch.full_like(away, threshold / 16), rtol=4e-3, atol=0)
+
+
+@pytest.mark.parametrize("size", [3e-312, 5e-324, 1e-300, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_denormal_groups_lose_their_share(size, share):
+    """1/norm is out of range there, but threshold/norm is not."""
+    psi, w = GroupLasso(share * size), torch.full((1, 1), size, dtype=torch.float64)
+    left = size - share * size if share * size < size else 0.0
+    assert float(psi.prox(w, 1.0)) == pytest.approx(left, rel=1e-12, abs=5e-324)
+    residual = psi.subgradient_residual(torch.zeros_like(w), w, 1.0)
+    assert float(residual) == pytest.approx(left, rel=1e-12, abs=5e-324)

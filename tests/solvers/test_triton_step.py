@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from solvers import L1, RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD
+from solvers import L1, RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD, SparseGroupLasso
 from solvers.kernels import BACKENDS
 from solvers.regularizers.base import accumulation_dtype
 from tests.solvers.triton_cases import DEVICE, INTERPRETED
@@ -34,6 +34,8 @@ REGULARIZERS = {
     "output": GroupLasso(0.1, "output"),
     "channel": GroupLasso(0.1, "channel"),
     "filter": GroupLasso(0.1, "filter"),
+    "sparse groups": SparseGroupLasso(0.05, 0.2, "input"),
+    "sparse filters": SparseGroupLasso(0.05, 0.2, "filter"),
     "l1": L1(0.3),
     "none": None,
 }

@@ -1,6 +1,7 @@
 """Targets: what can be checked, and what is said about what cannot."""
 
 import sys
+from dataclasses import fields, replace
 
 import pytest
 
@@ -13,18 +14,19 @@ from ramda_verify.targets import (
     plain_target,
     regularizer_target,
 )
-from solvers import L1, GroupLasso, NuclearNorm
+from solvers import GroupLasso
 
 
 def test_registered_regularizers():
-    assert known_regularizers() == {"group_lasso": GroupLasso, "l1": L1, "nuclear_norm": NuclearNorm}
+    assert list(known_regularizers()) == sorted(known_regularizers())
+    assert known_regularizers()["group_lasso"] is GroupLasso
 
 
-@pytest.mark.parametrize("name", ["l1", "group_lasso", "nuclear_norm"])
+@pytest.mark.parametrize("name", list(known_regularizers()))
 def test_known_target_rebuilds_what_it_draws(name):
     target = known_target(name)
     namespace = {}
-    regularizer = type(target.example)(0.25)
+    regularizer = replace(target.example, **{fields(target.example)[0].name: 0.25})
     exec("\n".join(target.import_lines(regularizer)), namespace)
     assert namespace["regularizer"] == regularizer
 
@@ -105,5 +107,5 @@ def test_bad_target(folder, specification, message):
 
 
 def test_unknown_name():
-    with pytest.raises(TargetError, match="no regularizer 'lasso' is registered; known are group_lasso, l1, nuc"):
+    with pytest.raises(TargetError, match="no regularizer 'lasso' is registered; known are group_lasso, l1, "):
         known_target("lasso")
