@@ -28,6 +28,7 @@ class Target:
 
     ``instances`` draws regularizers of this target, see ``strategies.Instances``; ``example`` is one of them;
     ``import_lines(regularizer)`` makes one in a snippet. ``traced`` targets appear in the report's pictures.
+    ``dtypes`` and ``devices`` are the only ones to try, by name; where they are empty, all that a check knows.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Target:
     instances: Any
     import_lines: Callable[[Any], list[str]]
     traced: bool = True
+    dtypes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
 
     def probe(self, question: Callable[[Any], str | None]) -> str | None:
         """Ask a question of a regularizer of this target: None, or the reason why a check does not apply."""
@@ -73,7 +76,7 @@ def load_regularizer(specification: str) -> Any:
     if isinstance(found, type):
         try:
             found = found()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TargetError(
                 f"{specification!r}: {name}() raised {type(error).__name__}: {error}; "
                 "name an instance, or give every argument a default"
@@ -103,7 +106,7 @@ def _load_module(name: str, specification: str) -> ModuleType:
         return importlib.import_module(name)
     except TargetError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself would end the verdict with it
         raise TargetError(f"{specification!r}: importing {name} raised {type(error).__name__}: {error}") from error
 
 

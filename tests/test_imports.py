@@ -79,7 +79,11 @@ def test_solvers_need_torch_and_nothing_else():
 
 def test_oracles_import_nothing_that_they_judge():
     judged = ("solvers", "ramda_verify", "experiments", "paper_checks", "torch")
-    assert offences(of("ramda_verify.oracles"), *judged, except_for="ramda_verify.oracles") == []
+    found = offences(of("ramda_verify.oracles"), *judged, except_for="ramda_verify.oracles")
+    plain = ("ramda_verify.folders", "ramda_verify.writing")
+    assert [offence for offence in found if not offence.split()[-1].startswith(plain)] == []
+    for name in plain:  # files and folders, which know nothing of the rest
+        assert offences(of(name), *judged) == []
 
 
 def test_upper_floors_are_not_imported_from_below():
