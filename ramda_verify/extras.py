@@ -3,7 +3,7 @@
 import sys
 from importlib.util import find_spec
 
-#: The modules behind the packages of each extra of pyproject.toml.
+#: The packages of each extra of pyproject.toml, and the modules by which they are imported.
 EXTRAS: dict[str, dict[str, str]] = {
     "verify": {
         "hypothesis": "hypothesis",

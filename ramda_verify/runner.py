@@ -18,7 +18,6 @@ from ramda_verify.record import CheckResult, Verdict
 from ramda_verify.suite import Job
 from ramda_verify.workers import Died, Workers
 
-
 #: What holds for as long as the process lives. A context that nothing refers to ends at once.
 _ALWAYS = ExitStack()
 
