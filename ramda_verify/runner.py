@@ -3,7 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,22 +12,22 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from ramda_verify.checks import BY_ID
 from ramda_verify.checks.kernels import device_of
-from ramda_verify.machine import usable_processors
 from ramda_verify.property import drawn_by_seed_alone
 from ramda_verify.record import CheckResult, Verdict
 from ramda_verify.suite import Job
-from ramda_verify.workers import Died, Workers
+from ramda_verify.workers import Died, Workers, started
 
 #: What holds for as long as the process lives. A context that nothing refers to ends at once.
 _ALWAYS = ExitStack()
 
 
-def run_jobs(jobs: Sequence[Job], *, seed: int, examples: int, workers: int) -> Iterator[CheckResult]:
+def run_jobs(jobs: Sequence[Job], *, seed: int, examples: int, workers: int | Workers) -> Iterator[CheckResult]:
     """Yield one result per job, in order of completion. A job that breaks yields ``inconclusive``, never nothing.
 
     A job that comes ``first`` runs before all others: where it fails the others are left out, and what it found of the
-    time that a call takes scales their numbers of cases. A user's code always runs in a process of its own, which it
-    may end; ours runs in this one where ``workers`` is 1.
+    time that a call takes scales their numbers of cases. ``workers`` is how many processes there are, or those that
+    were ``started`` already. A user's code always runs in a process of its own, which it may end; ours runs in this one
+    where ``workers`` is 1.
     """
     first = [job for job in jobs if job.first]
     # Dear checks first, so that no worker is left alone with one at the end.
@@ -37,7 +37,7 @@ def run_jobs(jobs: Sequence[Job], *, seed: int, examples: int, workers: int) -> 
         for job in jobs:
             yield Run(job, seed, examples)()
         return
-    with Workers(min(workers, len(jobs)), prepare_worker, sys.path) as pool:
+    with started(min(workers, len(jobs))) if isinstance(workers, int) else nullcontext(workers) as pool:
         for result in _run_in(pool, first, seed, examples):
             yield result
             if result.status is Verdict.FAIL:
@@ -46,11 +46,6 @@ def run_jobs(jobs: Sequence[Job], *, seed: int, examples: int, workers: int) -> 
                 share = result.pace.share
                 others = [replace(job, share=share) for job in others]
         yield from _run_in(pool, others, seed, examples)
-
-
-def default_workers() -> int:
-    """One worker per processor that this process may use."""
-    return usable_processors()
 
 
 def prepare_worker(path: Sequence[str] = ()) -> None:

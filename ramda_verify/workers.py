@@ -11,15 +11,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pickle import UnpicklingError
+from pkgutil import resolve_name
 from types import TracebackType
 from typing import Any, Self
 
+from ramda_verify.machine import usable_processors
 from ramda_verify.streams import ERROR, OUTPUT
 
 Task = Callable[[], Any]
+#: Seconds in which a process that has closed its connection must end.
+GRACE = 5.0
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,12 @@ class Workers:
 
     Arguments:
         count: how many, at least 1.
-        prepare: called first in each process, and sent to it by name.
+        prepare: the function that each process calls first, as "package.module:name", so that it need not be imported
+            here; the processes import it while this one goes on.
         arguments: its arguments.
     """
 
-    def __init__(self, count: int, prepare: Callable[..., None], *arguments: Any) -> None:
+    def __init__(self, count: int, prepare: str, *arguments: Any) -> None:
         self._start = lambda: _Worker(prepare, arguments)
         self._workers = [self._start() for _ in range(count)]
 
@@ -90,7 +95,7 @@ class Workers:
 
 
 class _Worker:
-    def __init__(self, prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    def __init__(self, prepare: str, arguments: tuple[Any, ...]) -> None:
         context = get_context("spawn")
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other, prepare, arguments), daemon=True)
@@ -103,7 +108,7 @@ class _Worker:
         try:
             self.connection.send(task)
         except OSError:
-            self.process.join()
+            self._end()
             return False
         return True
 
@@ -114,8 +119,15 @@ class _Worker:
                 return self.connection.recv()
         except (EOFError, OSError, UnpicklingError):
             pass
-        self.process.join()
+        self._end()
         return Died(self.process.exitcode or 0)
+
+    def _end(self) -> None:
+        """Wait for the end of a process that cannot be talked to any more; one that goes on regardless is killed."""
+        self.process.join(GRACE)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
 
     def kill(self) -> None:
         self.process.kill()
@@ -134,6 +146,8 @@ def _interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    # Where it is not running yet, starting a process starts it first, and that lets interrupts in again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -141,13 +155,14 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(connection: Connection, prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _serve(connection: Connection, prepare: str, arguments: tuple[Any, ...]) -> None:
     """The process: answer one task after the other until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a task prints is for whoever watches, not part of the output of the command.
     sys.stdout = sys.stderr
     with suppress(OSError):
         os.dup2(ERROR, OUTPUT)
-    prepare(*arguments)
+    resolve_name(prepare)(*arguments)
     while True:
         try:
             task = connection.recv()
@@ -158,3 +173,13 @@ def _serve(connection: Connection, prepare: Callable[..., None], arguments: tupl
             connection.send(found)
         except OSError:
             return
+
+
+def started(count: int) -> Workers:
+    """Processes that run checks, with the path of imports that this one has now."""
+    return Workers(count, "ramda_verify.runner:prepare_worker", sys.path)
+
+
+def default_workers() -> int:
+    """One worker per processor that this process may use."""
+    return usable_processors()

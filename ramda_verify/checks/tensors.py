@@ -12,14 +12,14 @@ from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, finite, psi_value, shown, size, tensor
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement, NothingClaimed
+from ramda_verify.scope import DEVICES, DTYPES
 from ramda_verify.strategies import prox_cases
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
 from solvers.regularizers.base import Regularizer, offers
 
 #: Dtypes narrower than float64, by name; all are tried where a regularizer does not name its own.
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-DEVICES = ("cpu", "cuda")
+NARROW: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 #: Of float16 only numbers whose squares it holds.
 FLOAT16_RANGE = (1e-3, 30.0)
 #: The case is tried at these sizes: a guard against small numbers shows where all are small.
@@ -80,7 +80,7 @@ def measure_dtypes(
     for dtype in dtypes or dtypes_of(regularizer):
         for device in devices or devices_here():
             for scale in SCALES:
-                _in_a_dtype(regularizer, tensor(scale * w, DTYPES[dtype]).to(device), scale * step, worst)
+                _in_a_dtype(regularizer, tensor(scale * w, NARROW[dtype]).to(device), scale * step, worst)
     if not worst.seen:
         raise NothingClaimed("no narrower dtype holds the case")
     return worst.measurement()
@@ -107,7 +107,7 @@ def _in_a_dtype(regularizer: Regularizer, narrow: Tensor, step: float, worst: Wo
 def dtypes_of(regularizer: Regularizer) -> tuple[str, ...]:
     """The dtypes narrower than float64 that the regularizer names, or all three."""
     return tuple(
-        name for name, dtype in DTYPES.items() if not offers(regularizer, "dtypes") or _names(regularizer, dtype)
+        name for name, dtype in NARROW.items() if not offers(regularizer, "dtypes") or _names(regularizer, dtype)
     )
 
 

@@ -1,5 +1,6 @@
 """The command ``ramda-verify check``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,10 @@ from ramda_verify.commands.options import (
     not_written,
     refuse_unwritable,
 )
+from ramda_verify.plug_in_path import look_in, stranger
+from ramda_verify.scope import DEVICES, DTYPES
+from ramda_verify.streams import printed_to_stderr
+from ramda_verify.workers import default_workers, started
 
 FORMATS = ("text", "json")
 
@@ -54,28 +59,25 @@ def check(
     if format not in FORMATS:
         raise UsageError(f"--format must be text or json, got {format!r}")
     cases = cases_named(quick, full)
+    narrow, on = listed("--dtypes", dtypes or (), DTYPES), listed("--devices", devices or (), DEVICES)
     need("check", "verify")
-
-    from ramda_verify.streams import printed_to_stderr
-
+    look_in(Path.cwd())
+    count = min(jobs or default_workers(), len(only) if only else sys.maxsize)
     # What the user's module and class print is no part of the verdict, nor of a JSON document.
-    with printed_to_stderr():
-        from ramda_verify.checks.tensors import DEVICES, DTYPES, devices_here
+    with printed_to_stderr(), started(count) as workers:
+        # While this process imports what follows, its workers do.
+        from ramda_verify.checks.tensors import devices_here
         from ramda_verify.commands.watched import watched
-        from ramda_verify.plug_in_path import look_in, stranger
         from ramda_verify.report import NAMES, machine_and_versions, show_verdict, write_report
-        from ramda_verify.runner import default_workers
         from ramda_verify.suite import EXAMPLES, check_jobs
         from ramda_verify.targets import TargetError
 
-        narrow, on = listed("--dtypes", dtypes or (), tuple(DTYPES)), listed("--devices", devices or (), DEVICES)
         for device in on:
             if device not in devices_here():
                 raise UsageError(f"--devices {device}: torch finds no such device here")
         hidden_by = stranger()
         if hidden_by is not None:
             raise UsageError(f"{hidden_by} hides the package solvers that this verifier belongs to; see PYTHONPATH")
-        look_in(Path.cwd())
         try:
             todo = check_jobs(target, tuple(only or ()), dtypes=narrow, devices=on)
         except TargetError as error:
@@ -83,7 +85,7 @@ def check(
         if report is not None:
             refuse_unwritable(report, NAMES)
         seed = announced(seed)
-        results = watched(todo, seed=seed, examples=EXAMPLES[cases], workers=jobs or default_workers())
+        results = watched(todo, seed=seed, examples=EXAMPLES[cases], workers=workers)
     if format == "json":
         typer.echo(machine_and_versions(results, seed=seed).to_json())
     else:

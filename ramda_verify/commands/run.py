@@ -39,9 +39,9 @@ def run(
 
     from ramda_verify.commands.watched import watched
     from ramda_verify.report import NAMES, show_results, write_report
-    from ramda_verify.runner import default_workers
     from ramda_verify.suite import EXAMPLES, suite_jobs
     from ramda_verify.targets import TargetError
+    from ramda_verify.workers import default_workers
 
     try:
         todo = suite_jobs(tuple(only or ()))

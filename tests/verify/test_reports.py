@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ramda_verify import cli
+from ramda_verify.commands import watched
 from ramda_verify.record import CheckResult, Counterexample, Verdict
 from ramda_verify.report import NAMES
 from ramda_verify.report.junit import junit
@@ -51,7 +52,7 @@ def test_no_results() -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("command", [["check", "good.py:Ridge"], ["run", "--only", "l1"]])
 def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_runs(name, command, folder, monkeypatch):
-    monkeypatch.setattr("ramda_verify.runner.run_jobs", None)
+    monkeypatch.setattr(watched, "run_jobs", None)
     (folder / "kept" / name).mkdir(parents=True)
     found = CliRunner().invoke(cli.app, [*command, "--report", "kept"], env={"COLUMNS": "200"})
     assert found.exit_code == 2, found.output

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from ramda_verify import limits
 from ramda_verify.checks import BY_ID, measure
-from ramda_verify.checks.tensors import DTYPES, devices_here, dtypes_of
+from ramda_verify.checks.tensors import devices_here, dtypes_of
 from ramda_verify.limits import FAST, FEWEST, pace_of, share_of_cases
 from ramda_verify.property import run_check
 from ramda_verify.record import Pace, Verdict
 from ramda_verify.report.verdict import PARTS, pace_in_words
 from ramda_verify.runner import run_jobs
+from ramda_verify.scope import DTYPES
 from ramda_verify.suite import check_jobs
 from ramda_verify.targets import Target
 
@@ -63,7 +64,7 @@ def test_only_the_chosen_dtypes_are_tried(dtypes, status):
 
 def test_a_choice_goes_before_what_a_class_names():
     assert dtypes_of(NamesItsOwn()) == ("float32",)
-    assert dtypes_of(Ridge()) == tuple(DTYPES)
+    assert dtypes_of(Ridge()) == DTYPES
     chosen = target(NamesItsOwn(), "bfloat16", devices=("cpu",))
     assert run_check(AGREEMENT, chosen, seed=1, max_examples=3).scope == "bfloat16 on cpu"
 

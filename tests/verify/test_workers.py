@@ -1,6 +1,5 @@
 """Worker processes: one that ends takes its own task along, Ctrl-C ends all, and what they print is no output."""
 
-import gc
 import json
 import os
 import signal
@@ -77,7 +76,7 @@ def plug_in(folder: Path) -> Path:
 
 
 def test_tasks_and_what_they_return() -> None:
-    with Workers(2, gc.collect) as pool:
+    with Workers(2, "gc:collect") as pool:
         tasks = [partial(add, 1, 2), partial(os._exit, 3), partial(add, 3, 4), partial(os._exit, 0), partial(add, 5, 6)]
         found = dict(pool.run(tasks))
         again = dict(pool.run([partial(os.getpid)]))
@@ -94,7 +93,7 @@ def test_how_a_process_ended_in_words() -> None:
 
 
 def test_a_process_that_is_killed_is_replaced() -> None:
-    with Workers(1, gc.collect) as pool:
+    with Workers(1, "gc:collect") as pool:
         found = dict(pool.run([partial(os.kill, os.getpid(), 0), partial(signal.raise_signal, signal.SIGTERM)]))
         assert found[1].killed_from_outside
         assert dict(pool.run([partial(add, 1, 1)])) == {0: 2}
@@ -148,6 +147,6 @@ def test_an_interrupt_ends_the_command_and_its_workers(plug_in: Path, jobs: str)
 
 
 def test_jobs_of_ours_run_in_this_process_where_there_is_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ramda_verify.runner.Workers", None)
+    monkeypatch.setattr("ramda_verify.runner.started", None)
     (result,) = run_jobs([Job("convex-claim", "l1")], seed=0, examples=3, workers=1)
     assert result.status is Verdict.PASS
