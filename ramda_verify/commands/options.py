@@ -19,7 +19,7 @@ Seed = Annotated[
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="A fifth of the cases.")]
 Full = Annotated[bool, typer.Option("--full", help="Ten times the cases.")]
-Jobs = Annotated[int, typer.Option(min=0, help="Worker processes; 0 means one per processor.")]
+Jobs = Annotated[int, typer.Option(min=0, help="Worker processes; 0 means one per processor that may be used.")]
 
 
 class UsageError(typer.BadParameter):
