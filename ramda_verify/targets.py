@@ -61,6 +61,15 @@ def regularizer_target(specification: str) -> Target:
     return Target(specification, "regularizer", found, st.just(found), lambda regularizer: lines, traced=False)
 
 
+def why_refused(specification: str) -> str | None:
+    """The message by which ``specification`` is refused; None where it names a regularizer."""
+    try:
+        load_regularizer(specification)
+    except TargetError as error:
+        return str(error)
+    return None
+
+
 def load_regularizer(specification: str) -> Any:
     """Import the object that ``specification`` names and make an instance of it. Raises TargetError."""
     module_name, separator, name = specification.rpartition(":")

@@ -67,7 +67,7 @@ def check(
     with printed_to_stderr(), started(count) as workers:
         # While this process imports what follows, its workers do.
         from ramda_verify.checks.tensors import devices_here
-        from ramda_verify.commands.watched import watched
+        from ramda_verify.commands.watched import refused_by, watched
         from ramda_verify.report import NAMES, machine_and_versions, show_verdict, write_report
         from ramda_verify.suite import EXAMPLES, check_jobs
         from ramda_verify.targets import TargetError
@@ -78,6 +78,9 @@ def check(
         hidden_by = stranger()
         if hidden_by is not None:
             raise UsageError(f"{hidden_by} hides the package solvers that this verifier belongs to; see PYTHONPATH")
+        refusal = refused_by(workers, target)
+        if refusal is not None:
+            raise UsageError(refusal)
         try:
             todo = check_jobs(target, tuple(only or ()), dtypes=narrow, devices=on)
         except TargetError as error:

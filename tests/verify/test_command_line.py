@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from ramda_verify import cli, suite
@@ -209,6 +210,7 @@ BAD_USAGE = [
     pytest.param(["check", "good.py:Ridge", "--dtypes", ""], "got ''", id="no-dtype"),
     pytest.param(["check", "good.py:Ridge", "--devices", "cpu", "--devices", "tpu"], "got 'tpu'", id="devices"),
     pytest.param(["check", "ends.py:Ridge"], "SystemExit: 0", id="module-ends"),
+    pytest.param(["check", "vanishes.py:Ridge"], "the process ended with exit status 0", id="process-ends"),
 ]
 
 
@@ -219,6 +221,13 @@ def test_bad_usage(call, folder, arguments, message):
     assert message in " ".join(result.output.replace("│", " ").split())
     assert "Traceback" not in result.output
     assert not (folder / "report").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="cuda is refused only where there is none")
+def test_an_absent_device(call):
+    result = call("check", "good.py:Ridge", "--devices", "cpu,cuda")
+    assert result.exit_code == 2
+    assert "--devices cuda" in result.output
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write anywhere")
