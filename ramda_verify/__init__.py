@@ -11,19 +11,23 @@ if TYPE_CHECKING:
     from ramda_verify.api import battery, check
     from ramda_verify.proof import prove
 
+    __version__: str
+
 __all__ = ["__version__", "battery", "check", "prove"]
 
 _PLACES = {"battery": "ramda_verify.api", "check": "ramda_verify.api", "prove": "ramda_verify.proof"}
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # to a type checker it would make every name one of this module
 
-        return version("ramda-verify")
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("ramda-verify")
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_PLACES[name]), name)
 
 
 def __dir__() -> list[str]:

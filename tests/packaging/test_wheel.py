@@ -64,7 +64,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_the_wheel_holds(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("solvers/py.typed", "ramda_verify/report/page.html.j2", "ramda_verify/recorded/steps.npz"):
+    for wanted in (
+        "solvers/py.typed",
+        "ramda_verify/py.typed",
+        "ramda_verify/report/page.html.j2",
+        "ramda_verify/recorded/steps.npz",
+    ):
         assert wanted in names
     assert any(name.startswith("experiments/configs/") and name.endswith(".toml") for name in names)
     assert any(name.startswith("solvers/kernels/native/cpp/builds/") for name in names)
