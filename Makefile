@@ -1,7 +1,7 @@
 # make verify   fresh machine to verdict: the environment, then the verification suite
 # make test     fresh machine to green tests: the environment, then pytest
 # make lint     style and types
-# ARGS="..."    goes to ramda-verify run or to pytest, e.g. make verify ARGS=--quick
+# ARGS="..."    goes to ramda-verify run or to pytest, e.g. make verify ARGS=--quick, make test ARGS="-m slow"
 
 PYTHON ?= python3
 VENV := .venv

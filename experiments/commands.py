@@ -1,20 +1,22 @@
 """The commands that this package adds to ``ramda-verify``: ``train`` and ``plot``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from experiments.runner import Entry, Plan, RunFailedError, prepare, run
-from experiments.settings import DISPLAY_NAMES, OPTIMIZERS
-from experiments.tasks import TASKS
+from experiments.names import optimizer_names, task_names
+from ramda_verify.commands.options import UsageError, need
+
+if TYPE_CHECKING:
+    from experiments.runner import Entry, Plan
 
 
 def train(
-    task: Annotated[str, typer.Argument(metavar="TASK", help=f"One of: {', '.join(TASKS)}.", show_default=False)],
-    optimizer: Annotated[str, typer.Option(help=f"One of: {', '.join(OPTIMIZERS)}.")] = "ramda",
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help=f"One of: {', '.join(task_names())}.", show_default=False)
+    ],
+    optimizer: Annotated[str, typer.Option(help=f"One of: {', '.join(optimizer_names())}.")] = "ramda",
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data files; else RAMDA_DATA, else the user's cache folder.")
     ] = None,
@@ -36,6 +38,10 @@ def train(
     Exit codes: 0 finished, 1 falls short (a gradient or F that is not finite, an optimum that cannot be certified), 2
     bad usage.
     """
+    need("train", "train")
+
+    from experiments.runner import RunFailedError, prepare
+
     try:
         plan = prepare(
             task,
@@ -49,7 +55,7 @@ def train(
             overwrite=overwrite,
         )
     except (ValueError, TypeError, OSError) as error:
-        raise typer.BadParameter(str(error)) from error
+        raise UsageError(str(error)) from error
     try:
         result = _run_with_progress(plan)
     except RunFailedError as error:
@@ -69,18 +75,32 @@ def plot(
 
     Exit codes: 0 drawn, 2 bad usage.
     """
-    # Imported here: every command of ramda-verify loads this module, and only this one needs matplotlib.
+    need("plot", "train")
+
     from experiments.plots import draw, read_curves, save
 
     try:
         paths = save(draw(read_curves(runs)), out, name)
     except (ValueError, OSError) as error:
-        raise typer.BadParameter(str(error)) from error
+        raise UsageError(str(error)) from error
     for path in paths:
         typer.echo(path)
 
 
-def _run_with_progress(plan: Plan) -> Entry:
+def _run_with_progress(plan: "Plan") -> "Entry":
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from experiments.runner import run
+    from experiments.settings import DISPLAY_NAMES
+
     console = Console(stderr=True)
     columns = [
         TextColumn("epoch"),
@@ -95,14 +115,14 @@ def _run_with_progress(plan: Plan) -> Entry:
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=plan.settings.epochs, state="certifying the optimum")
 
-        def show(entry: Entry) -> None:
+        def show(entry: "Entry") -> None:
             state = f"{entry['test_accuracy']:.2f} % right, {entry['differing_groups']} groups differ"
             progress.update(bar, completed=entry["epoch"], state=state)
 
         return run(plan, show)
 
 
-def _summary(result: Entry, folder: Path) -> str:
+def _summary(result: "Entry", folder: Path) -> str:
     """The end of a run in five lines."""
     certified, groups = result["certified"], result["groups"]
     identified = result["identified_from_step"]

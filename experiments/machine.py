@@ -1,32 +1,15 @@
-"""What a run was made with: versions, processor, device."""
-
-import os
-import platform
-from importlib import metadata
-from pathlib import Path
+"""What a training run was made with, and the device on which it runs."""
 
 import torch
 
-
-def versions() -> dict[str, str]:
-    packages = ("torch", "numpy", "scipy", "scikit-learn", "ramda-verify")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
-
-
-def processor() -> str:
-    """The processor's name and nothing else about the machine."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+from ramda_verify import machine
 
 
 def describe(device: torch.device) -> dict[str, str | int | None]:
+    """Processor, how many of them, threads of torch, and the accelerator that trains (None on the CPU)."""
     return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
+        "processor": machine.processor(),
+        "cores": machine.processors(),
         "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from experiments.run_folder import read_run
 from experiments.settings import DISPLAY_NAMES
+from ramda_verify.writing import write_whole
 
 #: Okabe and Ito's colours, which the colour-blind tell apart; one per optimizer, whatever else is in the figure.
 COLOURS = {"ramda": "#0072B2", "rmda": "#E69F00", "proxsgd": "#009E73", "proxgen": "#CC79A7"}
@@ -113,5 +115,5 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{ending}" for ending in endings]
     for path in paths:
-        figure.savefig(path, dpi=dpi)
+        write_whole(path, partial(figure.savefig, format=path.suffix[1:], dpi=dpi))
     return paths

@@ -1,11 +1,11 @@
 """The folder of a run: a log with one line per evaluation and a result that is written whole or not at all."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from ramda_verify.writing import why_unwritable, write_whole
 
 RESULT, LOG = "result.json", "log.jsonl"
 
@@ -19,12 +19,9 @@ class RunFolder:
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=path):
-                pass
-        except OSError as error:
-            raise OSError(f"run folder {path} cannot be written: {error.strerror or error}") from error
+        reason = why_unwritable(path, (RESULT, LOG))
+        if reason is not None:
+            raise OSError(f"run folder {path} cannot be written: {reason}")
         if (path / RESULT).exists() and not overwrite:
             raise FileExistsError(f"run folder {path} holds a finished run; name another one or use --overwrite")
 
@@ -44,12 +41,8 @@ class RunFolder:
         self._log.flush()
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write ``result.json`` beside its place and move it there."""
-        handle, temporary = tempfile.mkstemp(dir=self.path, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=2)
-            file.write("\n")
-        os.replace(temporary, self.path / RESULT)
+        """Write ``result.json``."""
+        write_whole(self.path / RESULT, json.dumps(result, indent=2) + "\n")
 
 
 def read_run(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

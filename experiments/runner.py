@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from experiments import machine
 from experiments.data import Dataset
+from experiments.machine import describe, resolve_device
 from experiments.measure import Measure
 from experiments.run_folder import RunFolder
 from experiments.settings import Settings, read_settings
 from experiments.support import SupportTracker
 from experiments.tasks import TASKS, LogisticTask
+from ramda_verify.machine import versions
 from ramda_verify.oracles.logistic_optimum import OptimumStatus
 from ramda_verify.threads import threads
 from solvers import Stages, validate
@@ -65,7 +66,7 @@ def prepare(
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ValueError(f"seed must be an integer in [0, 2^63), got {seed!r}")
     validate.positive_integer("threads", threads)
-    resolved = machine.resolve_device(device)
+    resolved = resolve_device(device)
     dataset = TASKS[task].load(data_dir)
     folder = RunFolder(run_dir or Path("runs") / f"{task}-{optimizer}-seed{seed}", overwrite=overwrite)
     return Plan(TASKS[task], settings, seed, resolved, dataset, folder, threads)
@@ -158,6 +159,6 @@ def _result(plan: Plan, tracker: SupportTracker, measure: Measure, last: Entry) 
         "differing_groups": measure.differing_groups(tracker),
         "certified": measure.of_optimum(),
         "seconds": last["seconds"],
-        "versions": machine.versions(),
-        "machine": machine.describe(plan.device),
+        "versions": versions(("torch", "numpy", "scipy", "scikit-learn", "ramda-verify")),
+        "machine": describe(plan.device),
     }

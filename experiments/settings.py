@@ -2,9 +2,9 @@
 
 import tomllib
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from typing import Any, Self
 
+from experiments.names import settings_file
 from solvers import validate
 from solvers.optimizers import METHODS as OPTIMIZERS
 
@@ -49,7 +49,7 @@ class Settings:
 
 def read_settings(task: str, optimizer: str) -> Settings:
     """The settings of ``optimizer`` in ``configs/<task>.toml``; ValueError where there are none."""
-    text = (resources.files("experiments") / "configs" / f"{task}.toml").read_text(encoding="utf-8")
+    text = settings_file(task).read_text(encoding="utf-8")
     common = tomllib.loads(text)
     tables = common.pop("optimizers")
     validate.one_of("optimizer", optimizer, tuple(tables))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.data import Dataset, load_digits, load_mnist
+from ramda_verify.writing import write_whole
 from solvers import (
     L1,
     RAMDA,
@@ -136,14 +137,14 @@ def main() -> None:
     rows = [head, ["---"] * len(head), *(measure(case) for case in CASES)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     training = "; ".join(dict.fromkeys(f"{c.name}: {c.epochs} epochs, lr {c.learning_rate:g}" for c in CASES))
-    RESULT.write_text(
+    write_whole(
+        RESULT,
         "# What the weight of a regularizer does, in units of reg_weight_max\n\n"
         f"Made by `python -m experiments.starting_weights`; python {platform.python_version()}, torch "
         f"{torch.__version__}, CPU, 1 thread, seed 0. RAMDA, momentum 0.1, batches of {BATCH}, one restart with gamma "
         f"0.1 halfway ({training}). The last columns are test accuracy / structured zeros in % of Ŵ at these shares of "
         "the smallest reg_weight_max of the untrained network.\n\n"
         f"{table}\n",
-        encoding="utf-8",
     )
 
 

@@ -13,6 +13,7 @@ import typer
 
 from experiments.plots import Curve, draw, read_curves, save
 from experiments.settings import DISPLAY_NAMES
+from ramda_verify.writing import write_whole
 
 #: Table 7 of the paper, one run each from an unseeded default initialisation: accuracy and zero groups in percent.
 PAPER = {"ramda": (91.35, 57.40), "rmda": (91.34, 57.02), "proxsgd": (91.31, 39.29), "proxgen": (91.31, 39.92)}
@@ -135,9 +136,9 @@ def main(
     certified = {key: value for key, value in first["certified"].items() if key != "support"}
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**origin, "certified": certified, "runs": rows}, indent=2) + "\n"
-    (out / f"{name}.json").write_text(text, encoding="utf-8")
+    write_whole(out / f"{name}.json", text)
     table = markdown(rows, certified, first["groups"], origin)
-    (out / f"{name}.md").write_text(f"{table}\n{note}\n" if note else table, encoding="utf-8")
+    write_whole(out / f"{name}.md", f"{table}\n{note}\n" if note else table)
     # One run of each optimizer: more seeds of one method would hide the differences between the methods.
     drawn = {curve.result["optimizer"]: curve for curve in reversed(curves)}
     save(

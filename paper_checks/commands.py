@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from ramda_verify.commands.options import UsageError, need, not_written, refuse_unwritable
 
 if TYPE_CHECKING:
     from paper_checks.claim import Claim
@@ -32,10 +33,13 @@ def paper(
     Exit codes: 0 all hold (a claim that was skipped counts as holding and says why), 1 a claim falls short or its check
     is inconclusive, 2 bad usage.
     """
-    # Imported here: every command of ramda-verify loads this module, and only this one needs the claims.
+    need("paper", "verify", "train")
+
+    from rich.console import Console
+
     from paper_checks.claim import Settings
     from paper_checks.outcome import check_claims
-    from paper_checks.report import prepare_folder, show_claims, show_outcomes, watch, write_report
+    from paper_checks.report import NAME, show_claims, show_outcomes, watch, write_report
 
     chosen = _chosen(ids or [])
     console = Console()
@@ -43,16 +47,16 @@ def paper(
         show_claims(console, chosen)
         return
     if report is not None:
-        try:
-            prepare_folder(report)
-        except OSError as error:
-            raise typer.BadParameter(f"--report {report} cannot be written: {error.strerror or error}") from error
+        refuse_unwritable(report, (NAME, *(f"{claim.id}.png" for claim in chosen)))
     with watch(len(chosen), Console(stderr=True)) as (progress, advance):
         settings = Settings(seed=seed, full=full, data_dir=data_dir, runs=runs, threads=threads, progress=progress)
         outcomes = [advance(outcome) for outcome in check_claims(chosen, settings)]
     show_outcomes(console, outcomes)
     if report is not None:
-        written = write_report(report, outcomes, settings)
+        try:
+            written = write_report(report, outcomes, settings)
+        except OSError as error:
+            raise not_written(report, error) from error
         console.print(f"Written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if all(outcome.evidence.verdict.holds for outcome in outcomes) else 1)
 
@@ -63,5 +67,5 @@ def _chosen(ids: Sequence[str]) -> "list[Claim]":
 
     unknown = [name for name in ids if name not in BY_ID]
     if unknown:
-        raise typer.BadParameter(f"unknown claim {', '.join(unknown)}; the known ones are {', '.join(BY_ID)}")
+        raise UsageError(f"unknown claim {', '.join(unknown)}; the known ones are {', '.join(BY_ID)}")
     return [claim for claim in CLAIMS if not ids or claim.id in ids]

@@ -14,19 +14,17 @@ PATH is a checkout of ismoptgroup/RAMDA. Its package is imported in a process of
 import argparse
 import datetime
 import json
-import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
+from ramda_verify import machine
 from ramda_verify.worst import largest
+from ramda_verify.writing import write_whole
 
 REFERENCE = "ismoptgroup/RAMDA"
 #: Two float32 programs that order their operations differently drift by a few eps a step.
@@ -58,8 +56,8 @@ def compare(reference_path: Path, steps: int = 100, seed: int = 0) -> dict[str, 
     return {
         "reference": {"repository": REFERENCE, "commit": _commit(path)},
         "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores CPU",
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "machine": f"{machine.processors()} cores CPU",
+        "versions": machine.versions(("torch", "numpy")),
         "steps": steps,
         "seed": seed,
         "verdicts": verdicts(measured),
@@ -150,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     show(result, Console())
     if given.out is not None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_whole(given.out, json.dumps(result, indent=2) + "\n")
     held = result["verdicts"]["trajectories_agree_to_rounding"] and result["verdicts"]["our_residual_is_rounding"]
     return 0 if held else 1
 

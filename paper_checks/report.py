@@ -1,11 +1,10 @@
 """Outcomes for people and programs: live progress, the table of verdicts, paper.json and the pictures."""
 
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,12 @@ from rich.table import Table
 
 from paper_checks.claim import Claim, Settings
 from paper_checks.outcome import Outcome
+from ramda_verify import machine
 from ramda_verify.jsonable import jsonable
 from ramda_verify.record import Verdict
-from ramda_verify.report import machine_and_versions
+from ramda_verify.writing import write_whole
+
+NAME = "paper.json"
 
 STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.SKIP: "dim", Verdict.INCONCLUSIVE: "yellow"}
 #: How a verdict is called in a sentence about a claim.
@@ -75,13 +77,6 @@ def show_outcomes(console: Console, outcomes: Sequence[Outcome]) -> None:
     console.print(", ".join(f"[{STYLES[v]}]{count[v]} {WORDS[v]}[/]" for v in Verdict if count[v]), highlight=False)
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make ``folder`` and try to write in it, before anything is computed. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
-
-
 def write_report(folder: Path, outcomes: Sequence[Outcome], settings: Settings) -> list[Path]:
     """Write ``paper.json`` and a PNG for every claim that has a picture; returns their paths."""
     pictures = []
@@ -89,27 +84,19 @@ def write_report(folder: Path, outcomes: Sequence[Outcome], settings: Settings) 
     for outcome in outcomes:
         name = f"{outcome.claim.id}.png" if outcome.evidence.picture is not None else None
         if outcome.evidence.picture is not None and name is not None:
-            outcome.evidence.picture.savefig(folder / name, dpi=150)
-            pictures.append(folder / name)
+            save = partial(outcome.evidence.picture.savefig, format="png", dpi=150)
+            pictures.append(write_whole(folder / name, save))
         rows.append(_row(outcome, name))
-    summary = machine_and_versions([], seed=settings.seed)
     document = {
         "schema": 1,
         "seed": settings.seed,
         "full": settings.full,
-        "versions": summary.versions,
-        "machine": summary.machine,
+        "versions": machine.versions(),
+        "machine": machine.facts(),
         "claims": rows,
     }
     text = json.dumps(jsonable(document), indent=1, allow_nan=False) + "\n"
-    # Beside its place and moved there: a reader never meets half a file.
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    path = folder / "paper.json"
-    os.replace(temporary, path)
-    path.chmod(0o644)
-    return [path, *pictures]
+    return [write_whole(folder / NAME, text), *pictures]
 
 
 def _row(outcome: Outcome, picture: str | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import io
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import find
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ramda_verify.checks import ALL_CHECKS, BY_ID
 from ramda_verify.diagnosis import kind_of_mistake
-from ramda_verify.limits import limited
+from ramda_verify.limits import limited, pace_of
 from ramda_verify.property import drawn_by_seed_alone
 from ramda_verify.record import CheckResult, Verdict
 from ramda_verify.report import show_verdict
@@ -84,10 +84,15 @@ def check(
     seed = secrets.randbelow(2**31) if seed is None else seed
     target = _target(regularizer, instances)
     results: list[CheckResult] = []
+    examples, share = EXAMPLES[cases], 1.0
     with left_alone(), limited(target.example), drawn_by_seed_alone():
         for name in only or names:
-            results.append(run_on_all(BY_ID[name], target, seed_of(seed, name, target.name), EXAMPLES[cases]))
-            if name == CONTRACT and results[-1].status is Verdict.FAIL:
+            result = run_on_all(BY_ID[name], target, seed_of(seed, name, target.name), max(1, round(share * examples)))
+            if name == CONTRACT and result.status is Verdict.PASS:
+                result = replace(result, pace=pace_of(target.example))
+                share = result.pace.share if result.pace is not None else 1.0
+            results.append(result)
+            if name == CONTRACT and result.status is Verdict.FAIL:
                 break  # nothing that follows could say more
     report = Report(target.name, seed, tuple(results), kind_of_mistake(target.example, results))
     if not report.holds:

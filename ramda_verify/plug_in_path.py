@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-import solvers
-
 
 def look_in(folder: Path) -> None:
     """Put a folder last on the path of imports, in this process and in the workers that it starts."""
@@ -15,5 +13,7 @@ def look_in(folder: Path) -> None:
 
 def stranger() -> Path | None:
     """The folder of a package ``solvers`` that is not the one we came with, as PYTHONPATH may put before it."""
+    import solvers  # with torch, which the command line starts without
+
     found, ours = Path(str(solvers.__file__)).parent, Path(__file__).parents[1] / "solvers"
     return None if found.resolve() == ours.resolve() else found

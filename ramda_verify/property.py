@@ -63,7 +63,8 @@ class Check:
     for checks whose single case is dear, ``cost`` tells the runner which to start first. ``problems`` are the targets
     of a check of kind "problem". ``trace(target)`` draws series for the report. ``recorded`` is "never" where the cases
     hold no problem that a recorded one could take the place of, and "only" where all of them are recorded; ``large``
-    is False where large tensors would show nothing new, or take too long.
+    is False where large tensors would show nothing new, or take too long. ``scope(target)`` says what is tried of what
+    could be, such as dtypes.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Check:
     trace: Callable[[Target], dict[str, Any] | None] | None = None
     recorded: Literal["too", "never", "only"] = "too"
     large: bool = True
+    scope: Callable[[Target], str] = lambda target: ""
 
 
 class _Found(BaseException):
@@ -206,6 +208,7 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shr
         seconds = time.perf_counter() - start
         worst = more.pop("worst", tally.worst if tally.cases else None)
         more["problems"] = tally.problems
+        more["scope"] = "" if status is Verdict.SKIP else check.scope(target)
         return CheckResult(
             check.id, target.name, status, tally.cases, worst, check.tolerance.value, round(seconds, 3), **more
         )

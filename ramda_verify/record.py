@@ -63,12 +63,22 @@ class Counterexample:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How long a prox takes on a tensor of ``shape``, in seconds, and the share of the cases that there is time for."""
+
+    seconds: float
+    shape: tuple[int, ...]
+    share: float
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """One check on one target.
 
     ``worst`` is the largest violation seen, in the units of ``tolerance``; ``trace`` holds series for the report's
     pictures and does not enter report.json. ``problems`` counts what the cases held: a case may be a batch of them.
-    ``recorded`` says how many of the cases hold a problem of a recorded training step.
+    ``recorded`` says how many of the cases hold a problem of a recorded training step. ``scope`` says what was tried
+    of what could have been, such as dtypes; ``pace`` is of the check that runs first.
     """
 
     check: str
@@ -83,3 +93,5 @@ class CheckResult:
     trace: dict[str, Any] | None = field(default=None, repr=False)
     problems: int = 0
     recorded: int = 0
+    scope: str = ""
+    pace: Pace | None = field(default=None, repr=False)

@@ -2,11 +2,11 @@
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ramda_verify.checks import ALL_CHECKS, BY_ID, proof
 from ramda_verify.large import also_on_large
-from ramda_verify.limits import limited
+from ramda_verify.limits import limited, pace_of
 from ramda_verify.property import Check, run_check
 from ramda_verify.record import CheckResult
 from ramda_verify.recorded.passes import also_on_recorded
@@ -26,18 +26,28 @@ CONTRACT = "contract"
 class Job:
     """One check on one target, by name, so that it can be sent to another process.
 
-    ``known``: the target is a registered regularizer, not a user's specification.
+    ``known``: the target is a registered regularizer, not a user's specification. ``share`` scales the number of cases
+    of a slow prox. ``dtypes`` and ``devices`` are those that are tried, all where they are empty.
     """
 
     check: str
     target: str
     known: bool = True
+    share: float = 1.0
+    dtypes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> bool:
+        """Whether it runs before all others of a user's target, of which nothing could be said where it fails."""
+        return not self.known and self.check == CONTRACT
 
     def build_target(self) -> Target:
         check = BY_ID[self.check]
         if check.kind != "regularizer":
             return plain_target(self.target, check.kind)
-        return known_target(self.target) if self.known else regularizer_target(self.target)
+        target = known_target(self.target) if self.known else regularizer_target(self.target)
+        return replace(target, dtypes=self.dtypes, devices=self.devices)
 
     def run(self, seed: int, examples: int) -> CheckResult:
         """Run the check; every job has its own stream of cases, whatever else runs."""
@@ -46,7 +56,8 @@ class Job:
         if self.known:
             return run_on_all(BY_ID[self.check], target, own_seed, examples)
         with limited(target.example):
-            return run_on_all(BY_ID[self.check], target, own_seed, examples)
+            result = run_on_all(BY_ID[self.check], target, own_seed, max(1, round(self.share * examples)))
+            return replace(result, pace=pace_of(target.example)) if self.first else result
 
 
 def seed_of(seed: int, check: str, target: str) -> int:
@@ -70,13 +81,20 @@ def suite_jobs(only: Sequence[str] = ()) -> list[Job]:
     return _kept(jobs, only)
 
 
-def check_jobs(specification: str, only: Sequence[str] = ()) -> list[Job]:
-    """Every check of a regularizer on the user's ``specification``; ``only`` keeps checks of these names.
+def check_jobs(
+    specification: str, only: Sequence[str] = (), *, dtypes: tuple[str, ...] = (), devices: tuple[str, ...] = ()
+) -> list[Job]:
+    """Every check of a regularizer on the user's ``specification``; ``only`` keeps checks of these names, ``dtypes``
+    and ``devices`` are those that are tried.
 
     Raises TargetError where the specification cannot be loaded, or a name is none.
     """
     regularizer_target(specification)
-    jobs = [Job(check.id, specification, known=False) for check in ALL_CHECKS if check.kind == "regularizer"]
+    jobs = [
+        Job(check.id, specification, known=False, dtypes=dtypes, devices=devices)
+        for check in ALL_CHECKS
+        if check.kind == "regularizer"
+    ]
     return _kept(jobs, only)
 
 

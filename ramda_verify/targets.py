@@ -29,6 +29,7 @@ class Target:
 
     ``instances`` draws regularizers of this target, see ``strategies.Instances``; ``example`` is one of them;
     ``import_lines(regularizer)`` makes one in a snippet. ``traced`` targets appear in the report's pictures.
+    ``dtypes`` and ``devices`` are the only ones to try, by name; where they are empty, all that a check knows.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Target:
     instances: Any
     import_lines: Callable[[Any], list[str]]
     traced: bool = True
+    dtypes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
 
     def probe(self, question: Callable[[Any], str | None]) -> str | None:
         """Ask a question of a regularizer of this target: None, or the reason why a check does not apply."""
@@ -60,6 +63,15 @@ def regularizer_target(specification: str) -> Target:
     return Target(specification, "regularizer", found, st.just(found), lambda regularizer: lines, traced=False)
 
 
+def why_refused(specification: str) -> str | None:
+    """The message by which ``specification`` is refused; None where it names a regularizer."""
+    try:
+        load_regularizer(specification)
+    except TargetError as error:
+        return str(error)
+    return None
+
+
 def load_regularizer(specification: str) -> Any:
     """Import the object that ``specification`` names and make an instance of it. Raises TargetError."""
     module_name, separator, name = specification.rpartition(":")
@@ -75,7 +87,7 @@ def load_regularizer(specification: str) -> Any:
     if isinstance(found, type):
         try:
             found = _plainest(found)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TargetError(
                 f"{specification!r}: {name}() raised {type(error).__name__}: {error}; "
                 "name an instance, give every argument a default, or offer examples"
@@ -116,7 +128,7 @@ def _load_module(name: str, specification: str) -> ModuleType:
         return importlib.import_module(name)
     except TargetError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself would end the verdict with it
         raise TargetError(f"{specification!r}: importing {name} raised {type(error).__name__}: {error}") from error
 
 

@@ -139,6 +139,28 @@ def test_a_users_code_has_types(tmp_path, monkeypatch):
     assert untyped == []
 
 
+OF_THE_VERIFIER = """
+from typing import assert_type
+
+import ramda_verify
+from ramda_verify import check, prove
+
+assert_type(ramda_verify.__version__, str)
+assert_type(check(object()).holds, bool)
+assert_type(prove(object()).proved, bool)
+ramda_verify.battery(object())
+ramda_verify.chek  # error: attr-defined
+check(object(), case="quick")  # error: call-arg
+"""
+
+
+def test_names_that_are_imported_later_have_types(tmp_path, monkeypatch):
+    found = checked_by_mypy(OF_THE_VERIFIER, tmp_path, monkeypatch)
+    lines = enumerate(OF_THE_VERIFIER.splitlines(), 1)
+    wanted = {number: line.split("# error: ")[1] for number, line in lines if "# error: " in line}
+    assert {number: re.search(r"\[([\w-]+)\]$", text)[1] for number, kind, text in found if kind == "error"} == wanted
+
+
 def test_the_options_are_those_of_the_base_class():
     signature = inspect.signature(StructuredOptimizer.__init__).parameters
     keywords = {name: p.annotation for name, p in signature.items() if p.kind is p.KEYWORD_ONLY}

@@ -1,20 +1,16 @@
 """bench.json, schema 1: written whole or not at all, read with every refusal before anything is measured."""
 
 import json
-import os
-import platform
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from ramda_verify import machine
 from ramda_verify.bench.plan import Plan
 from ramda_verify.bench.rows import Row, Skipped
 from ramda_verify.jsonable import jsonable
-from ramda_verify.report import machine_and_versions
+from ramda_verify.writing import write_whole
 
 SCHEMA = 1
 NAME = "bench.json"
@@ -50,30 +46,18 @@ class Document:
 
 def make_document(rows: Sequence[Row], skipped: Sequence[Skipped], plan: Plan) -> Document:
     """The report of a run on this machine."""
-    summary = machine_and_versions([], seed=plan.seed)
-    versions = dict(summary.versions)
+    versions = machine.versions()
     for name, peer in (("reference RAMDA", plan.reference), ("ProxSSI", plan.proxssi)):
         if peer is not None:
             versions[name] = peer.commit
-    machine = {
-        **summary.machine,
-        "device": torch.cuda.get_device_name(plan.device) if plan.device.type == "cuda" else "cpu",
-        "processor": _processor(),
-        "memory_gibibytes": _memory(),
-    }
-    return Document(machine, versions, plan.quick, list(rows), list(skipped))
+    facts = {**machine.facts(str(plan.device)), "processor": machine.processor()}
+    return Document(facts, versions, plan.quick, list(rows), list(skipped))
 
 
 def write_document(folder: Path, document: Document) -> Path:
-    """Write bench.json into ``folder``, beside its place first and then moved there. Raises OSError."""
+    """Write bench.json into ``folder``. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(document.to_json())
-    path = folder / NAME
-    os.replace(temporary, path)
-    path.chmod(0o644)
-    return path
+    return write_whole(folder / NAME, document.to_json())
 
 
 def read_document(path: Path) -> Document:
@@ -113,22 +97,3 @@ def _row(path: Path, number: int, row: Any) -> Row:
 def _direction(goal: Any) -> str:
     """Of a row that does not say which direction is better: from its goal."""
     return "larger" if str(goal).startswith("at least") else "smaller"
-
-
-def _processor() -> str:
-    """The model of the processor, in words."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _memory() -> int | None:
-    """Memory of the machine in GiB, rounded; None where the system does not tell."""
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-    except (ValueError, OSError, AttributeError):
-        return None

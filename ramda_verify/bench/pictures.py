@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ramda_verify.bench import goals
 from ramda_verify.bench.rows import Row
+from ramda_verify.writing import write_whole
 
 NAME = "bench.png"
 COLOURS = {"first": "#1b5e9e", "second": "#c65d21", "bound": "#6b6b6b", "good": "#2b7a3d", "bad": "#b3261e"}
@@ -39,9 +40,7 @@ def draw(rows: Sequence[Row]) -> Figure:
 
 def save(rows: Sequence[Row], folder: Path) -> Path:
     """Write bench.png into ``folder``. Raises OSError."""
-    path = folder / NAME
-    draw(rows).savefig(path, dpi=130)
-    return path
+    return write_whole(folder / NAME, lambda file: draw(rows).savefig(file, format="png", dpi=130))
 
 
 def _draw_ratios(axis: Axes, rows: Sequence[Row]) -> None:

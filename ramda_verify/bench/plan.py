@@ -1,13 +1,11 @@
 """What a run was asked for, and how long it measures."""
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
+from ramda_verify import machine
 from ramda_verify.bench.peers import ProxSSI, Reference
 from ramda_verify.bench.rows import Row, Skipped
 from ramda_verify.bench.timing import Effort
@@ -67,25 +65,17 @@ class Case:
 
 def default_threads() -> tuple[int, ...]:
     """One thread, and all that torch would use."""
-    return tuple(sorted({1, max(torch.get_num_threads(), len(os.sched_getaffinity(0)) if _linux() else 1)}))
+    return tuple(sorted({1, max(torch.get_num_threads(), machine.usable_processors())}))
 
 
-def available_memory(device: torch.device) -> int | None:
-    """Free bytes on the device, None where the system does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if not _linux():
-        return None
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
+def available_memory(device: torch.device) -> int:
+    """Free bytes on the device."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else machine.available_memory()
 
 
 def busy() -> str | None:
     """A sentence where other programs have kept the processors busy in the last minute, else None."""
-    processors = os.cpu_count() or 1
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    processors, load = machine.processors(), machine.load()
     if load <= 0.5 * processors:
         return None
     return f"the machine is busy (load {load:.1f} on {processors} processors): rows with all threads mean little"
@@ -94,10 +84,6 @@ def busy() -> str | None:
 def too_large(needed: int, device: torch.device) -> str | None:
     """A sentence where ``needed`` bytes are more than nine tenths of what is free, else None."""
     free = available_memory(device)
-    if free is None or needed <= 0.9 * free:
+    if needed <= 0.9 * free:
         return None
     return f"needs {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free"
-
-
-def _linux() -> bool:
-    return sys.platform == "linux"

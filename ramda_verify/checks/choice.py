@@ -31,7 +31,7 @@ def measure_choice(regularizer: Any, B: Array, D: Array, lam: float) -> Measurem
     """
     problem = model(Unscreened(regularizer), B, D, lam)
     # Where psi is least away from zero, as a constraint is, D*Z has digits to lose also at B = 0.
-    goal = 1e-6 * largest([norm(B), float(D.max()) * Psi(regularizer).anchor(B.shape)])
+    goal = 1e-6 * largest([norm(B), float(D.max()) * Psi(regularizer, B.shape).anchor])
     singles = {
         method: solve(problem, tolerance=goal, max_iterations=ITERATIONS, method=method)
         for method in ("splitting", "accelerated")

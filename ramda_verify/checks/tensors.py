@@ -1,20 +1,25 @@
 """A regularizer sees the entries of a tensor, not its memory; and in a narrower dtype it computes the same."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import Array, finite, psi_value, shown, size, tensor
 from ramda_verify.property import Check
-from ramda_verify.record import Measurement, NothingClaimed
+from ramda_verify.record import Case, Measurement, NothingClaimed
+from ramda_verify.scope import DEVICES, DTYPES
 from ramda_verify.strategies import prox_cases
+from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
 from solvers.regularizers.base import Regularizer, offers
 
-#: Dtypes that are tried where a regularizer does not name its own.
-NARROW = (torch.float32, torch.bfloat16, torch.float16)
+#: Dtypes narrower than float64, by name; all are tried where a regularizer does not name its own.
+NARROW: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 #: In 16 bits only numbers of the size of weights, whose squares float16 holds and whose differences bfloat16 tells.
 LARGEST_IN_FLOAT32 = 1e6
 RANGE_OF_16_BITS = (1e-3, 30.0)
@@ -64,15 +69,19 @@ def measure_layout(regularizer: Regularizer, w: Array, step: float) -> Measureme
     return worst.measurement()
 
 
-def measure_dtypes(regularizer: Regularizer, w: Array, step: float) -> Measurement:
+def measure_dtypes(
+    regularizer: Regularizer, w: Array, step: float, dtypes: Sequence[str] = (), devices: Sequence[str] = ()
+) -> Measurement:
     """How far the prox in a narrower dtype is from that in float64 of the same numbers, in units of its epsilon times
     the largest of them and of the answer; the dtype and the device are kept.
+
+    Tried are ``dtypes`` on ``devices``; where these are empty, the dtypes of the regularizer and all devices.
     """
     worst = Worst()
-    for dtype in dtypes_of(regularizer):
-        for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
+    for dtype in dtypes or dtypes_of(regularizer):
+        for device in devices or devices_here():
             for scale in SCALES:
-                _in_a_dtype(regularizer, tensor(scale * w, dtype).to(device), scale * step, worst)
+                _in_a_dtype(regularizer, tensor(scale * w, NARROW[dtype]).to(device), scale * step, worst)
     if not worst.seen:
         raise NothingClaimed("no narrower dtype holds the case")
     return worst.measurement()
@@ -96,11 +105,31 @@ def _in_a_dtype(regularizer: Regularizer, narrow: Tensor, step: float, worst: Wo
     worst.see(deviation, note)
 
 
-def dtypes_of(regularizer: Regularizer) -> tuple[torch.dtype, ...]:
+def dtypes_of(regularizer: Regularizer) -> tuple[str, ...]:
     """The dtypes narrower than float64 that the regularizer names, or all three."""
-    if not offers(regularizer, "dtypes"):
-        return NARROW
-    return tuple(dtype for dtype in regularizer.dtypes if dtype != torch.float64)
+    return tuple(
+        name for name, dtype in NARROW.items() if not offers(regularizer, "dtypes") or _names(regularizer, dtype)
+    )
+
+
+def _names(regularizer: Any, dtype: torch.dtype) -> bool:
+    return any(named in (dtype, str(dtype).removeprefix("torch.")) for named in regularizer.dtypes)
+
+
+def devices_here() -> tuple[str, ...]:
+    """The devices that torch finds on this machine, of those that are tried."""
+    return DEVICES if torch.cuda.is_available() else DEVICES[:1]
+
+
+def _cases_in_dtypes(target: Target) -> st.SearchStrategy[Case]:
+    """Cases that say which dtypes and devices are tried, where the target does."""
+    chosen = {name: getattr(target, name) for name in ("dtypes", "devices") if getattr(target, name)}
+    return prox_cases(target.instances).map(lambda case: {**case, **chosen})
+
+
+def _tried(target: Target) -> str:
+    dtypes, devices = target.dtypes or dtypes_of(target.example), target.devices or devices_here()
+    return f"{', '.join(dtypes) or 'no narrower dtype'} on {' and '.join(devices)}"
 
 
 def _holds(narrow: Tensor, step: float) -> bool:
@@ -160,7 +189,8 @@ CHECKS = (
         source="the contract of a regularizer",
         kind="regularizer",
         tolerance=tolerances.NARROW,
-        cases=lambda target: prox_cases(target.instances),
+        cases=_cases_in_dtypes,
         measure=measure_dtypes,
+        scope=_tried,
     ),
 )

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.index_sets import as_matrix
+from ramda_verify.oracles.lazily import lazily
+
+optimize = lazily("scipy.optimize")
 
 #: Descent by scipy is worth its time up to this many entries.
 SIMPLEX_ENTRIES = 8

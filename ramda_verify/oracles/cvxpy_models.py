@@ -7,15 +7,20 @@ metric (D becomes 1), then to the size of the first solution: with max D/min D =
 
 import math
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cvxpy as cp
 import numpy as np
 
 from ramda_verify.oracles.answer import Array, OracleAnswer, failure, relative_error
 from ramda_verify.oracles.atoms import Atom
 from ramda_verify.oracles.duality_gap import lower_bound, smooth_terms
+from ramda_verify.oracles.lazily import lazily
 from ramda_verify.oracles.psi import Atoms, atoms_of, is_known, psi_value
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+else:
+    cp = lazily("cvxpy")
 
 #: (p, tolerance): first scaling of the variables by D^-p, and Clarabel's tolerances. Where the metric is extreme its
 #: own scaling (p = 1/2) can fail; a milder one then gets far enough to be refined. A tolerance that is out of reach
@@ -31,7 +36,7 @@ ENOUGH_ACCURACY = 1e-8
 GOOD_ACCURACY = 1e-11
 
 
-def expression(x: cp.Expression, regularizer: Any) -> cp.Expression:
+def expression(x: "cp.Expression", regularizer: Any) -> "cp.Expression":
     """psi of the CVXPY expression ``x``, which has the tensor's shape.
 
     A regularizer's own ``as_cvxpy(x)`` comes first. Raises TypeError where there is no model, or no convex one.

@@ -7,13 +7,15 @@ objective gap of 1e-30 can be seen (``objective_gap``).
 
 from typing import Any
 
-import mpmath
 import numpy as np
 
 from ramda_verify.oracles import direct
 from ramda_verify.oracles.answer import Array, OracleAnswer, failure
 from ramda_verify.oracles.atoms.atom import NoMinimiserError
+from ramda_verify.oracles.lazily import lazily
 from ramda_verify.oracles.psi import Atoms, scaled_atoms
+
+mpmath = lazily("mpmath")
 
 #: Digits of the arithmetic; a group just above its threshold costs up to 16 of them by cancellation.
 DIGITS = 70

@@ -1,22 +1,21 @@
 """Solutions kept on disk by the content of their data: a file holds two arrays and is never believed."""
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
+
+from ramda_verify.folders import cache_folder
+from ramda_verify.writing import write_whole
 
 Array = NDArray[np.float64]
 
 
 def folder() -> Path:
-    """The environment variable RAMDA_CACHE where set, else the user's cache folder."""
-    named = os.environ.get("RAMDA_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("ramda-verify")) / "optima"
+    """Where the solutions lie, see ``folders.cache_folder``."""
+    return cache_folder()
 
 
 def key(
@@ -57,10 +56,7 @@ def store(key: str, weight: Array, bias: Array) -> None:
     path = path_of(key)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, weight=weight, bias=bias)
-        os.replace(temporary, path)
+        write_whole(path, lambda file: np.savez(file, weight=weight, bias=bias))
     except OSError:
         return
 

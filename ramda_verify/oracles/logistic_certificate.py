@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
+
+from ramda_verify.oracles.lazily import lazily
+
+special = lazily("scipy.special")
 
 Array = NDArray[np.float64]
 
@@ -31,7 +34,7 @@ def certify(
     """Certificate of (weight (classes, p), bias (classes,)) for features (n, p), labels (n,); float64 throughout."""
     n, classes = len(labels), len(bias)
     threshold = reg_weight * classes**0.5
-    log_probability = log_softmax(np.dot(features, weight.T) + bias, axis=1)
+    log_probability = special.log_softmax(np.dot(features, weight.T) + bias, axis=1)
     target = np.eye(classes)[labels]
     error = (np.exp(log_probability) - target) / n
     grad_weight, grad_bias = np.dot(error.T, features), error.sum(axis=0)

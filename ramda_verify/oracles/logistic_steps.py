@@ -4,9 +4,11 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from ramda_verify.oracles.lazily import lazily
 from ramda_verify.oracles.logistic_problem import Array, LogisticProblem
+
+linalg = lazily("scipy.linalg")
 
 
 def accelerated(
@@ -101,7 +103,7 @@ def _solve(hessian: Array, right_side: Array) -> Array | None:
         diagonal += ridge * scale - added
         added = ridge * scale
         try:
-            return cho_solve(cho_factor(hessian), right_side)
-        except LinAlgError:
+            return linalg.cho_solve(linalg.cho_factor(hessian), right_side)
+        except linalg.LinAlgError:
             continue
     return None

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from ramda_verify.oracles.logistic_optimum import CertifiedOptimum, certified_optimum
 from solvers import GroupLasso, Stages
@@ -33,6 +31,9 @@ class SupportHistory:
 @cache
 def data() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """1,437 training and 360 test images as float32 rows of 64 pixels in [0, 1], and their labels; one fixed split."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     images, labels = load_digits(return_X_y=True)
     features, test_features, train_labels, test_labels = train_test_split(
         (images / 16).astype(np.float32), labels.astype(np.int64), test_size=360, random_state=0, stratify=labels

@@ -1,19 +1,18 @@
 """Proofs as a table in a terminal and as a Markdown file."""
 
-import os
 import platform
-import tempfile
 import textwrap
 from collections.abc import Sequence
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ramda_verify import machine
 from ramda_verify.proof.verdict import LIMITS, MEANINGS, Proof, ProofVerdict
+from ramda_verify.writing import write_whole
 
 STYLES = {
     ProofVerdict.PROVED: "green",
@@ -56,11 +55,9 @@ def show_proofs(console: Console, proofs: Sequence[Proof]) -> None:
 
 def write_proofs(path: Path, proofs: Sequence[Proof]) -> None:
     """The table with the machine, the versions and the date, as Markdown; whole or not at all. Raises OSError."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "z3-solver"))
-    machine = (
-        f"{os.cpu_count()} cores ({platform.processor() or platform.machine()}), Python {platform.python_version()}"
-    )
-    made = f"{date.today()}, {machine}, {versions}."
+    versions = ", ".join(f"{name} {machine.version_of(name)}" for name in ("torch", "z3-solver"))
+    on = f"{machine.processors()} cores ({machine.processor()}), Python {platform.python_version()}"
+    made = f"{date.today()}, {on}, {versions}."
     rows = [
         (_short(proof), str(proof.verdict), proof.subject, proof.parameters, f"{proof.seconds:.2f}") for proof in proofs
     ]
@@ -83,8 +80,4 @@ def write_proofs(path: Path, proofs: Sequence[Proof]) -> None:
             *(f"{proof.name}: {proof.detail}." for proof in proofs if proof.detail),
         ]
     )
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text.rstrip() + "\n")
-    os.replace(temporary, path)
-    path.chmod(0o644)
+    write_whole(path, text.rstrip() + "\n")

@@ -1,7 +1,6 @@
 """A recorded step and the file that holds many: one compressed NumPy archive, read without pickle."""
 
 import json
-import os
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import solvers
+from ramda_verify.writing import write_whole
 from solvers import Regularizer
 
 SCHEMA = 1
@@ -98,14 +98,7 @@ def write(path: Path, recording: Recording) -> None:
         described.append({**asdict(step), "arrays": list(step.arrays), "regularizer": psi})
     document = {"schema": SCHEMA, "made": recording.made, "steps": described}
     entries[METADATA] = np.array(json.dumps(document))
-    # Beside its place first and then moved there: what is there is whole.
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            np.savez_compressed(file, **entries)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, lambda file: np.savez_compressed(file, **entries))
 
 
 def read(path: Path) -> Recording:

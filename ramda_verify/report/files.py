@@ -1,27 +1,22 @@
-"""Write report.json and report.html, each whole or not at all."""
+"""Write report.json, report.html and junit.xml, each whole or not at all."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from ramda_verify.record import CheckResult
-from ramda_verify.report.html import render
+from ramda_verify.report.junit import junit
 from ramda_verify.report.summary import machine_and_versions
+from ramda_verify.writing import write_whole
+
+#: The files of a report.
+NAMES = ("report.json", "report.html", "junit.xml")
 
 
 def write_report(folder: Path, results: Sequence[CheckResult], *, seed: int) -> list[Path]:
-    """Write both files into ``folder``, which is made where it is missing; returns their paths. Raises OSError."""
+    """Write all of NAMES into ``folder``, which is made where it is missing; returns their paths. Raises OSError."""
+    from ramda_verify.report.html import render  # draws with matplotlib, which takes a second to import
+
     folder.mkdir(parents=True, exist_ok=True)
     summary = machine_and_versions(results, seed=seed)
-    contents = {"report.json": summary.to_json(), "report.html": render(summary)}
-    return [_replace(folder / name, text) for name, text in contents.items()]
-
-
-def _replace(path: Path, text: str) -> Path:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
-    path.chmod(0o644)
-    return path
+    contents = (summary.to_json(), render(summary), junit(results, seed=seed))
+    return [write_whole(folder / name, text) for name, text in zip(NAMES, contents, strict=True)]

@@ -9,6 +9,7 @@ from ramda_verify.checks import BY_ID
 from ramda_verify.record import Verdict
 from ramda_verify.report.pictures import pictures
 from ramda_verify.report.summary import Summary
+from ramda_verify.report.verdict import pace_in_words
 
 
 def render(summary: Summary) -> str:
@@ -29,4 +30,5 @@ def render(summary: Summary) -> str:
         checks=grouped,
         failures=[result for result in summary.results if result.counterexample is not None],
         pictures=pictures(summary.results),
+        pace=pace_in_words,
     )

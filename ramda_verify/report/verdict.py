@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import Console
 
 from ramda_verify.checks import BY_ID
-from ramda_verify.record import CheckResult, Verdict
+from ramda_verify.record import CheckResult, Pace, Verdict
 
 #: How the reason of a skip begins where the regularizer lacks an optional member.
 LACKS = "the regularizer does not offer "
@@ -30,6 +30,7 @@ def show_verdict(
     paragraphs = [wrapped(sentence), *_findings(results, wrapped, in_a_line), *map(wrapped, _not_tried(results))]
     proved = [result for result in results if result.status is Verdict.PROVED]
     paragraphs += [wrapped(f"Proved in exact arithmetic, for all w and steps: {result.detail}.") for result in proved]
+    paragraphs += map(wrapped, _tried(results))
     passed = [result.check for result in results if result.status is Verdict.PASS]
     if passed:
         paragraphs.append(wrapped(f"Passed: {', '.join(passed)}."))
@@ -68,6 +69,30 @@ def _findings(
     for heading, rest in (("Also failing:", failed[1:]), ("Undecided, which is no pass:", undecided)):
         if rest:
             yield "\n".join([heading, *(f"  {in_a_line(result)}" for result in rest)])
+
+
+#: Names of one part in two and so on up to twenty.
+PARTS = (
+    *("half", "a third", "a quarter", "a fifth", "a sixth", "a seventh", "an eighth", "a ninth", "a tenth"),
+    *("an eleventh", "a twelfth", "a thirteenth", "a fourteenth", "a fifteenth", "a sixteenth", "a seventeenth"),
+    *("an eighteenth", "a nineteenth", "a twentieth"),
+)
+
+
+def pace_in_words(pace: Pace) -> str:
+    """How slow a prox is, and which part of the cases is tried therefore."""
+    part = PARTS[round(1 / pace.share) - 2]
+    return f"prox takes {pace.seconds:.2g} s on a {pace.shape} tensor: {part} of the cases."
+
+
+def _tried(results: Sequence[CheckResult]) -> Iterator[str]:
+    """What was tried where not all of it was bound to be: dtypes and devices, and fewer cases of a slow prox."""
+    for result in results:
+        if result.scope:
+            yield f"{result.check} tried {result.scope}."
+    for result in results:
+        if result.pace is not None and result.pace.share < 1 and len(results) > 1:
+            yield pace_in_words(result.pace)
 
 
 def _not_tried(results: Sequence[CheckResult]) -> Iterator[str]:

@@ -174,8 +174,8 @@ def test_pictures_with_and_without_growth():
 
 @pytest.mark.parametrize(("load", "said"), [(0.0, False), (1.0, False), (1.1, True), (9.0, True)])
 def test_a_busy_machine_is_said(load, said, tiny, monkeypatch):
-    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("ramda_verify.machine.load", lambda: load)
+    monkeypatch.setattr("ramda_verify.machine.processors", lambda: 2)
     found, output = bench("--quick", "--threads", 1)
     assert found.exit_code == 0
     assert ("the machine is busy" in output) is said

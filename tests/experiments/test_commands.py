@@ -74,7 +74,7 @@ def test_train_that_fails_exits_with_1(tmp_path, monkeypatch):
     def fail(plan, on_epoch):
         raise RunFailedError("F is nan after epoch 1")
 
-    monkeypatch.setattr(commands, "run", fail)
+    monkeypatch.setattr("experiments.runner.run", fail)
     found = train_digits(tmp_path / "run")
     assert found.exit_code == 1
     assert "F is nan after epoch 1" in found.output

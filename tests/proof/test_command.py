@@ -123,6 +123,6 @@ def test_help_names_the_exit_codes(call):
 
 
 def test_z3_is_imported_only_to_prove():
-    code = "import sys, ramda_verify.proof.command, ramda_verify.proof; print('z3' in sys.modules)"
+    code = "import sys, ramda_verify.commands.prove, ramda_verify.proof; print('z3' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

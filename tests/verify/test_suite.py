@@ -8,9 +8,10 @@ import pytest
 from ramda_verify import runner
 from ramda_verify.checks import ALL_CHECKS, BY_ID
 from ramda_verify.record import Verdict
-from ramda_verify.runner import default_workers, run_jobs
+from ramda_verify.runner import run_jobs
 from ramda_verify.suite import EXAMPLES, OPTIMIZERS, Job, check_jobs, suite_jobs
 from ramda_verify.targets import TargetError, known_regularizers
+from ramda_verify.workers import default_workers
 
 QUICK = [Job("prox-minimises", "l1"), Job("convex-claim", "group_lasso")]
 

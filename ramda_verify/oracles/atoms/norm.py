@@ -5,20 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import mpmath
 import numpy as np
 
 from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.atoms.atom import Atom, Indices, NoMinimiserError, Shorten
+from ramda_verify.oracles.lazily import lazily
 
 if TYPE_CHECKING:
     import cvxpy as cp
+
+mpmath = lazily("mpmath")
 
 EPS = float(np.finfo(np.float64).eps)
 #: Bisections of the multiplier: 220 halvings are 66 digits of the bracket.
 BISECTIONS = 220
 #: Largest relative residual of the optimality condition that an exact minimiser may leave.
-RESIDUAL = mpmath.mpf(10) ** -40
+RESIDUAL = 1e-40
 
 
 @dataclass(frozen=True, eq=False)

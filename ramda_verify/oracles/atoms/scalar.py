@@ -5,21 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import mpmath
 import numpy as np
 
 from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.atoms.atom import Atom, Indices, NoMinimiserError, Shorten
 from ramda_verify.oracles.atoms.functions import ScalarFunction
 from ramda_verify.oracles.atoms.scalar_minimum import Term, minimisers, objective
+from ramda_verify.oracles.lazily import lazily
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
+mpmath = lazily("mpmath")
+
 EPS = float(np.finfo(np.float64).eps)
 #: Largest slope, relative to b, that an exact minimiser may leave; how far off its neighbours are, relatively; and what
 #: is no difference between two objectives in 70 digits.
-RESIDUAL, SIDESTEP, ROUNDING = mpmath.mpf(10) ** -40, mpmath.mpf(10) ** -10, mpmath.mpf(10) ** -60
+RESIDUAL, SIDESTEP, ROUNDING = 1e-40, 1e-10, 1e-60
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import mpmath
 import numpy as np
 
 from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.atoms.atom import Atom, Indices, NoMinimiserError
+from ramda_verify.oracles.lazily import lazily
 
 if TYPE_CHECKING:
     import cvxpy as cp
+
+mpmath = lazily("mpmath")
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import mpmath
 import numpy as np
 
 from ramda_verify.oracles.answer import Array
@@ -13,14 +12,17 @@ from ramda_verify.oracles.atoms.atom import Atom, Indices, NoMinimiserError, Sho
 from ramda_verify.oracles.atoms.functions import ScalarFunction
 from ramda_verify.oracles.atoms.scalar import Scalar, checked_minimisers
 from ramda_verify.oracles.atoms.scalar_minimum import minimisers
+from ramda_verify.oracles.lazily import lazily
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
+mpmath = lazily("mpmath")
+
 #: Iterations of the slow solver. It stands still where a step moves it by STILL of its size, and at the rounding level
 #: where WAIT steps moved it by no more than CALM of that.
 ITERATIONS, STILL, CALM, WAIT = 20_000, 4e-16, 1e-14, 100
-RESIDUAL = mpmath.mpf(10) ** -40
+RESIDUAL = 1e-40
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,13 +57,18 @@ def machine_builds() -> tuple[str, ...]:
 def load(builds: Sequence[str]) -> ctypes.CDLL | None:
     """The first of ``builds`` that is there; None where none is."""
     for build in builds:
-        for suffix in EXTENSION_SUFFIXES:
-            path = Path(__file__).parent / f"_step_{build}{suffix}"
-            if path.is_file():
-                library = ctypes.CDLL(str(path))
-                if _declare(library):
-                    return library
+        path = path_of(build)
+        if path is not None:
+            library = ctypes.CDLL(str(path))
+            if _declare(library):
+                return library
     return None
+
+
+def path_of(build: str) -> Path | None:
+    """The file of a build; None where it was not built."""
+    paths = (Path(__file__).parent / f"_step_{build}{suffix}" for suffix in EXTENSION_SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _declare(library: ctypes.CDLL) -> bool:

@@ -1,12 +1,12 @@
 """The command ``ramda-verify record``."""
 
-import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
+
+from ramda_verify.commands.options import UsageError, need
+from ramda_verify.writing import why_unwritable
 
 
 def record(
@@ -17,16 +17,25 @@ def record(
 
     The file that the suite reads is ramda_verify/recorded/steps.npz. Exit codes: 0 written, 2 bad usage.
     """
-    # Imported here: every command of ramda-verify loads this module, and only this one trains.
+    if out.suffix != ".npz":
+        raise UsageError(f"OUT must be the name of an .npz file, got {str(out)!r}")
+    if not out.parent.is_dir():
+        raise UsageError(f"OUT must be in a folder that exists, got {str(out)!r}")
+    reason = why_unwritable(out.parent, (out.name,))
+    if reason is not None:
+        raise UsageError(f"{str(out)!r} cannot be written: {reason}")
+    need("record", "verify")
+
+    import datetime
+
+    from rich.console import Console
+    from rich.progress import track
+
+    from ramda_verify.machine import versions
     from ramda_verify.recorded.plan import runs
     from ramda_verify.recorded.recorder import record as record_run
     from ramda_verify.recorded.store import Recording, write
-    from ramda_verify.report import machine_and_versions
 
-    if out.suffix != ".npz":
-        raise typer.BadParameter(f"OUT must be the name of an .npz file, got {str(out)!r}")
-    if not out.parent.is_dir():
-        raise typer.BadParameter(f"OUT must be in a folder that exists, got {str(out)!r}")
     steps = [
         step
         for run in track(list(runs()), "training", console=Console(stderr=True), transient=True)
@@ -36,10 +45,10 @@ def record(
         "command": f"ramda-verify record {out.name} --seed {seed}",
         "date": datetime.date.today().isoformat(),
         "seed": seed,
-        "versions": machine_and_versions([], seed=seed).versions,
+        "versions": versions(),
     }
     try:
         write(out, Recording(steps, made))
     except OSError as error:
-        raise typer.BadParameter(f"{str(out)!r} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{str(out)!r} cannot be written: {error.strerror}") from error
     typer.echo(f"{out}: {len(steps)} steps, {out.stat().st_size / 1e6:.2f} MB")

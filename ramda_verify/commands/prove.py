@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from ramda_verify.commands.options import UsageError, need, not_written
+from ramda_verify.writing import why_unwritable
 
 
 def prove(
@@ -31,6 +33,14 @@ def prove(
     Exit codes: 0 if every TARGET is proved (without TARGET: proved or outside), 1 otherwise, so that no proof is never
     a pass; 2 bad usage.
     """
+    if report is not None:
+        reason = why_unwritable(report.parent, (report.name,)) if report.parent.is_dir() else "there is no such folder"
+        if reason is not None:
+            raise UsageError(f"--report {report} cannot be written: {reason}")
+    need("prove", "verify")
+
+    from rich.console import Console
+
     from ramda_verify.plug_in_path import look_in
     from ramda_verify.proof.output import show_proofs, write_proofs
     from ramda_verify.proof.prover import prove_instance
@@ -43,9 +53,7 @@ def prove(
         known = known_regularizers()
         chosen = [known_target(name) if name in known else regularizer_target(name) for name in targets or known]
     except TargetError as error:
-        raise typer.BadParameter(str(error)) from error
-    if report is not None:
-        _writable(report)
+        raise UsageError(str(error)) from error
     console, proofs = Console(), []
     for target in chosen:
         loading = None if target.name in known else target.import_lines(target.example)
@@ -53,24 +61,13 @@ def prove(
         try:
             proofs.append(prove_instance(target.example, target.name, lines, seconds))
         except ValueError as error:
-            raise typer.BadParameter(f"{target.name}: {error}") from error
+            raise UsageError(f"{target.name}: {error}") from error
     show_proofs(console, proofs)
     if report is not None:
-        write_proofs(report, proofs)
+        try:
+            write_proofs(report, proofs)
+        except OSError as error:
+            raise not_written(report, error) from error
         console.print(f"Written: {report}", highlight=False, soft_wrap=True)
     passing = {ProofVerdict.PROVED} if targets else {ProofVerdict.PROVED, ProofVerdict.OUTSIDE}
     raise typer.Exit(0 if all(proof.verdict in passing for proof in proofs) else 1)
-
-
-def _writable(path: Path) -> None:
-    """Refuse a report that cannot be written before anything is proved."""
-    reason = "there is no such folder" if not path.parent.is_dir() else "it is a folder" if path.is_dir() else None
-    try:
-        if reason is None:
-            probe = path.parent / f".{path.name}.writable"
-            probe.touch()
-            probe.unlink()
-    except OSError as error:
-        reason = str(error.strerror)
-    if reason is not None:
-        raise typer.BadParameter(f"--report {path} cannot be written: {reason}")

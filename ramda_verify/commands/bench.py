@@ -1,13 +1,13 @@
 """The command ``ramda-verify bench``."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from ramda_verify.commands.options import UsageError, need, not_written, refuse_unwritable
 
 if TYPE_CHECKING:
     from ramda_verify.bench.plan import Plan
@@ -40,11 +40,15 @@ def bench(
 
     Exit codes: 0 measured (goals are reported; a missed one does not change this), 2 bad usage.
     """
-    # Imported here: every command of ramda-verify loads this module, and only this one needs the benchmarks.
+    need("bench", "bench")
+
+    from rich.console import Console
+
     from ramda_verify.bench.cases.registry import CASES, chosen_cases
     from ramda_verify.bench.compare import compare as changes_between
     from ramda_verify.bench.compare import warnings_about
-    from ramda_verify.bench.document import make_document, read_document, write_document
+    from ramda_verify.bench.document import NAME, make_document, read_document, write_document
+    from ramda_verify.bench.pictures import NAME as PICTURE
     from ramda_verify.bench.pictures import save
     from ramda_verify.bench.plan import busy
     from ramda_verify.bench.runner import run_cases
@@ -60,9 +64,9 @@ def bench(
         older = None if compare is None else read_document(compare)
         plan = _plan(device, threads or (), quick=quick, seed=seed, reference=reference, proxssi=proxssi)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise UsageError(str(error)) from error
     if report is not None:
-        _writable(report)
+        refuse_unwritable(report, (NAME, PICTURE))
     disturbed = busy()
     if disturbed is not None:
         console.print(f"[yellow]{disturbed}[/]", highlight=False)
@@ -74,7 +78,10 @@ def bench(
         show_changes(console, changes_between(older, document), warnings_about(older, document))
     if report is None:
         return
-    written = [write_document(report, document), *([save(rows, report)] if rows else [])]
+    try:
+        written = [write_document(report, document), *([save(rows, report)] if rows else [])]
+    except OSError as error:
+        raise not_written(report, error) from error
     console.print(f"Written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
 
 
@@ -110,13 +117,3 @@ def _plan(
         reference=None if reference is None else load_reference(reference),
         proxssi=None if proxssi is None else load_proxssi(proxssi),
     )
-
-
-def _writable(folder: Path) -> None:
-    """Refuse a report folder that cannot be written before anything is measured."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise typer.BadParameter(f"--report {folder} cannot be written: {error.strerror or error}") from error

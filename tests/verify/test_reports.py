@@ -1,0 +1,68 @@
+"""The files of a report: junit.xml as continuous integration reads it, and folders that are refused first."""
+
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner
+
+from ramda_verify import cli
+from ramda_verify.commands import watched
+from ramda_verify.record import CheckResult, Counterexample, Verdict
+from ramda_verify.report import NAMES
+from ramda_verify.report.junit import junit
+
+HARD = 'a < b & "c" \x00\x1b[31m\ud800 größer ]]> \ufffe'
+
+
+def result(check: str, target: str, status: Verdict, detail: str = "", snippet: str = "") -> CheckResult:
+    example = Counterexample("w=1", 2.0, detail, snippet) if snippet else None
+    return CheckResult(check, target, status, 7, 2.0, 1.0, 0.25, example, detail)
+
+
+RESULTS = (
+    result("one", "mine", Verdict.PASS, "not worth a word"),
+    result("two", "mine", Verdict.FAIL, HARD, "print(1 < 2)"),
+    result("three", "mine", Verdict.SKIP, "no such member"),
+    result("one", "other", Verdict.INCONCLUSIVE, "the oracle failed"),
+)
+
+
+def test_a_test_case_for_each_check() -> None:
+    root = ElementTree.fromstring(junit(RESULTS, seed=5))
+    assert (root.tag, root.get("tests"), root.get("failures"), root.get("errors"), root.get("skipped")) == (
+        *("testsuites", "4", "1", "1", "1"),
+    )
+    assert [suite.get("name") for suite in root] == ["mine", "other"]
+    assert [suite.get("tests") for suite in root] == ["3", "1"]
+    cases = list(root.iter("testcase"))
+    assert [(case.get("classname"), case.get("name")) for case in cases] == [(r.target, r.check) for r in RESULTS]
+    assert [[child.tag for child in case] for case in cases] == [[], ["failure"], ["skipped"], ["error"]]
+    assert {case.get("time") for case in cases} == {"0.250"}
+    failure = cases[1][0]
+    assert failure.text == "print(1 < 2)"
+    assert 'a < b & "c"' in failure.attrib["message"]
+    assert "größer" in failure.attrib["message"]
+    assert {found.get("value") for found in root.iter("property")} == {"5"}
+
+
+def test_no_results() -> None:
+    assert ElementTree.fromstring(junit((), seed=0)).get("tests") == "0"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("command", [["check", "good.py:Ridge"], ["run", "--only", "l1"]])
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_runs(name, command, folder, monkeypatch):
+    monkeypatch.setattr(watched, "run_jobs", None)
+    (folder / "kept" / name).mkdir(parents=True)
+    found = CliRunner().invoke(cli.app, [*command, "--report", "kept"], env={"COLUMNS": "200"})
+    assert found.exit_code == 2, found.output
+    assert name in found.output
+    assert [path.name for path in (folder / "kept").iterdir()] == [name]
+
+
+def test_prove_refuses_likewise(folder, monkeypatch):
+    monkeypatch.setattr("ramda_verify.proof.prover.prove_instance", None)
+    (folder / "proofs.md").mkdir()
+    found = CliRunner().invoke(cli.app, ["prove", "l1", "--report", "proofs.md"], env={"COLUMNS": "200"})
+    assert found.exit_code == 2, found.output
+    assert "proofs.md" in found.output
