@@ -133,7 +133,13 @@ def _another_shrinkage(one: OneEntry, failed: Failed) -> str | None:
     steady = all(np.ptp(rate) <= 1e-2 * max(abs(float(np.mean(rate))), 1e-2) for rate in rates)
     if not steady or abs(mine - right) <= 1e-2 * max(mine, right):
         return None
-    return f"prox shrinks by 1/(1 + {mine:.3g} step) where 1/(1 + {right:.3g} step) minimises"
+    return f"prox shrinks by {_shrinkage(mine)} where {_shrinkage(right)} minimises"
+
+
+def _shrinkage(slope: float) -> str:
+    """1/(1 + slope*step) as it is written by hand."""
+    written = f"{slope:.3g}"
+    return "1/(1 + step)" if written == "1" else f"1/(1 + {written} step)"
 
 
 def _part_of_the_points(one: OneEntry, failed: Failed) -> str | None:

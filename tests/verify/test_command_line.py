@@ -15,7 +15,7 @@ from ramda_verify import cli, suite
 from ramda_verify.checks import ALL_CHECKS
 from ramda_verify.targets import known_regularizers
 
-STATUSES = {"pass", "fail", "skip", "inconclusive"}
+STATUSES = {"pass", "fail", "skip", "inconclusive", "proved"}
 FIELDS = {
     *("check", "target", "status", "cases", "problems", "recorded", "worst", "tolerance", "seconds"),
     *("counterexample", "detail", "scope"),
@@ -144,7 +144,7 @@ def test_json(call, target, code):
     failures = [row for row in document["results"] if row["status"] == "fail"]
     assert bool(failures) == bool(code)
     for row in failures:
-        assert row["counterexample"].keys() == {"case", "violation", "note", "snippet"}
+        assert row["counterexample"].keys() == {"case", "violation", "note", "snippet", "entries"}
     for row in document["results"]:
         assert (row["status"] == "skip") <= bool(row["detail"])
 
