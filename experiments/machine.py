@@ -2,7 +2,7 @@
 
 import torch
 
-from ramda_verify import machine
+from ramda_verify.output import machine
 
 
 def describe(device: torch.device) -> dict[str, str | int | None]:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from experiments.run_folder import read_run
 from experiments.settings import DISPLAY_NAMES
-from ramda_verify.writing import write_whole
+from ramda_verify.output.writing import write_whole
 
 #: Okabe and Ito's colours, which the colour-blind tell apart; one per optimizer, whatever else is in the figure.
 COLOURS = {"ramda": "#0072B2", "rmda": "#E69F00", "proxsgd": "#009E73", "proxgen": "#CC79A7"}

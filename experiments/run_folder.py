@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ramda_verify.writing import why_unwritable, write_whole
+from ramda_verify.output.writing import why_unwritable, write_whole
 
 RESULT, LOG = "result.json", "log.jsonl"
 

@@ -20,9 +20,9 @@ from experiments.run_folder import RunFolder
 from experiments.settings import Settings, read_settings
 from experiments.support import SupportTracker
 from experiments.tasks import TASKS, LogisticTask
-from ramda_verify.machine import versions
+from ramda_verify.engine.threads import threads
 from ramda_verify.oracles.logistic_optimum import OptimumStatus
-from ramda_verify.threads import threads
+from ramda_verify.output.machine import versions
 from solvers import Stages, validate
 
 Entry = dict[str, Any]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.data import Dataset, load_digits, load_mnist
-from ramda_verify.writing import write_whole
+from ramda_verify.output.writing import write_whole
 from solvers import (
     L1,
     RAMDA,

@@ -13,7 +13,7 @@ import typer
 
 from experiments.plots import Curve, draw, read_curves, save
 from experiments.settings import DISPLAY_NAMES
-from ramda_verify.writing import write_whole
+from ramda_verify.output.writing import write_whole
 
 #: Table 7 of the paper, one run each from an unseeded default initialisation: accuracy and zero groups in percent.
 PAPER = {"ramda": (91.35, 57.40), "rmda": (91.34, 57.02), "proxsgd": (91.31, 39.29), "proxgen": (91.31, 39.92)}

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,7 +18,7 @@ from torch import Tensor
 from paper_checks.claim import Claim, Evidence, Kind, Settings
 from paper_checks.inner_run import inner_run
 from paper_checks.random_subproblems import FAMILIES, RandomSubproblem, random_subproblem
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 from solvers.regularizers.base import offers
 
 CONDITION, ITERATIONS = 20.0, 2000

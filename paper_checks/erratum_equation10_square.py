@@ -16,7 +16,7 @@ from paper_checks.claim import Claim, Evidence, Kind, Settings
 from paper_checks.inner_run import inner_run, norms
 from paper_checks.pictures import printed_against_corrected
 from paper_checks.random_subproblems import FAMILIES, Array, random_subproblem
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 
 CONDITION, TOLERANCE = 20.0, 1e-5
 #: How many times its right-hand side the printed left-hand side must reach, and the drop its rounding error.

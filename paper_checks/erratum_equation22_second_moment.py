@@ -18,7 +18,7 @@ import numpy as np
 from paper_checks.claim import Claim, Evidence, Kind, Settings
 from paper_checks.pictures import second_moments
 from paper_checks.ramda_sums import Array, known_gradients
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 
 MEANS = (0.1, 0.2, 0.5, 1.0, 2.0)
 COORDINATES, STEPS, LIMIT = 400, 1000, 0.02

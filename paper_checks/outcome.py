@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from paper_checks.claim import Claim, Evidence, Settings
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 
 
 @dataclass(frozen=True)

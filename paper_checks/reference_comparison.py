@@ -22,9 +22,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ramda_verify import machine
-from ramda_verify.worst import largest
-from ramda_verify.writing import write_whole
+from ramda_verify.engine.worst import largest
+from ramda_verify.output import machine
+from ramda_verify.output.writing import write_whole
 
 REFERENCE = "ismoptgroup/RAMDA"
 #: Two float32 programs that order their operations differently drift by a few eps a step.

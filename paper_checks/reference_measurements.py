@@ -19,8 +19,8 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from ramda_verify.engine.worst import largest
 from ramda_verify.oracles.certificate import stationarity
-from ramda_verify.worst import largest
 from solvers import RMDA, GroupLasso, ProxSGD, Subproblem, solve
 
 EPS = float(torch.finfo(torch.float32).eps)

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from paper_checks.claim import Claim, Settings
 from paper_checks.outcome import Outcome
-from ramda_verify import machine
-from ramda_verify.jsonable import jsonable
-from ramda_verify.record import Verdict
-from ramda_verify.writing import write_whole
+from ramda_verify.engine.record import Verdict
+from ramda_verify.output import machine
+from ramda_verify.output.jsonable import jsonable
+from ramda_verify.output.writing import write_whole
 
 NAME = "paper.json"
 

@@ -19,7 +19,7 @@ from experiments.run_folder import RESULT, read_run
 from experiments.runner import Entry, RunFailedError, prepare, run
 from experiments.settings import read_settings
 from paper_checks.claim import Claim, Evidence, Kind, Settings, skipped
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 
 TASK, OPTIMIZER = "mnist-logistic", "ramda"
 ACCURACY, ZERO_GROUPS = 91.35, 57.40

@@ -30,8 +30,8 @@ from paper_checks.claim import Claim, Evidence, Kind, Settings
 from paper_checks.inner_run import inner_run, norms
 from paper_checks.pictures import iterations_against_tolerance
 from paper_checks.random_subproblems import FAMILIES, Array, NoSolutionError, RandomSubproblem, random_subproblem
-from ramda_verify.record import Verdict
-from ramda_verify.worst import largest
+from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.worst import largest
 
 TOLERANCES = tuple(10.0**-k for k in range(1, 11))
 CONDITIONS = (2.0, 5.0, 20.0, 100.0, 1000.0)

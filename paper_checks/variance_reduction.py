@@ -26,9 +26,9 @@ import numpy as np
 from paper_checks.claim import Claim, Evidence, Kind, Settings
 from paper_checks.pictures import moments
 from paper_checks.ramda_sums import Array, checkpoints, converging_run, known_gradients
+from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.worst import largest
 from ramda_verify.problems.planted import planted
-from ramda_verify.record import Verdict
-from ramda_verify.worst import largest
 
 #: Over 16,000 samples a standard deviation has a standard error of 0.6 %.
 COORDINATES, SEEDS, DEVIATION_LIMIT = 2000, 8, 0.03

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from rich.console import Console
 
+from ramda_verify.cases.strategies import instances as over_the_weights
 from ramda_verify.checks import ALL_CHECKS, BY_ID
-from ramda_verify.diagnosis import kind_of_mistake
-from ramda_verify.limits import limited, pace_of
-from ramda_verify.property import drawn_by_seed_alone
-from ramda_verify.record import CheckResult, Verdict
-from ramda_verify.report import show_verdict
-from ramda_verify.strategies import instances as over_the_weights
-from ramda_verify.suite import CONTRACT, EXAMPLES, run_on_all, seed_of
-from ramda_verify.targets import Target, TargetError
-from ramda_verify.world import left_alone
+from ramda_verify.engine.diagnosis import kind_of_mistake
+from ramda_verify.engine.limits import limited, pace_of
+from ramda_verify.engine.property import drawn_by_seed_alone
+from ramda_verify.engine.record import CheckResult, Verdict
+from ramda_verify.engine.suite import CONTRACT, EXAMPLES, run_on_all, seed_of
+from ramda_verify.engine.targets import Target, TargetError
+from ramda_verify.engine.world import left_alone
+from ramda_verify.output.verdict import show_verdict
 from solvers.regularizers.base import offers, require_regularizer
 
 #: Columns of a report's text.

@@ -4,7 +4,6 @@ from importlib.metadata import entry_points
 
 import typer
 
-from ramda_verify.commands.bench import bench
 from ramda_verify.commands.check import check
 from ramda_verify.commands.doctor import doctor
 from ramda_verify.commands.prove import prove
@@ -21,7 +20,7 @@ def _about() -> None:
     """Verify structured training: the proximal core against independent oracles, the theory by execution."""
 
 
-for command in (run, check, prove, bench, record, doctor):
+for command in (run, check, prove, record, doctor):
     app.command()(command)
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from ramda_verify.checks.kernels import device_of
-from ramda_verify.property import draw_by_seed_alone
+from ramda_verify.checks.kernels.steps import device_of
+from ramda_verify.engine.property import draw_by_seed_alone
 from tests.seed import TEST_SEED
 
 # How triton runs here, before a test imports it: on the GPU, or else in its interpreter.

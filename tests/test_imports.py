@@ -83,7 +83,7 @@ def test_solvers_need_torch_and_nothing_else():
 def test_oracles_import_nothing_that_they_judge():
     judged = ("solvers", "ramda_verify", "experiments", "paper_checks", "torch")
     found = offences(of("ramda_verify.oracles"), *judged, except_for="ramda_verify.oracles")
-    plain = ("ramda_verify.folders", "ramda_verify.writing")
+    plain = ("ramda_verify.output.folders", "ramda_verify.output.writing")
     assert [offence for offence in found if not offence.split()[-1].startswith(plain)] == []
     for name in plain:  # files and folders, which know nothing of the rest
         assert offences(of(name), *judged) == []
@@ -106,10 +106,10 @@ def test_files_are_short():
 #: What is done in one place, and the only files that may do it. Writing into /proc asks the kernel, and keeps nothing.
 IN_ONE_PLACE = {
     r"os\.replace\(|mkstemp\(|\.touch\(|TemporaryFile\(|\.write_(text|bytes)\(": (
-        *("ramda_verify.writing", "ramda_verify.bench.memory"),
+        *("ramda_verify.output.writing", "experiments.bench.memory"),
     ),
     r"cpu_count\(|getloadavg\(|sched_getaffinity\(|sysconf\(|import (psutil|cpuinfo)|/proc/(cpuinfo|meminfo)": (
-        "ramda_verify.machine",
+        "ramda_verify.output.machine",
     ),
 }
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from ramda_verify.checks import ALL_CHECKS, BY_ID
-from ramda_verify.property import run_check
-from ramda_verify.record import Verdict
-from ramda_verify.suite import OPTIMIZERS
-from ramda_verify.targets import known_regularizers, known_target, plain_target
+from ramda_verify.engine.property import run_check
+from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.suite import OPTIMIZERS
+from ramda_verify.engine.targets import known_regularizers, known_target, plain_target
 from solvers.regularizers.base import offers
 from tests.mutants.claims import CountNonzero
 from tests.mutants.mutant import regularizer_target_of

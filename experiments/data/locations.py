@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ramda_verify.folders import data_folder
+from ramda_verify.output.folders import data_folder
 
 
 def find_file(file_name: str, contents: str, data_dir: Path | None) -> Path:

@@ -2,76 +2,77 @@
 
 from typing import Any
 
-from ramda_verify.checks import (
-    acceptance,
-    batch,
-    certificate,
-    choice,
+from ramda_verify.checks.kernels import residual as kernel_residual
+from ramda_verify.checks.kernels import steps as kernels
+from ramda_verify.checks.optimizer import acceptance, recorded_steps
+from ramda_verify.checks.optimizer import contract as optimizer_contract
+from ramda_verify.checks.optimizer import steps as optimizers
+from ramda_verify.checks.problems import identification, training
+from ramda_verify.checks.regularizer import (
     claims,
     contract,
-    far_solutions,
-    identification,
-    kernel_residual,
-    kernels,
     manners,
     narrow_members,
-    optimizer_contract,
-    optimizers,
-    out_of_range,
     proof,
     prox,
     prox_derivative,
     prox_homotopy,
     prox_rays,
-    rate,
-    recorded_steps,
     residual_claim,
-    scales,
     screening_claim,
     search,
-    singular_values,
     structure_claim,
-    subproblem,
     tensors,
-    training,
     violation_claim,
 )
-from ramda_verify.property import Check
-from ramda_verify.record import Measurement
+from ramda_verify.checks.subproblem import (
+    batch,
+    certificate,
+    choice,
+    far_solutions,
+    out_of_range,
+    rate,
+    scales,
+    singular_values,
+)
+from ramda_verify.checks.subproblem import solutions as subproblem
+from ramda_verify.engine.property import Check, checks_of
+from ramda_verify.engine.record import Measurement
 
-ALL_CHECKS: tuple[Check, ...] = (
-    *contract.CHECKS,
-    *proof.CHECKS,
-    *manners.CHECKS,
-    *prox.CHECKS,
-    *prox_homotopy.CHECKS,
-    *prox_rays.CHECKS,
-    *tensors.CHECKS,
-    *prox_derivative.CHECKS,
-    *search.CHECKS,
-    *claims.CHECKS,
-    *violation_claim.CHECKS,
-    *structure_claim.CHECKS,
-    *screening_claim.CHECKS,
-    *residual_claim.CHECKS,
-    *narrow_members.CHECKS,
-    *subproblem.CHECKS,
-    *batch.CHECKS,
-    *certificate.CHECKS,
-    *rate.CHECKS,
-    *scales.CHECKS,
-    *out_of_range.CHECKS,
-    *far_solutions.CHECKS,
-    *choice.CHECKS,
-    *singular_values.CHECKS,
-    *optimizers.CHECKS,
-    *optimizer_contract.CHECKS,
-    *kernels.CHECKS,
-    *kernel_residual.CHECKS,
-    *acceptance.CHECKS,
-    *recorded_steps.CHECKS,
-    *identification.CHECKS,
-    *training.CHECKS,
+#: In the order in which reports list them.
+ALL_CHECKS: tuple[Check, ...] = checks_of(
+    contract,
+    proof,
+    manners,
+    prox,
+    prox_homotopy,
+    prox_rays,
+    tensors,
+    prox_derivative,
+    search,
+    claims,
+    violation_claim,
+    structure_claim,
+    screening_claim,
+    residual_claim,
+    narrow_members,
+    subproblem,
+    batch,
+    certificate,
+    rate,
+    scales,
+    out_of_range,
+    far_solutions,
+    choice,
+    singular_values,
+    optimizers,
+    optimizer_contract,
+    kernels,
+    kernel_residual,
+    acceptance,
+    recorded_steps,
+    identification,
+    training,
 )
 BY_ID = {check.id: check for check in ALL_CHECKS}
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramda_verify.targets import Target
-from ramda_verify.worst import TINY
+from ramda_verify.engine.targets import Target
+from ramda_verify.engine.worst import TINY
 from solvers.regularizers.base import Regularizer, offers
 
 Array = np.ndarray

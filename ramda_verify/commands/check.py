@@ -19,10 +19,10 @@ from ramda_verify.commands.options import (
     not_written,
     refuse_unwritable,
 )
-from ramda_verify.plug_in_path import look_in, stranger
-from ramda_verify.scope import DEVICES, DTYPES
-from ramda_verify.streams import printed_to_stderr
-from ramda_verify.workers import default_workers, started
+from ramda_verify.engine.plug_in_path import look_in, stranger
+from ramda_verify.engine.scope import DEVICES, DTYPES
+from ramda_verify.engine.streams import printed_to_stderr
+from ramda_verify.engine.workers import default_workers, started
 
 FORMATS = ("text", "json")
 
@@ -66,12 +66,14 @@ def check(
     # What the user's module and class print is no part of the verdict, nor of a JSON document.
     with printed_to_stderr(), started(count) as workers:
         # While this process imports what follows, its workers do.
-        from ramda_verify.checks.tensors import devices_here
+        from ramda_verify.checks.regularizer.tensors import devices_here
         from ramda_verify.commands.watched import refused_by, watched
-        from ramda_verify.diagnosis import kind_of_mistake
-        from ramda_verify.report import NAMES, machine_and_versions, show_verdict, write_report
-        from ramda_verify.suite import EXAMPLES, check_jobs
-        from ramda_verify.targets import TargetError, load_regularizer
+        from ramda_verify.engine.diagnosis import kind_of_mistake
+        from ramda_verify.engine.suite import EXAMPLES, check_jobs
+        from ramda_verify.engine.targets import TargetError, load_regularizer
+        from ramda_verify.output.files import NAMES, write_report
+        from ramda_verify.output.summary import machine_and_versions
+        from ramda_verify.output.verdict import show_verdict
 
         for device in on:
             if device not in devices_here():

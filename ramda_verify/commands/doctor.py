@@ -17,7 +17,7 @@ def doctor(format: Annotated[str, typer.Option(help="text or json.")] = "text") 
     if format not in FORMATS:
         raise UsageError(f"--format must be text or json, got {format!r}")
 
-    from ramda_verify.doctor import findings, in_words
+    from ramda_verify.output.doctor import findings, in_words
 
     found = findings()
     if format == "json":

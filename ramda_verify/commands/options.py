@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ramda_verify.extras import how_to_install, missing_modules
-from ramda_verify.writing import why_unwritable
+from ramda_verify.output.extras import how_to_install, missing_modules
+from ramda_verify.output.writing import why_unwritable
 
 Seed = Annotated[
     int | None,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ramda_verify.commands.options import UsageError, need, not_written
-from ramda_verify.writing import why_unwritable
+from ramda_verify.output.writing import why_unwritable
 
 
 def prove(
@@ -41,12 +41,12 @@ def prove(
 
     from rich.console import Console
 
-    from ramda_verify.plug_in_path import look_in
+    from ramda_verify.engine.plug_in_path import look_in
+    from ramda_verify.engine.targets import TargetError, known_regularizers, known_target, regularizer_target
     from ramda_verify.proof.output import show_proofs, write_proofs
     from ramda_verify.proof.prover import prove_instance
     from ramda_verify.proof.subject import import_lines_of
     from ramda_verify.proof.verdict import ProofVerdict
-    from ramda_verify.targets import TargetError, known_regularizers, known_target, regularizer_target
 
     look_in(Path.cwd())
     try:

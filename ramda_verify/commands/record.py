@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ramda_verify.commands.options import UsageError, need
-from ramda_verify.writing import why_unwritable
+from ramda_verify.output.writing import why_unwritable
 
 
 def record(
@@ -15,7 +15,7 @@ def record(
 ) -> None:
     """Train small networks and record slices of their steps, on which the suite runs its checks.
 
-    The file that the suite reads is ramda_verify/recorded/steps.npz. Exit codes: 0 written, 2 bad usage.
+    The file that the suite reads is ramda_verify/cases/recorded/steps.npz. Exit codes: 0 written, 2 bad usage.
     """
     if out.suffix != ".npz":
         raise UsageError(f"OUT must be the name of an .npz file, got {str(out)!r}")
@@ -31,10 +31,10 @@ def record(
     from rich.console import Console
     from rich.progress import track
 
-    from ramda_verify.machine import versions
-    from ramda_verify.recorded.plan import runs
-    from ramda_verify.recorded.recorder import record as record_run
-    from ramda_verify.recorded.store import Recording, write
+    from ramda_verify.cases.recorded.plan import runs
+    from ramda_verify.cases.recorded.recorder import record as record_run
+    from ramda_verify.cases.recorded.store import Recording, write
+    from ramda_verify.output.machine import versions
 
     steps = [
         step

@@ -38,10 +38,11 @@ def run(
     from rich.console import Console
 
     from ramda_verify.commands.watched import watched
-    from ramda_verify.report import NAMES, show_results, write_report
-    from ramda_verify.suite import EXAMPLES, suite_jobs
-    from ramda_verify.targets import TargetError
-    from ramda_verify.workers import default_workers
+    from ramda_verify.engine.suite import EXAMPLES, suite_jobs
+    from ramda_verify.engine.targets import TargetError
+    from ramda_verify.engine.workers import default_workers
+    from ramda_verify.output.files import NAMES, write_report
+    from ramda_verify.output.terminal import show_results
 
     try:
         todo = suite_jobs(tuple(only or ()))

@@ -5,12 +5,12 @@ from functools import partial
 
 from rich.console import Console
 
-from ramda_verify.record import CheckResult
-from ramda_verify.report import watch
-from ramda_verify.runner import run_jobs
-from ramda_verify.suite import Job
-from ramda_verify.targets import why_refused
-from ramda_verify.workers import Died, Workers
+from ramda_verify.engine.record import CheckResult
+from ramda_verify.engine.runner import run_jobs
+from ramda_verify.engine.suite import Job
+from ramda_verify.engine.targets import why_refused
+from ramda_verify.engine.workers import Died, Workers
+from ramda_verify.output.terminal import watch
 
 
 def watched(todo: Sequence[Job], *, seed: int, examples: int, workers: int | Workers) -> list[CheckResult]:

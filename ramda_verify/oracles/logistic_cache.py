@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ramda_verify.folders import cache_folder
-from ramda_verify.writing import write_whole
+from ramda_verify.output.folders import cache_folder
+from ramda_verify.output.writing import write_whole
 
 Array = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from ramda_verify import machine
+from ramda_verify.output import machine
+from ramda_verify.output.writing import write_whole
 from ramda_verify.proof.verdict import LIMITS, MEANINGS, Proof, ProofVerdict
-from ramda_verify.writing import write_whole
 
 STYLES = {
     ProofVerdict.PROVED: "green",

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from ramda_verify.bench.document import Document
-from ramda_verify.bench.rows import Row
+from experiments.bench.document import Document
+from experiments.bench.rows import Row
 
 MACHINE = {"system": "Linux x86_64", "processors": 2, "device": "cpu"}
 

@@ -6,17 +6,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from experiments.bench import plan, runner
+from experiments.bench.cases import registry, steps
+from experiments.bench.document import REQUIRED
+from experiments.bench.goals import BOUNDS, MEASURES, goal_of
+from experiments.bench.pictures import draw
+from experiments.bench.plan import Case, Plan
+from experiments.bench.rows import Goal, Skipped
+from experiments.bench.shapes import Entry, ParameterList
+from experiments.bench.timing import Effort
+from experiments.bench.training.workloads import WORKLOADS
 from ramda_verify import cli
-from ramda_verify.bench import plan, runner
-from ramda_verify.bench.cases import registry, steps
-from ramda_verify.bench.document import REQUIRED
-from ramda_verify.bench.goals import BOUNDS, MEASURES, goal_of
-from ramda_verify.bench.pictures import draw
-from ramda_verify.bench.plan import Case, Plan
-from ramda_verify.bench.rows import Goal, Skipped
-from ramda_verify.bench.shapes import Entry, ParameterList
-from ramda_verify.bench.timing import Effort
-from ramda_verify.bench.training.workloads import WORKLOADS
 from tests.bench.samples import document, row
 
 TINY = ParameterList("tiny", (Entry("weight", (20, 30), "input"), Entry("bias", (20,))))
@@ -174,8 +174,8 @@ def test_pictures_with_and_without_growth():
 
 @pytest.mark.parametrize(("load", "said"), [(0.0, False), (1.0, False), (1.1, True), (9.0, True)])
 def test_a_busy_machine_is_said(load, said, tiny, monkeypatch):
-    monkeypatch.setattr("ramda_verify.machine.load", lambda: load)
-    monkeypatch.setattr("ramda_verify.machine.processors", lambda: 2)
+    monkeypatch.setattr("ramda_verify.output.machine.load", lambda: load)
+    monkeypatch.setattr("ramda_verify.output.machine.processors", lambda: 2)
     found, output = bench("--quick", "--threads", 1)
     assert found.exit_code == 0
     assert ("the machine is busy" in output) is said

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from ramda_verify.bench.compare import compare, warnings_about
-from ramda_verify.bench.document import REQUIRED, DocumentError, read_document, write_document
+from experiments.bench.compare import compare, warnings_about
+from experiments.bench.document import REQUIRED, DocumentError, read_document, write_document
 from tests.bench.samples import MACHINE, document, row
 
 LARGER = {"better": "larger", "goal": "at least 30", "measure": "reference RAMDA step / ours"}

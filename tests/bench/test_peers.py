@@ -6,15 +6,15 @@ from types import ModuleType
 import pytest
 import torch
 
-from ramda_verify.bench.cases.newton import newton_rows
-from ramda_verify.bench.cases.nuclear import nuclear_case
-from ramda_verify.bench.cases.reference_step import continued, reference_rows
-from ramda_verify.bench.goals import NUCLEAR_OVER_OURS, REFERENCE_OVER_OURS
-from ramda_verify.bench.peers import PeerError, load_proxssi, load_reference
-from ramda_verify.bench.plan import Plan
-from ramda_verify.bench.rows import Skipped
-from ramda_verify.bench.shapes import Entry, ParameterList
-from ramda_verify.bench.workload import make_workload, parameters_of, warmed_up
+from experiments.bench.cases.newton import newton_rows
+from experiments.bench.cases.nuclear import nuclear_case
+from experiments.bench.cases.reference_step import continued, reference_rows
+from experiments.bench.goals import NUCLEAR_OVER_OURS, REFERENCE_OVER_OURS
+from experiments.bench.peers import PeerError, load_proxssi, load_reference
+from experiments.bench.plan import Plan
+from experiments.bench.rows import Skipped
+from experiments.bench.shapes import Entry, ParameterList
+from experiments.bench.workload import make_workload, parameters_of, warmed_up
 from tests.bench.peer_samples import write_proxssi, write_reference
 
 MATRICES = ParameterList("two", (Entry("columns", (6, 9), "input"), Entry("rows", (9, 6), "output")))
@@ -103,7 +103,7 @@ def test_nuclear_rows(reference):
 
 
 def test_nuclear_ratio_without_the_residual_does_not_hold(reference, monkeypatch):
-    monkeypatch.setattr("ramda_verify.bench.cases.nuclear.RESIDUAL_MARGIN", 1e-9)
+    monkeypatch.setattr("experiments.bench.cases.nuclear.RESIDUAL_MARGIN", 1e-9)
     (row,) = nuclear_case("nuclear", (12, 8, 5), plan(reference=reference))
     assert row.holds is False
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from ramda_verify.bench.cases.quality import iteration_row, judged_residuals, residual_row
-from ramda_verify.bench.plan import Plan
-from ramda_verify.bench.residual import nuclear_residual, relative_residual, step_residuals, structured_by_step
-from ramda_verify.bench.shapes import Entry, ParameterList, mlp
-from ramda_verify.bench.workload import group_axis, make_workload, warmed_up, zero_group_share
+from experiments.bench.cases.quality import iteration_row, judged_residuals, residual_row
+from experiments.bench.plan import Plan
+from experiments.bench.residual import nuclear_residual, relative_residual, step_residuals, structured_by_step
+from experiments.bench.shapes import Entry, ParameterList, mlp
+from experiments.bench.workload import group_axis, make_workload, warmed_up, zero_group_share
 from ramda_verify.oracles.certificate import stationarity
 from solvers import GroupLasso, NuclearNorm, Subproblem, solve
 
@@ -118,7 +118,7 @@ def test_a_residual_that_is_no_number_does_not_hold():
 def test_slices_change_nothing(optimizer, monkeypatch):
     structured = optimizer.structured_iterate()
     whole = step_residuals(optimizer, structured)
-    monkeypatch.setattr("ramda_verify.bench.residual.SLICE_ENTRIES", 100)
+    monkeypatch.setattr("experiments.bench.residual.SLICE_ENTRIES", 100)
     assert step_residuals(optimizer, structured) == pytest.approx(whole, rel=1e-9)
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ramda_verify.bench.shapes import four_layers, grouped, mlp, resnet50, square, stack, transformer
+from experiments.bench.shapes import four_layers, grouped, mlp, resnet50, square, stack, transformer
 
 
 def test_resnet50_has_its_parameters():

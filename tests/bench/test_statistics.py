@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ramda_verify.bench.statistics import (
+from experiments.bench.statistics import (
     exactly,
     growth_exponent,
     quantile_of_ratios,

@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from ramda_verify.bench.memory import Extra, extra_memory
-from ramda_verify.bench.timing import Contestant, Effort, take_turns
-from ramda_verify.threads import threads
+from experiments.bench.memory import Extra, extra_memory
+from experiments.bench.timing import Contestant, Effort, take_turns
+from ramda_verify.engine.threads import threads
 
 CPU = torch.device("cpu")
 FLOATS = 3_000_000

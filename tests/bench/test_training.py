@@ -5,17 +5,17 @@ import math
 import pytest
 import torch
 
-from ramda_verify.bench.cases import training as case
-from ramda_verify.bench.goals import RUN_MEDIAN, RUN_P95
-from ramda_verify.bench.plan import Plan
-from ramda_verify.bench.rows import Skipped
-from ramda_verify.bench.timing import Effort
-from ramda_verify.bench.training import ends, player
-from ramda_verify.bench.training.points import steps_represented, timed_steps
-from ramda_verify.bench.training.snapshot import Snapshot
-from ramda_verify.bench.training.workloads import METHODS, WORKLOADS, Workload
-from ramda_verify.trainings import MLP, begin, group_lasso
-from ramda_verify.trainings.resnet import RESNET18
+from experiments.bench.cases import training as case
+from experiments.bench.goals import RUN_MEDIAN, RUN_P95
+from experiments.bench.plan import Plan
+from experiments.bench.rows import Skipped
+from experiments.bench.timing import Effort
+from experiments.bench.training import ends, player
+from experiments.bench.training.points import steps_represented, timed_steps
+from experiments.bench.training.snapshot import Snapshot
+from experiments.bench.training.workloads import METHODS, WORKLOADS, Workload
+from ramda_verify.problems.trainings import MLP, begin, group_lasso
+from ramda_verify.problems.trainings.resnet import RESNET18
 from solvers import GroupLasso, ProxGen
 
 STEPS = 9

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ramda_verify.checks import identification
-from ramda_verify.targets import plain_target
+from ramda_verify.checks.problems import identification
+from ramda_verify.engine.targets import plain_target
 from solvers import RAMDA, RMDA, ProxSGD
 from tests.mutants.mutant import Mutant, Patch
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ramda_verify.targets import plain_target
+from ramda_verify.engine.targets import plain_target
 from solvers import GroupLasso
 from solvers.kernels.contract import StepTask
 from solvers.kernels.gpu import Triton

@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ramda_verify.strategies import reg_weights
+from ramda_verify.cases.strategies import reg_weights
 from solvers import GroupLasso
 from solvers.regularizers import Grouping, WeightLayout
 from tests.mutants.mutant import Mutant, regularizer_target_of

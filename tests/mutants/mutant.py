@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from ramda_verify import strategies
-from ramda_verify.strategies import reg_weights
-from ramda_verify.targets import Target, plain_target
+from ramda_verify.cases import strategies
+from ramda_verify.cases.strategies import reg_weights
+from ramda_verify.engine.targets import Target, plain_target
 from solvers.regularizers.base import offers
 
 #: Puts a wrong part of the solvers or optimizers in place until the test ends.

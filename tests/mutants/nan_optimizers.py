@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ramda_verify.checks.optimizer_runs import STEPS
-from ramda_verify.targets import plain_target
+from ramda_verify.checks.optimizer.runs import STEPS
+from ramda_verify.engine.targets import plain_target
 from solvers import RAMDA, RMDA, ProxGen, ProxSGD
 from solvers.kernels.contract import StepTask
 from solvers.kernels.gpu.backend import TritonSteps
@@ -195,7 +195,7 @@ def _mutant(optimizer: str, wrong: type, *checks: str) -> Mutant:
 
 def _identified(problem: str, patch: Patch, name: str) -> Mutant:
     def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-        from ramda_verify.checks import identification
+        from ramda_verify.checks.problems import identification
 
         patch(monkeypatch)
         # A run that was made before would answer for this one, and this one for those after it.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from ramda_verify.checks import optimizers as checks
+from ramda_verify.checks.optimizer import steps as checks
 from solvers import RAMDA, RMDA, ProxGen, ProxSGD, Stages
 from solvers.optimizers import StructuredOptimizer
 from solvers.optimizers.method import NormalForm

@@ -19,7 +19,7 @@ from tests.mutants.mutant import Patch, wrong_regularizer, wrong_solver
 #: The module; the package holds the function of that name.
 solve = importlib.import_module("solvers.subproblem.solve")
 RIGHT_STEP = splitting.splitting_step
-CHECKS_MODULE = "ramda_verify.checks.singular_values"
+CHECKS_MODULE = "ramda_verify.checks.subproblem.singular_values"
 
 
 def replaced(owner: Any, name: str, wrong: Any) -> Patch:

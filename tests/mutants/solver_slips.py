@@ -30,9 +30,9 @@ MODULES = [
         "solvers.subproblem.verdict",
         "solvers.subproblem.solve",
         "solvers.optimizers.base",
-        "ramda_verify.checks.subproblem",
-        "ramda_verify.checks.certificate",
-        "ramda_verify.checks.rate",
+        "ramda_verify.checks.subproblem.solutions",
+        "ramda_verify.checks.subproblem.certificate",
+        "ramda_verify.checks.subproblem.rate",
     )
 ]
 

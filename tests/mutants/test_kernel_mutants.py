@@ -2,10 +2,10 @@
 
 import pytest
 
-from ramda_verify import suite
 from ramda_verify.checks import BY_ID
-from ramda_verify.property import run_check
-from ramda_verify.record import Verdict
+from ramda_verify.engine import suite
+from ramda_verify.engine.property import run_check
+from ramda_verify.engine.record import Verdict
 from solvers.kernels import BACKENDS
 from tests.mutants import kernels
 

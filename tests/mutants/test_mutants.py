@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from ramda_verify import suite
 from ramda_verify.checks import BY_ID
-from ramda_verify.property import run_check
-from ramda_verify.record import CheckResult, Verdict
+from ramda_verify.engine import suite
+from ramda_verify.engine.property import run_check
+from ramda_verify.engine.record import CheckResult, Verdict
 from tests.mutants import (
     batch_slips,
     claims,

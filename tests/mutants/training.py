@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 import pytest
 import torch
 
-from ramda_verify.targets import plain_target
+from ramda_verify.engine.targets import plain_target
 from solvers import PowerSchedule, Stages
 from solvers.kernels.native.binding import Native, NativeSteps
 from solvers.optimizers.methods.dual_averaging import DualAveraging

@@ -67,8 +67,8 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     for wanted in (
         "solvers/py.typed",
         "ramda_verify/py.typed",
-        "ramda_verify/report/page.html.j2",
-        "ramda_verify/recorded/steps.npz",
+        "ramda_verify/output/page.html.j2",
+        "ramda_verify/cases/recorded/steps.npz",
     ):
         assert wanted in names
     assert any(name.startswith("experiments/configs/") and name.endswith(".toml") for name in names)

@@ -8,7 +8,7 @@ from broken_subjects import certificate_too_small, prox_without_theta, step_too_
 from paper_checks import erratum_algorithm2_prox, erratum_equation10_square, inner_run, theorem1_rate
 from paper_checks.claim import Settings
 from paper_checks.random_subproblems import FAMILIES, random_subproblem
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 
 SMALL = (2.0, 20.0)
 

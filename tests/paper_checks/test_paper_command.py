@@ -12,7 +12,7 @@ from paper_checks import registry
 from paper_checks.claim import Claim, Evidence, Kind, Settings
 from paper_checks.commands import paper
 from paper_checks.outcome import check_claims
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 
 
 def invoke(*arguments):

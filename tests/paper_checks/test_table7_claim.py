@@ -7,7 +7,7 @@ import pytest
 from experiments.run_folder import read_run
 from paper_checks import table7_mnist
 from paper_checks.claim import Settings
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 
 
 @pytest.fixture

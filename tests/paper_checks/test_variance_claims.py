@@ -6,7 +6,7 @@ from broken_subjects import constant_weights, unsquared_gradients
 
 from paper_checks import erratum_equation22_second_moment, variance_reduction
 from paper_checks.claim import Settings
-from ramda_verify.record import Verdict
+from ramda_verify.engine.record import Verdict
 from solvers import RAMDA
 
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from ramda_verify.record import Verdict
-from ramda_verify.suite import EXAMPLES
+from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.suite import EXAMPLES
 from tests.plug_ins import right, wrong
 from tests.plug_ins.trial import specifications, try_out
 from tests.seed import TEST_SEED

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from ramda_verify.record import CheckResult, Verdict
-from ramda_verify.runner import prepare_worker
-from ramda_verify.suite import EXAMPLES, check_jobs
-from ramda_verify.targets import TargetError
-from ramda_verify.workers import default_workers
+from ramda_verify.engine.record import CheckResult, Verdict
+from ramda_verify.engine.runner import prepare_worker
+from ramda_verify.engine.suite import EXAMPLES, check_jobs
+from ramda_verify.engine.targets import TargetError
+from ramda_verify.engine.workers import default_workers
 from tests.plug_ins import right, wrong
 
 

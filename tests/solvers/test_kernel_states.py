@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ramda_verify.checks.kernels import device_of
+from ramda_verify.checks.kernels.steps import device_of
 from solvers import RAMDA, GroupLasso, ProxGen
 from solvers.kernels import BACKENDS, Counts
 from solvers.kernels.native import Native

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import solvers
-from ramda_verify.targets import known_regularizers
+from ramda_verify.engine.targets import known_regularizers
 from solvers import L1, GroupLasso, MetricProx, NuclearNorm, Regularizer, Zero
 from solvers.regularizers import OPTIONAL_MEMBERS
 from solvers.regularizers.base import offers, require_regularizer

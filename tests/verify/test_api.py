@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from ramda_verify.api import Report, battery, check
 from ramda_verify.checks import ALL_CHECKS
-from ramda_verify.record import Verdict
-from ramda_verify.world import World
+from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.world import World
 from solvers import L1
 
 FEW = ("contract", "manners", "prox-minimises")

@@ -11,9 +11,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from ramda_verify import cli, suite
+from ramda_verify import cli
 from ramda_verify.checks import ALL_CHECKS
-from ramda_verify.targets import known_regularizers
+from ramda_verify.engine import suite
+from ramda_verify.engine.targets import known_regularizers
 
 STATUSES = {"pass", "fail", "skip", "inconclusive", "proved"}
 FIELDS = {
@@ -106,7 +107,7 @@ def test_run_into_a_folder_of_choice(call, folder):
 
 
 def test_run_that_finds_something_ends_with_1(call, folder, monkeypatch):
-    monkeypatch.setattr("ramda_verify.checks.claims.model_value", lambda x, regularizer: 1e9)
+    monkeypatch.setattr("ramda_verify.checks.regularizer.claims.model_value", lambda x, regularizer: 1e9)
     result = call("run", "--only", "cvxpy-value", "--quick", "--jobs", "1")
     assert result.exit_code == 1, result.output
     rows = json.loads((folder / "report" / "report.json").read_text())["results"]
@@ -115,7 +116,7 @@ def test_run_that_finds_something_ends_with_1(call, folder, monkeypatch):
 
 
 def test_inconclusive_ends_with_1(call, monkeypatch):
-    monkeypatch.setattr("ramda_verify.checks.claims.model_value", lambda x, regularizer: float("nan"))
+    monkeypatch.setattr("ramda_verify.checks.regularizer.claims.model_value", lambda x, regularizer: float("nan"))
     result = call("run", "--only", "cvxpy-value", "--quick", "--jobs", "1")
     assert result.exit_code == 1, result.output
 

@@ -6,7 +6,8 @@ from importlib.metadata import EntryPoint
 import pytest
 from typer.testing import CliRunner
 
-from ramda_verify import cli, doctor, machine
+from ramda_verify import cli
+from ramda_verify.output import doctor, machine
 from solvers.kernels.native import library
 
 GROUPS = ("commands", "regularizers")

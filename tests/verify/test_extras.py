@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ramda_verify.extras import EXTRAS, is_there, missing_modules
+from ramda_verify.output.extras import EXTRAS, is_there, missing_modules
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -70,9 +70,9 @@ def test_a_command_says_which_extra_is_missing(module, arguments, command, extra
 PARTS = [
     ((), ("solvers", "ramda_verify", "ramda_verify.cli", "experiments.commands", "paper_checks.commands")),
     (("train",), ("experiments.runner", "experiments.plots", "experiments.summary", "experiments.starting_weights")),
-    (("verify",), ("ramda_verify.commands.watched", "ramda_verify.report.html", "ramda_verify.proof.prover")),
-    (("verify",), ("ramda_verify.api", "ramda_verify.recorded.plan", "ramda_verify.recorded.recorder")),
-    (("bench",), ("ramda_verify.bench.cases.registry", "ramda_verify.bench.document", "ramda_verify.bench.pictures")),
+    (("verify",), ("ramda_verify.commands.watched", "ramda_verify.output.html", "ramda_verify.proof.prover")),
+    (("verify",), ("ramda_verify.api", "ramda_verify.cases.recorded.plan", "ramda_verify.cases.recorded.recorder")),
+    (("bench",), ("experiments.bench.cases.registry", "experiments.bench.document", "experiments.bench.pictures")),
     (("verify", "train"), ("paper_checks.registry", "paper_checks.report")),
 ]
 

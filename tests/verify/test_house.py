@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ramda_verify import strategies
+from ramda_verify.cases import strategies
 from ramda_verify.checks import ALL_CHECKS, BY_ID
-from ramda_verify.property import run_check
-from ramda_verify.record import Verdict
-from ramda_verify.targets import Target
+from ramda_verify.engine.property import run_check
+from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.targets import Target
 from solvers import GroupLasso
 from solvers.regularizers.base import shrink
 

@@ -7,12 +7,12 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from ramda_verify import property as engine
 from ramda_verify.checks import BY_ID, measure
-from ramda_verify.property import Check, Inconclusive, Measurement, run_check
-from ramda_verify.record import NothingClaimed, Verdict
-from ramda_verify.snippets import literal
-from ramda_verify.targets import plain_target, regularizer_target
+from ramda_verify.engine import property as engine
+from ramda_verify.engine.property import Check, Inconclusive, Measurement, run_check
+from ramda_verify.engine.record import NothingClaimed, Verdict
+from ramda_verify.engine.snippets import literal
+from ramda_verify.engine.targets import plain_target, regularizer_target
 from ramda_verify.tolerances import Tolerance
 
 TARGET = plain_target("anything", "problem")

@@ -10,13 +10,13 @@ import torch
 from typer.testing import CliRunner
 
 from ramda_verify import cli
-from ramda_verify.recorded import PATH, all_recorded, plan, recorded
-from ramda_verify.recorded.plan import OPTIMIZERS
-from ramda_verify.recorded.recorder import record
-from ramda_verify.recorded.replay import replay
-from ramda_verify.recorded.slices import LARGEST, chosen, cut
-from ramda_verify.recorded.store import METADATA, read, write
-from ramda_verify.trainings import TRAININGS
+from ramda_verify.cases.recorded import PATH, all_recorded, plan, recorded
+from ramda_verify.cases.recorded.plan import OPTIMIZERS
+from ramda_verify.cases.recorded.recorder import record
+from ramda_verify.cases.recorded.replay import replay
+from ramda_verify.cases.recorded.slices import LARGEST, chosen, cut
+from ramda_verify.cases.recorded.store import METADATA, read, write
+from ramda_verify.problems.trainings import TRAININGS
 from solvers import L1, GroupLasso, NuclearNorm
 
 STEPS = list(all_recorded().values())

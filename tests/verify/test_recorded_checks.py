@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from ramda_verify.cases.recorded import all_recorded, recorded
+from ramda_verify.cases.recorded.passes import also_on_recorded, recorded_problems
+from ramda_verify.cases.recorded.problems import NamedArray, RecordedProblem, UnsuitableError, named
 from ramda_verify.checks import BY_ID
-from ramda_verify.property import run_check
-from ramda_verify.record import Verdict
-from ramda_verify.recorded import all_recorded, recorded
-from ramda_verify.recorded.passes import also_on_recorded, recorded_problems
-from ramda_verify.recorded.problems import NamedArray, RecordedProblem, UnsuitableError, named
-from ramda_verify.snippets import literal
-from ramda_verify.suite import Job
-from ramda_verify.targets import known_target, plain_target, regularizer_target
+from ramda_verify.engine.property import run_check
+from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.snippets import literal
+from ramda_verify.engine.suite import Job
+from ramda_verify.engine.targets import known_target, plain_target, regularizer_target
 from solvers import GroupLasso
 from tests.mutants.mutant import regularizer_target_of
 from tests.mutants.test_mutants import violation_of
@@ -46,7 +46,7 @@ def test_a_fault_that_no_drawn_case_shows_is_found_and_can_be_pasted():
     assert result.status is Verdict.FAIL
     assert result.recorded > 0
     snippet = result.counterexample.snippet
-    assert "from ramda_verify.recorded import recorded" in snippet
+    assert "from ramda_verify.cases.recorded import recorded" in snippet
     assert "B = np.array([recorded(" in snippet
     assert len(snippet) < 1500
     assert violation_of(snippet) == result.counterexample.violation > result.tolerance
@@ -107,7 +107,7 @@ def test_an_oracle_that_fails_on_recorded_cases_is_inconclusive():
     drawn = run_check(BY_ID["prox-limits"], target, seed=0, max_examples=20)
 
     def no_answer(**case):
-        from ramda_verify.property import Inconclusive
+        from ramda_verify.engine.property import Inconclusive
 
         raise Inconclusive("no answer")
 

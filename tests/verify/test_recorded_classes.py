@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ramda_verify.recorded import recorded
-from ramda_verify.recorded.problems import RecordedProblem
+from ramda_verify.cases.recorded import recorded
+from ramda_verify.cases.recorded.problems import RecordedProblem
 from solvers import L1, GroupLasso
 
 

@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from ramda_verify import cli
 from ramda_verify.commands import watched
-from ramda_verify.record import CheckResult, Counterexample, Verdict
-from ramda_verify.report import NAMES
-from ramda_verify.report.junit import junit
+from ramda_verify.engine.record import CheckResult, Counterexample, Verdict
+from ramda_verify.output.files import NAMES
+from ramda_verify.output.junit import junit
 
 HARD = 'a < b & "c" \x00\x1b[31m\ud800 größer ]]> \ufffe'
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from ramda_verify.checks import measure
-from ramda_verify.checks.far_solutions import Tilted
-from ramda_verify.checks.out_of_range import Guarded
-from ramda_verify.checks.units import homogeneous, unit_problem
-from ramda_verify.record import NothingClaimed
+from ramda_verify.checks.subproblem.far_solutions import Tilted
+from ramda_verify.checks.subproblem.out_of_range import Guarded
+from ramda_verify.checks.subproblem.units import homogeneous, unit_problem
+from ramda_verify.engine.record import NothingClaimed
 from solvers import L1, GroupLasso, NuclearNorm
 from tests.plug_ins.right.nonconvex_entries import L0
 from tests.plug_ins.right.sets import Box

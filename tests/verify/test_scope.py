@@ -5,17 +5,17 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from ramda_verify import limits
 from ramda_verify.checks import BY_ID, measure
-from ramda_verify.checks.tensors import devices_here, dtypes_of
-from ramda_verify.limits import FAST, FEWEST, pace_of, share_of_cases
-from ramda_verify.property import run_check
-from ramda_verify.record import Pace, Verdict
-from ramda_verify.report.verdict import PARTS, pace_in_words
-from ramda_verify.runner import run_jobs
-from ramda_verify.scope import DTYPES
-from ramda_verify.suite import check_jobs
-from ramda_verify.targets import Target
+from ramda_verify.checks.regularizer.tensors import devices_here, dtypes_of
+from ramda_verify.engine import limits
+from ramda_verify.engine.limits import FAST, FEWEST, pace_of, share_of_cases
+from ramda_verify.engine.property import run_check
+from ramda_verify.engine.record import Pace, Verdict
+from ramda_verify.engine.runner import run_jobs
+from ramda_verify.engine.scope import DTYPES
+from ramda_verify.engine.suite import check_jobs
+from ramda_verify.engine.targets import Target
+from ramda_verify.output.verdict import PARTS, pace_in_words
 
 AGREEMENT = BY_ID["dtype-agreement"]
 

@@ -48,8 +48,8 @@ def test_the_package_by_itself() -> None:
 def test_a_check_imports_what_it_runs(folder: Path) -> None:
     program = (
         "from ramda_verify.commands.watched import watched\n"
-        "from ramda_verify.runner import Run, prepare_worker\n"
-        "from ramda_verify.suite import check_jobs\n"
+        "from ramda_verify.engine.runner import Run, prepare_worker\n"
+        "from ramda_verify.engine.suite import check_jobs\n"
         "prepare_worker()\n"
         "jobs = check_jobs('good.py:Ridge')\n"
     )

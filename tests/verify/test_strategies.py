@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
-from ramda_verify import strategies
-from ramda_verify.companions import array as companions_array
-from ramda_verify.targets import known_target
+from ramda_verify.cases import strategies
+from ramda_verify.cases.companions import array as companions_array
+from ramda_verify.engine.targets import known_target
 from solvers import L1, GroupLasso, NuclearNorm
 
 NAMES = ("l1", "group_lasso", "nuclear_norm")

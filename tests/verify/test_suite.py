@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from ramda_verify import runner
 from ramda_verify.checks import ALL_CHECKS, BY_ID
-from ramda_verify.record import Verdict
-from ramda_verify.runner import run_jobs
-from ramda_verify.suite import EXAMPLES, OPTIMIZERS, Job, check_jobs, suite_jobs
-from ramda_verify.targets import TargetError, known_regularizers
-from ramda_verify.workers import default_workers
+from ramda_verify.engine import runner
+from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.runner import run_jobs
+from ramda_verify.engine.suite import EXAMPLES, OPTIMIZERS, Job, check_jobs, suite_jobs
+from ramda_verify.engine.targets import TargetError, known_regularizers
+from ramda_verify.engine.workers import default_workers
 
 QUICK = [Job("prox-minimises", "l1"), Job("convex-claim", "group_lasso")]
 
@@ -71,7 +71,7 @@ def test_one_worker():
 def test_seed_decides_the_cases_whatever_else_is_loaded():
     """Two processes, one of which has loaded other modules of the project before."""
     program = (
-        "import {}; from ramda_verify.runner import run_jobs; from ramda_verify.suite import Job; "
+        "import {}; from ramda_verify.engine.runner import run_jobs; from ramda_verify.engine.suite import Job; "
         "jobs = [Job('prox-firmly-nonexpansive', 'nuclear_norm'), Job('value-consistency', 'l1')]; "
         "print([(r.check, r.cases, r.worst) for r in run_jobs(jobs, seed=0, examples=40, workers={})])"
     )
@@ -86,7 +86,7 @@ def test_job_that_breaks_is_inconclusive(monkeypatch):
     def breaks(*arguments, **options):
         raise MemoryError("no room")
 
-    monkeypatch.setattr("ramda_verify.suite.run_check", breaks)
+    monkeypatch.setattr("ramda_verify.engine.suite.run_check", breaks)
     (result,) = run_jobs(QUICK[:1], seed=0, examples=10, workers=1)
     assert result.status is Verdict.INCONCLUSIVE
     assert result.detail == "the check itself broke: MemoryError: no room"

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from ramda_verify import targets
-from ramda_verify.targets import (
+from ramda_verify.engine import targets
+from ramda_verify.engine.targets import (
     TargetError,
     known_regularizers,
     known_target,

@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console
 
 from ramda_verify.checks import ALL_CHECKS
-from ramda_verify.record import CheckResult, Counterexample, Verdict
-from ramda_verify.report import show_verdict
+from ramda_verify.engine.record import CheckResult, Counterexample, Verdict
+from ramda_verify.output.verdict import show_verdict
 
 #: The prover's counterexample stands behind those with numbers in them.
 IDS = [check.id for check in ALL_CHECKS if check.kind == "regularizer" and check.id != "proof"]

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ramda_verify.record import Verdict
-from ramda_verify.runner import run_jobs
-from ramda_verify.suite import Job, check_jobs
-from ramda_verify.workers import Died, Workers
+from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.runner import run_jobs
+from ramda_verify.engine.suite import Job, check_jobs
+from ramda_verify.engine.workers import Died, Workers
 
 PLUG_IN = """
 import os
@@ -147,6 +147,6 @@ def test_an_interrupt_ends_the_command_and_its_workers(plug_in: Path, jobs: str)
 
 
 def test_jobs_of_ours_run_in_this_process_where_there_is_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ramda_verify.runner.started", None)
+    monkeypatch.setattr("ramda_verify.engine.runner.started", None)
     (result,) = run_jobs([Job("convex-claim", "l1")], seed=0, examples=3, workers=1)
     assert result.status is Verdict.PASS

@@ -9,13 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ramda_verify.bench.residual import nuclear_residual
-from ramda_verify.checks.batches import Problems, WorstProblem, feasible_rows
+from experiments.bench.residual import nuclear_residual
 from ramda_verify.checks.helpers import feasible, finite, lowest, psi_value, size
-from ramda_verify.checks.rows import sizes
+from ramda_verify.checks.subproblem.batches import Problems, WorstProblem, feasible_rows
+from ramda_verify.checks.subproblem.rows import sizes
+from ramda_verify.engine.record import Measurement, NothingClaimed
+from ramda_verify.engine.worst import TINY, Worst, infinite_if_nan, largest, relative
 from ramda_verify.oracles.certificate import stationarity
-from ramda_verify.record import Measurement, NothingClaimed
-from ramda_verify.worst import TINY, Worst, infinite_if_nan, largest, relative
 from solvers import L1, GroupLasso, NuclearNorm
 
 NUMBERS = st.floats(allow_nan=False)

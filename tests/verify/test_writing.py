@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ramda_verify.writing import why_unwritable, write_whole
+from ramda_verify.output.writing import why_unwritable, write_whole
 
 
 def names(folder: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""Checks of the optimizers: the steps of the papers, accepted steps, saving and continuing."""

@@ -1,0 +1,1 @@
+"""Checks on whole problems: identification of the support, trainings to the end."""

@@ -1,0 +1,113 @@
+"""``subgradient_residual`` for every psi, convex or not: what a prox proves of it, and what psi itself does not allow.
+
+At Z = prox(w, lam) the vector w - Z lies in lam*dpsi(Z), so the residual of G = Z - w is zero, and that of a G which
+is e away is no longer than e. At any point a residual r claims that r - G lies in lam*dpsi(Z): psi may then nowhere
+fall below that slope to first order, which the difference quotients at two small distances show.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ramda_verify import tolerances
+from ramda_verify.cases.strategies import prox_cases, seeds
+from ramda_verify.checks.helpers import Array, finite, needs, norm, shown, size, tensor
+from ramda_verify.checks.regularizer.objective import ACCURACY, ROUNDING, Psi
+from ramda_verify.engine.property import check
+from ramda_verify.engine.record import Case, Measurement
+from ramda_verify.engine.targets import Target
+from ramda_verify.engine.worst import TINY, Worst, relative
+from solvers.regularizers.base import HasSubgradientResidual
+
+#: Distances, relative to the point, at which slopes are compared: what is true of a slope stays at all of them.
+DISTANCES = (1e-4, 1e-6)
+
+#: More of them, where psi still has the digits: psi may bend at a scale of its own, far below that of the point.
+SMALLER_DISTANCES = (1e-8, 1e-10, 1e-12)
+
+#: Share of ||s|| + ||G|| by which a quotient may fall short: curvature times a distance.
+STEEPNESS = 1e-2
+
+#: Sizes of the e by which G is wrong, relative to w - Z.
+ERRORS = (0.0, 1e-3, 1.0, 1e3)
+
+
+def _seeded(target: Target) -> st.SearchStrategy[Case]:
+    return st.builds(lambda case, seed: {**case, "seed": seed}, prox_cases(target.instances), seeds())
+
+
+@check(
+    "residual-claim",
+    claim="subgradient_residual is as short as prox proves that it can be, and psi allows the slope it claims.",
+    source="optimality of the prox; definition of a subgradient to first order, for nonconvex psi too",
+    kind="regularizer",
+    tolerance=tolerances.PROX,
+    cases=_seeded,
+    applies=needs("subgradient_residual"),
+    share=0.5,
+)
+def measure_residual(regularizer: HasSubgradientResidual, w: Array, step: float, seed: int) -> Measurement:
+    """The larger of both violations, in units of what the accuracy of the prox allows; a quotient's in STEEPNESS."""
+    rng, worst, psi = np.random.default_rng(seed), Worst(), Psi(regularizer, w.shape)
+    Z = finite("prox", regularizer.prox(tensor(w), step)).numpy()
+    member = w - Z
+    slack = ACCURACY * norm(member) + psi.rounding(w, Z) * w.size**0.5
+    direction = rng.standard_normal(w.shape)
+    for share in ERRORS:
+        error = share * (size(member) or 1.0) * direction
+        found = _residual(regularizer, Z, error - member, step)
+        excess = norm(found) - norm(error)
+        note = f"||r|| = {norm(found):.6g} at Z = {shown(Z)}, where w - Z is {norm(error):.3g} away from -G"
+        worst.see(relative(excess, slack + ROUNDING * norm(error) + TINY), note)
+        _slopes(psi, Z, found - (error - member), norm(error) + norm(member), step, rng, worst)
+    away = w if psi.at(w) < np.inf else Z
+    gradient = direction * size(w)
+    _slopes(psi, away, _residual(regularizer, away, gradient, step) - gradient, norm(gradient), step, rng, worst)
+    return worst.measurement()
+
+
+def _residual(regularizer: HasSubgradientResidual, Z: Array, G: Array, lam: float) -> Array:
+    return finite("subgradient_residual", regularizer.subgradient_residual(tensor(Z), tensor(G), lam)).numpy()
+
+
+def _slopes(
+    psi: Psi, Z: Array, slope: Array, size_of_G: float, lam: float, rng: np.random.Generator, worst: Worst
+) -> None:
+    """psi(Z + h*d) >= psi(Z) + h<slope, d>/lam - o(h) in a few directions d of length 1."""
+    here = psi.at(Z)
+    directions = [rng.standard_normal(Z.shape), slope, -slope, *_single(Z, rng)]
+    unit = STEEPNESS * (norm(slope) + size_of_G) + TINY
+    for direction in directions:
+        if not norm(direction):
+            continue
+        d = direction / norm(direction)
+        short: list[float] = []
+        before: tuple[float, float] | None = None
+        for distance in (*DISTANCES, *SMALLER_DISTANCES):
+            h = distance * size(Z)
+            there = psi.at(Z + h * d)
+            if there == np.inf:
+                short.append(0.0)
+                before = None
+                continue
+            noise = ROUNDING * lam * (abs(here) + abs(there) + psi.size(Z)) / h
+            seen = 0.0 if before is None else STEEPNESS * abs(before[1])
+            if distance in SMALLER_DISTANCES and noise > max(unit, seen):
+                break
+            missing = float((slope * d).sum()) - lam * (there - here) / h
+            short.append(relative(missing, unit + noise))
+            if before is not None:
+                # What shrinks in proportion to the distance is the curvature of psi: its limit at zero counts as well,
+                # also where the slope and G are zero, and with them the unit.
+                limit = (missing * before[0] - before[1] * h) / (before[0] - h)
+                short.append(relative(limit, unit + noise))
+            before = h, missing
+        # The excess over one unit, so that the tolerance is that of the other claims.
+        note = f"at Z = {shown(Z)} psi falls below the slope r - G = {shown(slope)} in direction {shown(d)}"
+        worst.see(min(short), note)
+
+
+def _single(Z: Array, rng: np.random.Generator) -> list[Array]:
+    """A single entry, both ways, and one slice."""
+    entry = np.zeros_like(Z)
+    entry.flat[int(rng.integers(Z.size))] = 1.0
+    return [entry, -entry]

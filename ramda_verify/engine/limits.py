@@ -1,0 +1,116 @@
+"""How long a call into a user's code may take, and how many cases there are where it is slow.
+
+A prox that loops for ever would otherwise end the run without a word. The limit is put around the methods of the
+object itself, so whoever calls them meets it.
+"""
+
+import functools
+import inspect
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+
+from ramda_verify.engine.record import Pace
+from solvers.regularizers.base import OPTIONAL_MEMBERS
+
+#: Seconds that one call of a member may take.
+SECONDS = 10.0
+#: A call that takes no longer than this is fast; one that takes twice as long gets half of the cases, and so on down to
+#: one in FEWEST.
+FAST = 2e-3
+FEWEST = 20
+#: Calls of which the shortest is the pace.
+CALLS = 3
+
+
+class DidNotReturn(BaseException):
+    """A call took longer than SECONDS. Not an Exception, so that the code that was called cannot catch it unawares."""
+
+
+@contextmanager
+def limited(regularizer: Any, seconds: float = SECONDS) -> Iterator[None]:
+    """Within the context the class of the object stops each call of value, prox and the optional members after
+    ``seconds`` by raising DidNotReturn.
+
+    Only in the main thread of a process that has SIGALRM; elsewhere nothing is limited.
+    """
+    replaced: list[tuple[type, str, Any]] = []
+    if hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread():
+        for name in ("value", "prox", *OPTIONAL_MEMBERS):
+            owner = next((owner for owner in type(regularizer).__mro__ if name in vars(owner)), object)
+            member = vars(owner).get(name)
+            if inspect.isfunction(member):
+                replaced.append((owner, name, member))
+                setattr(owner, name, _limited(name, member, seconds))
+    try:
+        yield
+    finally:
+        for owner, name, member in replaced:
+            setattr(owner, name, member)
+
+
+def _limited(name: str, member: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    @functools.wraps(member)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if signal.getitimer(signal.ITIMER_REAL)[0]:
+            return member(*arguments, **keywords)  # within another limited call, which counts for both
+
+        def ring(number: int, frame: FrameType | None) -> None:
+            raise DidNotReturn(f"{name} did not return in {seconds:g} s for {_given(arguments[1:])}")
+
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            return member(*arguments, **keywords)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    return call
+
+
+def _given(arguments: tuple[Any, ...]) -> str:
+    shown = [
+        f"a tensor of shape {tuple(a.shape)}"
+        if isinstance(a, torch.Tensor) and a.numel() > 12
+        else str(a.tolist())
+        if isinstance(a, torch.Tensor)
+        else repr(a)
+        for a in arguments
+    ]
+    return ", ".join(shown)
+
+
+def share_of_cases(regularizer: Any, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Which share of the cases there is time for, and the seconds that one prox takes on a tensor of ``shape``.
+
+    The shorter of two calls counts: what else the machine does lengthens one and shortens none.
+    """
+    w = torch.linspace(-2.0, 3.0, steps=max(1, torch.Size(shape).numel()), dtype=torch.float64).reshape(shape)
+    seconds = math.inf
+    try:
+        for _ in range(CALLS):
+            start = time.perf_counter()
+            regularizer.prox(w.clone(), 1.0)
+            seconds = min(seconds, time.perf_counter() - start)
+            if seconds > FAST * FEWEST:
+                break  # slow enough, whatever a second call would take
+    except (Exception, DidNotReturn):
+        return 1.0, 0.0  # the checks report it
+    return 1 / min(FEWEST, max(1, round(seconds / FAST))), seconds
+
+
+def pace_of(regularizer: Any) -> Pace:
+    """The pace of a prox on the largest of the small shapes that the checks try."""
+    from ramda_verify.cases.strategies import shapes
+
+    shape = max(shapes(regularizer), key=math.prod)
+    share, seconds = share_of_cases(regularizer, shape)
+    return Pace(seconds, shape, share)
