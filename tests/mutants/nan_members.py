@@ -201,10 +201,12 @@ MUTANTS = [
     wrong_regularizer(NanIterations, "group-norm-equation"),
     wrong_regularizer(NanStructure, "structure-claim"),
     wrong_regularizer(NanSparsity, "structure-claim"),
-    wrong_regularizer(NanSubgradient, "minimum-norm-subgradient", "solver-agreement"),
+    wrong_regularizer(NanSubgradient, "residual-claim", "minimum-norm-subgradient", "solver-agreement"),
     wrong_regularizer(NanSubgradientAtZero, "minimum-norm-subgradient"),
     wrong_regularizer(NanMask, "safe-screening"),
-    wrong_regularizer(NanProxAndMask, "safe-screening", "certificate-membership", "proximal-gradient-rate"),
+    wrong_regularizer(
+        NanProxAndMask, "screening-switch", "safe-screening", "certificate-membership", "proximal-gradient-rate"
+    ),
     wrong_regularizer(NanNorms, "group-norms-claim"),
     wrong_regularizer(NanUnderVmap, "batch-of-matrices"),
 ]

@@ -20,7 +20,7 @@ from tests.mutants.nans import first_spoiled, spoiled
 from tests.mutants.solver_slips import RIGHT, everywhere
 
 SOLVE = importlib.import_module("solvers.subproblem.solve")
-CHECKS = "ramda_verify.checks"
+CHECKS = "ramda_verify.checks.subproblem"
 SHRINK = singular_values.shrink_singular_values
 SPLITTING_STEP = splitting.splitting_step
 PROX_MEMBER, RUN = criterion.prox_member, SOLVE.run

@@ -17,6 +17,7 @@ from tests.mutants import (
     impostors,
     kernels,
     layouts,
+    manners_slips,
     metric_proxes,
     nan_members,
     nan_optimizers,
@@ -58,6 +59,7 @@ FAMILIES = (
     sparse_groups,
     concave_penalties,
     simplexes,
+    manners_slips,
 )
 #: NaN in the place of what is judged.
 NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_scales, nan_optimizers)

@@ -24,7 +24,7 @@ def _shapes(target: Target) -> st.SearchStrategy[Case]:
 
 @check(
     "contract",
-    claim="prox(w, step) returns a tensor of the shape, dtype and device of w, value(w) a 0-d tensor.",
+    claim="prox(w, step) returns finite numbers of the shape, dtype and device of w, value(w) a 0-d tensor, no NaN.",
     source="the contract of a regularizer",
     kind="regularizer",
     tolerance=tolerances.EXACT,
@@ -47,18 +47,18 @@ def measure_contract(regularizer: Regularizer, shape: tuple[int, ...]) -> Measur
 
 
 def kind_of_prox(found: object, w: torch.Tensor) -> str | None:
-    """What is wrong with the type, shape, dtype or device of an answer of prox; None if nothing is."""
+    """What is wrong with the type, shape, dtype, device or range of an answer of prox; None if nothing is."""
     if not isinstance(found, torch.Tensor):
         return f"prox must return a tensor, got {type(found).__name__}"
     for what in ("shape", "dtype", "device"):
         if getattr(found, what) != getattr(w, what):
             return f"prox returned {what} {getattr(found, what)} for {what} {getattr(w, what)}"
-    return None
+    return None if bool(torch.isfinite(found).all()) else f"prox returned {found.tolist()} for {w.tolist()}"
 
 
 def kind_of_value(found: object) -> str | None:
     """The same for value."""
     if isinstance(found, torch.Tensor) and found.shape == () and not found.is_complex():
-        return None
+        return "value returned NaN" if bool(found.isnan()) else None
     shown = f"shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
     return f"value must return a 0-d tensor, got {shown}"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import prox_cases, tensors
-from ramda_verify.checks.helpers import Array, finite, tensor
+from ramda_verify.checks.helpers import Array, tensor
 from ramda_verify.checks.regularizer.contract import kind_of_prox, kind_of_value
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
@@ -54,7 +54,6 @@ def _fault(regularizer: Regularizer, w: Tensor, step: float, other: Tensor) -> s
         return kind
     if changed:
         return f"a call of prox and of value changed, for the whole process, {', '.join(changed).replace('_', ' ')}"
-    finite("prox", first)
     if not torch.equal(w, given):
         return "prox or value changed its input"
     if shares_memory(first, w):
