@@ -1,0 +1,53 @@
+"""What the enclosure asks of every term of ``lam*psi``."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ramda_verify.oracles.atoms import Atom
+from ramda_verify.oracles.enclosure.balls import Ball, zero
+
+Balls = Sequence[Ball]
+
+
+class Member(NamedTuple):
+    """A vector u with ``f(x) >= f(y) + <u, x - y> - slack`` for all x.
+
+    ``nearest``: u encloses the subgradient that is nearest to what was asked for.
+    """
+
+    u: list[Ball]
+    slack: Ball
+    nearest: bool
+
+
+class Part(ABC):
+    """A convex atom f with the exact factor lam, at the entries ``indices`` of a flat point.
+
+    All vectors are of these entries, in their order. A point is given by balls; an entry that is zero is the exact
+    ball zero.
+    """
+
+    def __init__(self, atom: Atom, lam: Ball) -> None:
+        self.indices: list[int] = atom.indices.tolist()
+        self.lam = lam
+
+    def choices(self, z: Balls) -> Iterable["Part"]:
+        """This part, or several ways of it to come to a point, of which the best is taken."""
+        return (self,)
+
+    def nearby(self, z: Balls) -> Balls | None:
+        """A point near z at which ``member`` knows the subdifferential; None where z is such a point."""
+        return None
+
+    @abstractmethod
+    def member(self, y: Balls, v: Balls) -> Member:
+        """A subgradient at y near v."""
+
+    def least(self, y: Balls, direction: Balls) -> Ball | None:
+        """A lower bound on <u, direction> over all subgradients u at y; None where there is none."""
+        return None
+
+    def change(self, z: Balls, y: Balls) -> Ball:
+        """f(z) - f(y); zero for an indicator, whose constraint counts as met."""
+        return zero()
