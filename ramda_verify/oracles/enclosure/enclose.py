@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -19,12 +20,12 @@ from ramda_verify.oracles.enclosure.balls import (
     is_exactly_zero,
     length,
     root,
-    squares,
     total,
     zero,
 )
 from ramda_verify.oracles.enclosure.blocks import block_of_each
 from ramda_verify.oracles.enclosure.bound import bound
+from ramda_verify.oracles.enclosure.newton import improved
 from ramda_verify.oracles.enclosure.norm import NormPart
 from ramda_verify.oracles.enclosure.part import Part
 from ramda_verify.oracles.enclosure.result import Enclosure, Interval
@@ -113,28 +114,64 @@ class _Found(NamedTuple):
     enclosure: Enclosure
     distance: Ball
     sharp: bool
+    s: list[Ball]
+
+
+class _Problem(NamedTuple):
+    """The numbers as balls, the block of every entry, and whether no two atoms share one."""
+
+    z: list[Ball]
+    b: list[Ball]
+    d: list[Ball]
+    blocks: Sequence[int]
+    apart: bool
 
 
 def _at_this_precision(
     z: Array, b: Array, d: Array, lam: float, atoms: Sequence[Atom], blocks: Sequence[int]
 ) -> _Found:
     """The best of the ways in which the parts may come to a point."""
-    numbers = [exactly(values) for values in (z, b, d)]
-    weight, apart = flint.arb(lam), disjoint(atoms)
+    problem, weight = _Problem(exactly(z), exactly(b), exactly(d), blocks, disjoint(atoms)), flint.arb(lam)
     parts = [PARTS[type(atom)](atom, weight) for atom in atoms]
-    choices = product(*(part.choices([numbers[0][i] for i in part.indices]) for part in parts))
-    found = [_by(chosen, *numbers, blocks, apart) for chosen in choices]
-    return min(found, key=lambda one: one.distance)
+    choices = product(*(part.choices([problem.z[i] for i in part.indices]) for part in parts))
+    return min((_by(chosen, problem) for chosen in choices), key=lambda one: one.distance)
 
 
-def _by(
-    parts: Sequence[Part], z: list[Ball], b: list[Ball], d: list[Ball], blocks: Sequence[int], apart: bool
-) -> _Found:
+def _by(parts: Sequence[Part], problem: _Problem) -> _Found:
+    """What is proved from Z itself, or the point near it, and from where a Newton step leads."""
+    y = _near(problem.z, parts)
+    first = _from(y, parts, problem)
+    better = improved(parts, y, first.s, problem.d, problem.blocks)
+    if better is None:
+        return first
+    second = _from(_near(better, parts), parts, problem)
+    nearer = min(first, second, key=lambda one: one.distance)
+    bounds = [found.enclosure for found in (first, second)]
+    both = replace(
+        nearer.enclosure,
+        residual=bounds[0].residual,
+        moved=bounds[0].moved,
+        metric_distance=min(found.metric_distance for found in bounds),
+        objective_gap=min(found.objective_gap for found in bounds),
+        optimum=Interval(max(found.optimum.low for found in bounds), min(found.optimum.high for found in bounds)),
+    )
+    return first._replace(enclosure=both, distance=nearer.distance)
+
+
+def _near(z: Sequence[Ball], parts: Sequence[Part]) -> list[Ball]:
+    """z, moved to where every part knows its subdifferential."""
     y = list(z)
     for part in parts:
         near = part.nearby([y[i] for i in part.indices])
-        for i, entry in zip(part.indices, near or (), strict=False):
-            y[i] = entry
+        if near is not None:
+            for i, entry in zip(part.indices, near, strict=True):
+                y[i] = entry
+    return y
+
+
+def _from(y: list[Ball], parts: Sequence[Part], problem: _Problem) -> _Found:
+    """The theorem from a point y at which every part knows its subdifferential."""
+    z, b, d, blocks, apart = problem
     slope = [metric * entry - pull for metric, entry, pull in zip(d, y, b, strict=True)]
     s, slacks, shortest = subgradient(parts, y, slope, apart)
     slack: dict[int, Ball] = {}
@@ -143,6 +180,8 @@ def _by(
             block = blocks[part.indices[0]]
             slack[block] = slack.get(block, zero()) + extra
     limits = bound(s, d, slack, blocks)
+    at_y = dot(y, [metric * entry / 2 - pull for metric, entry, pull in zip(d, y, b, strict=True)])
+    at_y = at_y + total(part.value([y[i] for i in part.indices]) for part in parts)
     move = [a - c for a, c in zip(z, y, strict=True)]
     moved, moved_in_metric = length(move), root(total(m * m * metric for m, metric in zip(move, d, strict=True)))
     distance, in_metric = (root(limits.square) + moved).upper(), root(limits.metric_square) + moved_in_metric
@@ -150,24 +189,22 @@ def _by(
     for part in parts:
         if any(not is_exactly_zero(move[i]) for i in part.indices):
             rise = rise + part.change([z[i] for i in part.indices], [y[i] for i in part.indices])
-    gap = rise.union(rise + limits.gap)
-    long, size = length(s), length(z)
+    gap, long = rise.union(rise + limits.gap), length(s)
     enclosure = Enclosure(
         residual=Interval(max(0.0, below(shortest)), above(long)),
         moved=above(moved),
         distance=above(distance),
         metric_distance=above(in_metric),
-        relative_distance=_relative(distance, size),
+        relative_distance=_relative(distance, length(z)),
         objective_gap=above(gap.abs_upper()),
+        optimum=Interval(below(at_y - limits.gap), above(at_y)),
         bits=flint.ctx.prec,
     )
-    scale = length(b) + root(squares(metric * entry for metric, entry in zip(d, y, strict=True)))
-    unclear = long.upper() - long.lower()
-    sharp = unclear <= SHARP * long.upper() or long.upper() <= NEGLIGIBLE * scale
-    pull_in_metric = total(pull * pull / metric for pull, metric in zip(b, d, strict=True))
-    spent = total(slacks)
+    scale = length(b) + length(metric * entry for metric, entry in zip(d, y, strict=True))
+    sharp = long.upper() - long.lower() <= SHARP * long.upper() or long.upper() <= NEGLIGIBLE * scale
+    spent, pull_in_metric = total(slacks), total(pull * pull / metric for pull, metric in zip(b, d, strict=True))
     known = spent <= SHARP * limits.gap or spent.upper() <= NEGLIGIBLE * pull_in_metric
-    return _Found(enclosure, distance if distance.is_finite() else flint.arb.pos_inf(), bool(sharp and known))
+    return _Found(enclosure, distance if distance.is_finite() else flint.arb.pos_inf(), bool(sharp and known), s)
 
 
 def _relative(distance: Ball, size: Ball) -> float:

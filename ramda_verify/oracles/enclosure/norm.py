@@ -2,7 +2,7 @@
 
 from ramda_verify.oracles.atoms import Norm
 from ramda_verify.oracles.enclosure.balls import Ball, dot, flint, is_exactly_zero, length, smallest, zero
-from ramda_verify.oracles.enclosure.part import Balls, Member, Part
+from ramda_verify.oracles.enclosure.part import Balls, Bend, Member, Part
 
 
 class NormPart(Part):
@@ -35,6 +35,17 @@ class NormPart(Part):
         if size > 0:
             return self.price * dot(y, direction) / size
         return -self.price * length(direction)
+
+    def value(self, y: Balls) -> Ball:
+        return self.price * length(y)
+
+    def bend(self, y: Balls) -> Bend:
+        size = length(y)
+        if not self.price > 0:
+            return Bend([zero()] * len(y))
+        if not size > 0:
+            return Bend([None] * len(y))
+        return Bend([self.price / size] * len(y), y, -(size**3) / self.price)
 
     def change(self, z: Balls, y: Balls) -> Ball:
         return self.price * (length(z) - length(y))

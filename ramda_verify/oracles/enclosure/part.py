@@ -21,6 +21,16 @@ class Member(NamedTuple):
     nearest: bool
 
 
+class Bend(NamedTuple):
+    """The second derivative of a part at a point: a diagonal, None at entries that a kink holds, plus
+    ``column column' / give``; a give of zero lets no step go along the column.
+    """
+
+    diagonal: Sequence[Ball | None]
+    column: Balls | None = None
+    give: Ball | None = None
+
+
 class Part(ABC):
     """A convex atom f with the exact factor lam, at the entries ``indices`` of a flat point.
 
@@ -47,6 +57,14 @@ class Part(ABC):
     def least(self, y: Balls, direction: Balls) -> Ball | None:
         """A lower bound on <u, direction> over all subgradients u at y; None where there is none."""
         return None
+
+    @abstractmethod
+    def value(self, y: Balls) -> Ball:
+        """f(y), at a point where ``member`` knows the subdifferential."""
+
+    def bend(self, y: Balls) -> Bend:
+        """The second derivative along the entries that no kink holds."""
+        return Bend([None] * len(y))
 
     def change(self, z: Balls, y: Balls) -> Ball:
         """f(z) - f(y); zero for an indicator, whose constraint counts as met."""

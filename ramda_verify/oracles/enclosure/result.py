@@ -29,6 +29,7 @@ class Enclosure:
         metric_distance: at least ||Z - Z*||_D, the square root of <Z - Z*, D*(Z - Z*)>.
         relative_distance: at least ||Z - Z*|| / ||Z*||; infinite where Z* may be zero and Z is not known to be it.
         objective_gap: at least |Q(Z) - Q(Z*)|, where a constraint that rounding has violated counts as met.
+        optimum: Q(Z*).
         bits: the precision of the arithmetic that showed it.
     """
 
@@ -38,6 +39,7 @@ class Enclosure:
     metric_distance: float
     relative_distance: float
     objective_gap: float
+    optimum: Interval
     bits: int
 
     def within(self, share: float) -> bool:

@@ -2,7 +2,7 @@
 
 from ramda_verify.oracles.atoms import Simplex
 from ramda_verify.oracles.enclosure.balls import Ball, flint, smallest, total, zero
-from ramda_verify.oracles.enclosure.part import Balls, Member, Part
+from ramda_verify.oracles.enclosure.part import Balls, Bend, Member, Part
 
 
 class SimplexPart(Part):
@@ -21,6 +21,14 @@ class SimplexPart(Part):
         if not whole > 0:
             return [self.radius / len(kept) for _ in kept]
         return [entry * self.radius / whole if entry > 0 else entry for entry in kept]
+
+    def value(self, y: Balls) -> Ball:
+        return zero()
+
+    def bend(self, y: Balls) -> Bend:
+        """The sum of the entries is fixed, and the zeros are."""
+        one = flint.arb(1)
+        return Bend([zero() if entry > 0 else None for entry in y], [one] * len(y), zero())
 
     def member(self, y: Balls, v: Balls) -> Member:
         """``u_i = mu`` on the support, ``min(v_i, mu)`` elsewhere; any mu will do. The nearest u has for mu the mean of

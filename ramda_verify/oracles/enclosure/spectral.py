@@ -1,9 +1,9 @@
 """``price * sum of the singular values``, at a matrix of exact rank near the point.
 
-At ``Y = U S V'`` with orthonormal columns in U and V and S >= 0 diagonal, every ``price * (U V' + N)`` with ``U'N = 0``,
-``N V = 0`` and no singular value of N above 1 is a subgradient (Watson, 1992). U and V are orthonormal to the precision
-only, so that the matrix is divided by a number a little above 1 which a factorisation proves to be no smaller than its
-spectral norm; what that costs is the slack.
+At ``Y = U S V'`` with orthonormal columns in U and V and S >= 0 diagonal, every ``price * (U V' + N)`` with
+``U'N = 0``, ``N V = 0`` and no singular value of N above 1 is a subgradient (Watson, 1992). U and V are orthonormal to
+the precision only, so that the matrix is divided by a number a little above 1 which a factorisation proves to be no
+smaller than its spectral norm; what that costs is the slack.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ from ramda_verify.oracles.enclosure.matrices import (
 from ramda_verify.oracles.enclosure.part import Balls, Member, Part
 
 #: Singular values up to these shares of the largest are taken for zero: what rounding leaves of a zero is unknown.
-CUTS = (1e-15, 1e-14, 1e-12, 1e-9)
+CUTS = (1e-15, 1e-14, 1e-12, 1e-9, 1e-6, 1e-3)
 #: Bits of the precision that the spectral norm may exceed its bound by; and shares by which N is made smaller where
 #: its singular values, cut off at 1 in float64, exceed 1 by rounding.
 SPARE = 40
@@ -98,10 +98,16 @@ class SpectralPart(Part):
         return left * values * right
 
     def _slack(self, y: Balls, u: Balls) -> Ball:
-        """``price * sum of the singular values of y - <u, y>``, the sum from ``||U|| ||V|| trace S``."""
+        """At least ``price * sum of the singular values of y - <u, y>``."""
+        return self.value(y).upper() - dot(u, y)
+
+    def value(self, y: Balls) -> Ball:
+        """For ``y = U S V'`` the sum of the singular values is trace S, times and over ``||U|| ||V||`` at most."""
         gram = [basis.transpose() * basis for basis in (self.left, self.right)]
-        norms = [root(1 + root(size(g - identity(g.nrows())))) for g in gram]
-        return self.price * norms[0] * norms[1] * total(self.values) - dot(u, y)
+        apart = [root(size(g - identity(g.nrows()))) for g in gram]
+        above = root(1 + apart[0]) * root(1 + apart[1])
+        below = root(1 - apart[0]) * root(1 - apart[1])
+        return self.price * total(self.values) * below.union(above)
 
     def change(self, z: Balls, y: Balls) -> Ball:
         """At most ``sqrt(rank) * ||z - y||`` apart, in units of the price."""
