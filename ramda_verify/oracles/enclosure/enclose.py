@@ -64,7 +64,7 @@ def applies(regularizer: Any, shape: tuple[int, ...]) -> bool:
     return why_not(regularizer, shape) is None
 
 
-def enclose(point: Array, B: Array, D: Array, lam: float, regularizer: Any) -> Enclosure:
+def enclose(point: Array, B: Array, D: Array, lam: float, regularizer: Any, eps: float | None = None) -> Enclosure:
     """The theorem about ``point`` as the minimiser of ``1/2<Z,D*Z> - <B,Z> + lam*psi(Z)``.
 
     The numbers are read as the exact rationals that they are, and psi as its definition has it: no price is rounded. At
@@ -74,6 +74,8 @@ def enclose(point: Array, B: Array, D: Array, lam: float, regularizer: Any) -> E
         point, B, D: arrays of one shape, float64 or narrower; D > 0.
         lam: the weight of psi, >= 0.
         regularizer: one that ``applies`` accepts, or a list of atoms.
+        eps: the relative rounding of the point, by that of its dtype if None: the residual is that of a matrix whose
+            singular values below max(m, n)*eps times the largest are zero. The distance does not depend on it.
 
     Raises:
         TypeError where psi is none that has an enclosure; ValueError where the numbers are no subproblem.
@@ -90,11 +92,14 @@ def enclose(point: Array, B: Array, D: Array, lam: float, regularizer: Any) -> E
     reason = why_not(regularizer, z.shape)
     if reason is not None:
         raise TypeError(f"regularizer {regularizer!r} has no enclosure: {reason}")
+    if eps is None:
+        kind = np.asarray(point).dtype
+        eps = float(np.finfo(kind if np.issubdtype(kind, np.floating) else np.float64).eps)
     atoms = sorted(atoms_of(regularizer, z.shape), key=lambda atom: not atom.separable) if lam > 0 else []
     blocks, bits = block_of_each(atoms, z.size), BITS
     while True:
         with flint.ctx.workprec(bits):
-            found = _at_this_precision(z, b, d, lam, atoms, blocks)
+            found = _at_this_precision(z, b, d, lam, atoms, blocks, eps)
         if found.sharp or bits >= MOST_BITS:
             return found.enclosure
         bits *= 2
@@ -128,13 +133,16 @@ class _Problem(NamedTuple):
 
 
 def _at_this_precision(
-    z: Array, b: Array, d: Array, lam: float, atoms: Sequence[Atom], blocks: Sequence[int]
+    z: Array, b: Array, d: Array, lam: float, atoms: Sequence[Atom], blocks: Sequence[int], eps: float
 ) -> _Found:
     """The best of the ways in which the parts may come to a point."""
     problem, weight = _Problem(exactly(z), exactly(b), exactly(d), blocks, disjoint(atoms)), flint.arb(lam)
     parts = [PARTS[type(atom)](atom, weight) for atom in atoms]
-    choices = product(*(part.choices([problem.z[i] for i in part.indices]) for part in parts))
-    return min((_by(chosen, problem) for chosen in choices), key=lambda one: one.distance)
+    choices = product(*(part.choices([problem.z[i] for i in part.indices], eps) for part in parts))
+    first, *others = (_by(chosen, problem) for chosen in choices)
+    for other in others:
+        first = _best(first, other)
+    return first
 
 
 def _by(parts: Sequence[Part], problem: _Problem) -> _Found:
@@ -144,7 +152,11 @@ def _by(parts: Sequence[Part], problem: _Problem) -> _Found:
     better = improved(parts, y, first.s, problem.d, problem.blocks)
     if better is None:
         return first
-    second = _from(_near(better, parts), parts, problem)
+    return _best(first, _from(_near(better, parts), parts, problem))
+
+
+def _best(first: _Found, second: _Found) -> _Found:
+    """All that both prove; the residual is that of the first."""
     nearer = min(first, second, key=lambda one: one.distance)
     bounds = [found.enclosure for found in (first, second)]
     both = replace(
@@ -155,7 +167,7 @@ def _by(parts: Sequence[Part], problem: _Problem) -> _Found:
         objective_gap=min(found.objective_gap for found in bounds),
         optimum=Interval(max(found.optimum.low for found in bounds), min(found.optimum.high for found in bounds)),
     )
-    return first._replace(enclosure=both, distance=nearer.distance)
+    return first._replace(enclosure=both, distance=nearer.distance, sharp=nearer.sharp)
 
 
 def _near(z: Sequence[Ball], parts: Sequence[Part]) -> list[Ball]:
@@ -189,10 +201,15 @@ def _from(y: list[Ball], parts: Sequence[Part], problem: _Problem) -> _Found:
     for part in parts:
         if any(not is_exactly_zero(move[i]) for i in part.indices):
             rise = rise + part.change([z[i] for i in part.indices], [y[i] for i in part.indices])
-    gap, long = rise.union(rise + limits.gap), length(s)
+    gap = rise.union(rise + limits.gap)
+    # A subgradient with a slack is within sqrt(slack*top) of one at a point within sqrt(slack/top), for every top > 0
+    # (Broendsted and Rockafellar, 1965); D times that move is at most as much again where top is max D.
+    spent, top = total(slacks), max(d, key=float)
+    near = root(spent * top)
+    long, moved_at_most = length(s) + 2 * near, moved + root(spent / top)
     enclosure = Enclosure(
         residual=Interval(max(0.0, below(shortest)), above(long)),
-        moved=above(moved),
+        moved=above(moved_at_most),
         distance=above(distance),
         metric_distance=above(in_metric),
         relative_distance=_relative(distance, length(z)),
@@ -202,7 +219,7 @@ def _from(y: list[Ball], parts: Sequence[Part], problem: _Problem) -> _Found:
     )
     scale = length(b) + length(metric * entry for metric, entry in zip(d, y, strict=True))
     sharp = long.upper() - long.lower() <= SHARP * long.upper() or long.upper() <= NEGLIGIBLE * scale
-    spent, pull_in_metric = total(slacks), total(pull * pull / metric for pull, metric in zip(b, d, strict=True))
+    pull_in_metric = total(pull * pull / metric for pull, metric in zip(b, d, strict=True))
     known = spent <= SHARP * limits.gap or spent.upper() <= NEGLIGIBLE * pull_in_metric
     return _Found(enclosure, distance if distance.is_finite() else flint.arb.pos_inf(), bool(sharp and known), s)
 

@@ -48,18 +48,21 @@ def orthonormal(columns: Array) -> Matrix:
 
 def spectral_norm_at_most(values: Matrix, bound: Ball) -> bool:
     """Whether it is proved that no singular value exceeds ``bound``: ``bound^2 I - X'X`` has a factorisation LDL' with
-    positive D, in balls.
+    positive D, in balls; the largest pivot comes first, so that no rounding is magnified by a small one.
     """
     if values.nrows() < values.ncols():
         values = values.transpose()
     order = values.ncols()
     rest = (identity(order) * (bound * bound) - values.transpose() * values).tolist()
-    for k in range(order):
+    left = list(range(order))
+    while left:
+        k = max(left, key=lambda i: rest[i][i].mid())
+        left.remove(k)
         pivot = rest[k][k]
         if not pivot > 0:
             return False
-        for i in range(k + 1, order):
+        for i in left:
             share = rest[i][k] / pivot
-            for j in range(k + 1, i + 1):
-                rest[i][j] = rest[i][j] - share * rest[j][k]
+            for j in left:
+                rest[i][j] = rest[i][j] - share * rest[k][j]
     return True

@@ -42,8 +42,10 @@ class Part(ABC):
         self.indices: list[int] = atom.indices.tolist()
         self.lam = lam
 
-    def choices(self, z: Balls) -> Iterable["Part"]:
-        """This part, or several ways of it to come to a point, of which the best is taken."""
+    def choices(self, z: Balls, eps: float) -> Iterable["Part"]:
+        """This part, or several ways of it to come to a point. The best of them bounds the distance; the residual is
+        that of the first, whose point differs from z by roundings of size ``eps`` only.
+        """
         return (self,)
 
     def nearby(self, z: Balls) -> Balls | None:

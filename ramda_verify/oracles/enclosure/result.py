@@ -1,7 +1,7 @@
 """What an enclosure states."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 
@@ -46,9 +46,26 @@ class Enclosure:
         """Whether ``||Z - Z*|| <= share * ||Z*||`` is proved."""
         return self.relative_distance <= share
 
+    def times(self, factor: float) -> "Enclosure":
+        """The same of the problem whose Q is ``factor`` > 0 times this one; bounds are rounded outward once more."""
+        if factor == 1:
+            return self
+        return replace(
+            self,
+            residual=Interval(max(0.0, -_up(-self.residual.low, factor)), _up(self.residual.high, factor)),
+            metric_distance=_up(self.metric_distance, _up(math.sqrt(factor), 1.0)),
+            objective_gap=_up(self.objective_gap, factor),
+            optimum=Interval(-_up(-self.optimum.low, factor), _up(self.optimum.high, factor)),
+        )
+
     def __str__(self) -> str:
         relative = f" = {self.relative_distance:.3g} ||Z*||" if math.isfinite(self.relative_distance) else ""
         return (
             f"proved with {self.bits} bits: ||Z - Z*|| <= {self.distance:.3g}{relative}, "
             f"|Q(Z) - Q*| <= {self.objective_gap:.3g}"
         )
+
+
+def _up(number: float, factor: float) -> float:
+    """At least the exact product."""
+    return math.nextafter(number * factor, math.inf) if number else 0.0

@@ -24,12 +24,12 @@ from ramda_verify.oracles.enclosure.matrices import (
 )
 from ramda_verify.oracles.enclosure.part import Balls, Member, Part
 
-#: Singular values up to these shares of the largest are taken for zero: what rounding leaves of a zero is unknown.
-CUTS = (1e-15, 1e-14, 1e-12, 1e-9, 1e-6, 1e-3)
+#: Singular values up to these shares of the largest are taken for zero, too: what is left of a zero is unknown.
+CUTS = (1e-14, 1e-12, 1e-9, 1e-6, 1e-3)
 #: Bits of the precision that the spectral norm may exceed its bound by; and shares by which N is made smaller where
 #: its singular values, cut off at 1 in float64, exceed 1 by rounding.
 SPARE = 40
-SHRINKING = (0.0, 2.0**-50, 2.0**-46, 2.0**-40, 2.0**-30)
+SHRINKING = (0.0, *(2.0**-bits for bits in range(53, 29, -1)))
 #: Rounds of cutting off singular values in float64, and the excess that is left to SHRINKING.
 ROUNDS, ROUNDED = 50, 1e-15
 
@@ -45,10 +45,12 @@ class SpectralPart(Part):
         self.right: Matrix = None
         self.values: list[Ball] = []
 
-    def choices(self, z: Balls) -> Iterable[Part]:
+    def choices(self, z: Balls, eps: float) -> Iterable[Part]:
+        """The rank without what rounding makes of zeros first, then others near it."""
         sigma = _decomposed(_floats(z, self.shape)[0])[1]
-        ranks = {int((sigma > max(self.shape) * cut * sigma.max(initial=0.0)).sum()) for cut in CUTS}
-        return [SpectralPart(self.atom, self.lam, rank) for rank in sorted(ranks, reverse=True)]
+        cuts = (max(self.shape) * eps, *CUTS)
+        ranks = [int((sigma > cut * sigma.max(initial=0.0)).sum()) for cut in cuts]
+        return [SpectralPart(self.atom, self.lam, rank) for rank in dict.fromkeys(ranks)]
 
     def nearby(self, z: Balls) -> Balls | None:
         """The point from its largest singular values, with vectors that are orthonormal; zero itself stays."""
@@ -72,7 +74,8 @@ class SpectralPart(Part):
         if not self.price > 0:
             return Member([zero() for _ in y], zero(), True)
         within = self.left * self.right.transpose()
-        rest = self._across(from_entries(self.shape, [entry / self.price for entry in v]))
+        # Any N will do. With radii, which a small price magnifies, no bound on its norm could be proved.
+        rest = self._across(from_entries(self.shape, [(entry / self.price).mid() for entry in v]).mid())
         for _ in range(ROUNDS):
             # Each round takes off what exceeds 1, up to the rounding of float64.
             scaled, unit = _floats(rest.entries(), self.shape)
@@ -80,7 +83,7 @@ class SpectralPart(Part):
             excess = np.maximum(sigma - float(1 / unit), 0.0)
             if excess.max(initial=0.0) <= ROUNDED * sigma.max(initial=0.0) and not sigma.max(initial=0.0) * unit > 2:
                 break
-            rest = self._across(rest - matrix((beyond * excess) @ before) * unit)
+            rest = self._across((rest - matrix((beyond * excess) @ before) * unit).mid())
         # At zero there is no U V', whose singular values are at the bound.
         bound = 1 + (flint.arb(2) ** (SPARE - flint.ctx.prec) if self.values else zero())
         for share in SHRINKING:

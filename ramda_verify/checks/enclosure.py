@@ -1,0 +1,122 @@
+"""What solutions and floating-point certificates say, against what is proved in ball arithmetic.
+
+The enclosure knows psi from its definition and shares no formula with the solvers, nor with the certificates that
+ramda_verify/oracles recomputes in float64.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from ramda_verify import tolerances
+from ramda_verify.checks.helpers import Array, finite, norm, shown, size, tensor
+from ramda_verify.checks.traits import asks
+from ramda_verify.extras import how_to_install, is_there
+from ramda_verify.oracles import certificate, duality_gap
+from ramda_verify.oracles.enclosure import Enclosure, enclose, why_not
+from ramda_verify.oracles.psi import Atoms, atoms_of, spectral_atom
+from ramda_verify.property import Check
+from ramda_verify.record import Case, Measurement
+from ramda_verify.strategies import subproblem_cases, tensors
+from ramda_verify.targets import Target
+from ramda_verify.worst import Worst, relative
+from solvers.regularizers.base import Regularizer
+from solvers.subproblem import Subproblem, solve
+
+#: Iterations after which an iterative method stops with whatever residual it then claims.
+ITERATIONS = 500
+
+
+def enclosable(regularizer: Regularizer, atoms: Atoms, shape: tuple[int, ...]) -> str | None:
+    """psi is convex and its terms have enclosures, and python-flint is installed."""
+    return why_not(regularizer, shape) if is_there("flint") else f"python-flint is missing: {how_to_install('verify')}"
+
+
+def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, dtype: str) -> Measurement:
+    """By how much what is proved of a solution exceeds what it claims, in roundings: its residual, and Q."""
+    kind: torch.dtype = getattr(torch, dtype)
+    problem = Subproblem(tensor(B, kind), tensor(D, kind), lam, regularizer)
+    solution = solve(problem, tolerance=1e-14 * size(B), max_iterations=ITERATIONS)
+    Z = finite("the point", solution.point).double().numpy()
+    b, d = problem.B.double().numpy(), problem.D.double().numpy()
+    eps, tiny = float(torch.finfo(kind).eps), float(torch.finfo(kind).tiny)
+    proved, worst = enclose(Z, b, d, lam, regularizer, eps), Worst()
+    magnified = d * Z if not solution.legs else float(d.max()) * Z
+    least = tiny * (1 + float(d.max())) * Z.size**0.5
+    unit = rounding(eps, norm(b), norm(magnified), solution.residual) + least
+    unit += float(d.max()) * proved.moved + turned(Z, lam, regularizer, eps)
+    note = (
+        f"{solution.method}, {dtype}: residual {solution.residual:.6g}, proved {proved.residual.high:.6g} at {shown(Z)}"
+    )
+    worst.see(relative(proved.residual.high - solution.residual, unit), note)
+    if solution.legs:
+        # What the claimed residual promises by strong convexity, in the units of the residual.
+        apart = relative(proved.distance * float(d.min()) - solution.residual, unit)
+    else:
+        apart = relative(proved.metric_distance, rounding(eps, norm(b / np.sqrt(d)), norm(np.sqrt(d) * Z)) + least)
+    worst.see(apart, f"{solution.method}, {dtype}: the distance that is proved is {proved.distance:.6g} at {shown(Z)}")
+    claimed = solution.objective
+    # Of a constraint the point may lie outside by rounding, where psi is infinite.
+    if claimed < math.inf or not proved.moved:
+        scale = rounding(float(np.finfo(np.float64).eps), *terms(Z, b, d, lam, regularizer))
+        outside = max(proved.optimum.low - claimed, claimed - proved.optimum.high - proved.objective_gap)
+        worst.see(
+            relative(outside, scale), f"Q = {claimed:.9g}, Q* in {proved.optimum}, gap {proved.objective_gap:.3g}"
+        )
+    return _enclosed(worst)
+
+
+def measure_certificates(regularizer: Regularizer, B: Array, D: Array, lam: float, point: Array) -> Measurement:
+    """How far the residual and the lower bound that are computed in float64 lie outside of what is proved, in roundings:
+    at the prox of any point, at zero where psi is finite, and at the solution.
+    """
+    worst, eps = Worst(), float(np.finfo(np.float64).eps)
+    solution = solve(Subproblem(tensor(B), tensor(D), lam, regularizer), tolerance=0.0, max_iterations=ITERATIONS)
+    anywhere = finite("prox", regularizer.prox(tensor(point), 1.0)).numpy()
+    for Z in (anywhere, np.zeros_like(B), finite("the point", solution.point).numpy()):
+        if certificate.stationarity(Z, B, D, lam, regularizer) == math.inf:
+            continue
+        proved = enclose(Z, B, D, lam, regularizer)
+        found = certificate.stationarity(Z, B, D, lam, regularizer)
+        unit = rounding(eps, norm(B), norm(D * Z), proved.residual.high)
+        unit += float(D.max()) * proved.moved + turned(Z, lam, regularizer, eps)
+        outside = max(proved.residual.low - found, found - proved.residual.high)
+        worst.see(relative(outside, unit), f"residual {found:.9g} at {shown(Z)}, proved {proved.residual}")
+        lower = duality_gap.lower_bound(Z, B, D, lam, regularizer)
+        scale = rounding(eps, *terms(Z, B, D, lam, regularizer), norm(B / np.sqrt(D)) ** 2)
+        worst.see(relative(lower - proved.optimum.high, scale), f"Q* >= {lower:.9g}, proved {proved.optimum}")
+        upper = duality_gap.subproblem_objective(Z, B, D, lam, regularizer)
+        below = relative(proved.optimum.low - upper, scale)
+        worst.see(below, f"Q = {upper:.9g} at {shown(Z)}, below what is proved of the lowest, {proved.optimum.low:.9g}")
+    return _enclosed(worst)
+
+
+def rounding(eps: float, *sizes: float) -> float:
+    """16 roundings of numbers of these sizes."""
+    return 16 * eps * math.fsum(abs(number) for number in sizes)
+
+
+def terms(Z: Array, B: Array, D: Array, lam: float, regularizer: Any) -> tuple[float, ...]:
+    """The sizes of the terms of Q."""
+    value = math.fsum(abs(atom.value(Z.ravel()[atom.indices])) for atom in atoms_of(regularizer, Z.shape))
+    return float((D * Z * Z).sum()), float(np.abs(B * Z).sum()), lam * value
+
+
+def turned(Z: Array, lam: float, regularizer: Any, eps: float) -> float:
+    """By how much rounding of Z turns the subgradient of a function of singular values: see
+    ``certificate.stationarity_of_rounded``.
+    """
+    atom = spectral_atom(atoms_of(regularizer, Z.shape))
+    if atom is None:
+        return 0.0
+    sigma = np.linalg.svd(Z.reshape(atom.shape), compute_uv=False)
+    kept = sigma[sigma > max(atom.shape) * eps * sigma[0]]
+    return float(lam * atom.price * 16 * eps * norm(Z) / kept[-1]) if kept.size else 0.0
+
+
+def _enclosed(worst: Worst) -> Measurement:
+    found = worst.measurement()
+    return Measurement(found.violation, found.note, found.problems, enclosed=True)
