@@ -13,7 +13,8 @@ def enclose(solution: Solution | Tensor, subproblem: Subproblem) -> Enclosure:
 
     Ball arithmetic (python-flint, of the extra ``verify``) encloses every number, from B, D, lam and the point as the
     exact binary fractions that they are. psi is taken from its definition in ``ramda_verify/oracles/psi.py``, never
-    from the regularizer's code: it is one of the library's convex ones, or a list of atoms in the place of a regularizer.
+    from the regularizer's code: it is one of the library's convex ones, or a list of atoms in
+    the place of one.
 
     Arguments:
         solution: what ``solve`` returned, or any point of the shape of B; every dtype up to float64, on any device.

@@ -16,7 +16,7 @@ from ramda_verify.checks.helpers import Array, finite, norm, shown, size, tensor
 from ramda_verify.checks.traits import asks
 from ramda_verify.extras import how_to_install, is_there
 from ramda_verify.oracles import certificate, duality_gap
-from ramda_verify.oracles.enclosure import Enclosure, enclose, why_not
+from ramda_verify.oracles.enclosure import enclose, why_not
 from ramda_verify.oracles.psi import Atoms, atoms_of, spectral_atom
 from ramda_verify.property import Check
 from ramda_verify.record import Case, Measurement
@@ -36,7 +36,7 @@ def enclosable(regularizer: Regularizer, atoms: Atoms, shape: tuple[int, ...]) -
 
 
 def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, dtype: str) -> Measurement:
-    """By how much what is proved of a solution exceeds what it claims, in roundings: its residual, and Q."""
+    """By how much what is proved of a solution exceeds what it claims, in roundings: residual, distance and Q."""
     kind: torch.dtype = getattr(torch, dtype)
     problem = Subproblem(tensor(B, kind), tensor(D, kind), lam, regularizer)
     solution = solve(problem, tolerance=1e-14 * size(B), max_iterations=ITERATIONS)
@@ -48,39 +48,37 @@ def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, d
     least = tiny * (1 + float(d.max())) * Z.size**0.5
     unit = rounding(eps, norm(b), norm(magnified), solution.residual) + least
     unit += float(d.max()) * proved.moved + turned(Z, lam, regularizer, eps)
-    note = (
-        f"{solution.method}, {dtype}: residual {solution.residual:.6g}, proved {proved.residual.high:.6g} at {shown(Z)}"
-    )
-    worst.see(relative(proved.residual.high - solution.residual, unit), note)
+    who, high = f"{solution.method}, {dtype}", proved.residual.high
+    note = f"{who}: residual {solution.residual:.6g}, proved {high:.6g} at {shown(Z)}"
+    worst.see(relative(high - solution.residual, unit), note)
     if solution.legs:
         # What the claimed residual promises by strong convexity, in the units of the residual.
         apart = relative(proved.distance * float(d.min()) - solution.residual, unit)
     else:
         apart = relative(proved.metric_distance, rounding(eps, norm(b / np.sqrt(d)), norm(np.sqrt(d) * Z)) + least)
-    worst.see(apart, f"{solution.method}, {dtype}: the distance that is proved is {proved.distance:.6g} at {shown(Z)}")
+    worst.see(apart, f"{who}: the distance that is proved is {proved.distance:.6g} at {shown(Z)}")
     claimed = solution.objective
     # Of a constraint the point may lie outside by rounding, where psi is infinite.
     if claimed < math.inf or not proved.moved:
         scale = rounding(float(np.finfo(np.float64).eps), *terms(Z, b, d, lam, regularizer))
         outside = max(proved.optimum.low - claimed, claimed - proved.optimum.high - proved.objective_gap)
-        worst.see(
-            relative(outside, scale), f"Q = {claimed:.9g}, Q* in {proved.optimum}, gap {proved.objective_gap:.3g}"
-        )
+        note = f"{who}: Q = {claimed:.9g}, proved Q* in {proved.optimum}, gap {proved.objective_gap:.3g}"
+        worst.see(relative(outside, scale), note)
     return _enclosed(worst)
 
 
 def measure_certificates(regularizer: Regularizer, B: Array, D: Array, lam: float, point: Array) -> Measurement:
-    """How far the residual and the lower bound that are computed in float64 lie outside of what is proved, in roundings:
-    at the prox of any point, at zero where psi is finite, and at the solution.
+    """How far the residual and the bounds on Q* that float64 computes lie outside of what is proved, in roundings: at
+    the prox of any point, at zero where psi is finite, and at the solution.
     """
     worst, eps = Worst(), float(np.finfo(np.float64).eps)
     solution = solve(Subproblem(tensor(B), tensor(D), lam, regularizer), tolerance=0.0, max_iterations=ITERATIONS)
     anywhere = finite("prox", regularizer.prox(tensor(point), 1.0)).numpy()
     for Z in (anywhere, np.zeros_like(B), finite("the point", solution.point).numpy()):
-        if certificate.stationarity(Z, B, D, lam, regularizer) == math.inf:
+        found = certificate.stationarity(Z, B, D, lam, regularizer)
+        if found == math.inf:
             continue
         proved = enclose(Z, B, D, lam, regularizer)
-        found = certificate.stationarity(Z, B, D, lam, regularizer)
         unit = rounding(eps, norm(B), norm(D * Z), proved.residual.high)
         unit += float(D.max()) * proved.moved + turned(Z, lam, regularizer, eps)
         outside = max(proved.residual.low - found, found - proved.residual.high)
@@ -120,3 +118,44 @@ def turned(Z: Array, lam: float, regularizer: Any, eps: float) -> float:
 def _enclosed(worst: Worst) -> Measurement:
     found = worst.measurement()
     return Measurement(found.violation, found.note, found.problems, enclosed=True)
+
+
+def _in_dtypes(target: Target) -> st.SearchStrategy[Case]:
+    return st.builds(
+        lambda case, dtype: {**case, "dtype": dtype},
+        subproblem_cases(target.instances),
+        st.sampled_from(["float64", "float32"]),
+    )
+
+
+def _with_a_point(target: Target) -> st.SearchStrategy[Case]:
+    return subproblem_cases(target.instances).flatmap(
+        lambda case: st.builds(lambda point: {**case, "point": point}, tensors(case["B"].shape))
+    )
+
+
+CHECKS = (
+    Check(
+        id="enclosure",
+        claim="A solution is as near to the exact one as its residual says, or, solved directly, as roundings of B and "
+        "D*Z make it: proved in ball arithmetic, rounding included.",
+        source="strong convexity with a subgradient enclosed; ramda_verify/oracles/enclosure",
+        kind="regularizer",
+        tolerance=tolerances.ENCLOSED,
+        cases=_in_dtypes,
+        measure=measure_solution,
+        applies=asks(enclosable),
+        share=0.5,
+    ),
+    Check(
+        id="enclosed-certificates",
+        claim="The residual and the bounds on the optimum that the oracles compute in float64 lie in their enclosures.",
+        source="as enclosure",
+        kind="regularizer",
+        tolerance=tolerances.ENCLOSED,
+        cases=_with_a_point,
+        measure=measure_certificates,
+        applies=asks(enclosable),
+        share=0.3,
+    ),
+)

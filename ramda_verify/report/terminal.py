@@ -74,7 +74,6 @@ def show_results(console: Console, results: Sequence[CheckResult], *, seed: int)
     count = Counter(result.status for result in results)
     words = ", ".join(f"[{STYLES[verdict]}]{count[verdict]} {verdict}[/]" for verdict in Verdict if count[verdict])
     totals = {name: sum(getattr(r, name) for r in results) for name in ("cases", "recorded", "enclosed", "problems")}
-    counted = (
-        "{cases:,} cases, {recorded:,} of them recorded in training, {enclosed:,} enclosed, of {problems:,} problems"
-    )
-    console.print(f"{counted.format(**totals)}, seed {seed}: {words}")
+    kinds = "{recorded:,} of them recorded in training, {enclosed:,} enclosed".format(**totals)
+    counted = f"{totals['cases']:,} cases, {kinds}, of {totals['problems']:,} problems"
+    console.print(f"{counted}, seed {seed}: {words}")

@@ -75,7 +75,7 @@ class SpectralPart(Part):
             return Member([zero() for _ in y], zero(), True)
         within = self.left * self.right.transpose()
         # Any N will do. With radii, which a small price magnifies, no bound on its norm could be proved.
-        rest = self._across(from_entries(self.shape, [(entry / self.price).mid() for entry in v]).mid())
+        rest = self._across(from_entries(self.shape, [(entry / self.price).mid() for entry in v])).mid()
         for _ in range(ROUNDS):
             # Each round takes off what exceeds 1, up to the rounding of float64.
             scaled, unit = _floats(rest.entries(), self.shape)
@@ -83,7 +83,8 @@ class SpectralPart(Part):
             excess = np.maximum(sigma - float(1 / unit), 0.0)
             if excess.max(initial=0.0) <= ROUNDED * sigma.max(initial=0.0) and not sigma.max(initial=0.0) * unit > 2:
                 break
-            rest = self._across((rest - matrix((beyond * excess) @ before) * unit).mid())
+            rest = self._across((rest - matrix((beyond * excess) @ before) * unit).mid()).mid()
+        rest = self._across(rest.mid())
         # At zero there is no U V', whose singular values are at the bound.
         bound = 1 + (flint.arb(2) ** (SPARE - flint.ctx.prec) if self.values else zero())
         for share in SHRINKING:
