@@ -23,7 +23,7 @@ from ramda_verify.record import Case, Measurement
 from ramda_verify.strategies import subproblem_cases, tensors
 from ramda_verify.targets import Target
 from ramda_verify.worst import Worst, relative
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.base import Regularizer, offers
 from solvers.subproblem import Subproblem, solve
 
 #: Iterations after which an iterative method stops with whatever residual it then claims.
@@ -35,11 +35,15 @@ def enclosable(regularizer: Regularizer, atoms: Atoms, shape: tuple[int, ...]) -
     return why_not(regularizer, shape) if is_there("flint") else f"python-flint is missing: {how_to_install('verify')}"
 
 
-def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, dtype: str) -> Measurement:
-    """By how much what is proved of a solution exceeds what it claims, in roundings: residual, distance and Q."""
+def measure_solution(
+    regularizer: Regularizer, B: Array, D: Array, lam: float, dtype: str, tolerance: float
+) -> Measurement:
+    """By how much what is proved of a solution to ``tolerance * max|B|`` exceeds what it claims, in roundings: its
+    residual, the distance and Q.
+    """
     kind: torch.dtype = getattr(torch, dtype)
     problem = Subproblem(tensor(B, kind), tensor(D, kind), lam, regularizer)
-    solution = solve(problem, tolerance=1e-14 * size(B), max_iterations=ITERATIONS)
+    solution = solve(problem, tolerance=tolerance * size(B), max_iterations=ITERATIONS)
     Z = finite("the point", solution.point).double().numpy()
     b, d = problem.B.double().numpy(), problem.D.double().numpy()
     eps, tiny = float(torch.finfo(kind).eps), float(torch.finfo(kind).tiny)
@@ -47,10 +51,12 @@ def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, d
     magnified = d * Z if not solution.legs else float(d.max()) * Z
     least = tiny * (1 + float(d.max())) * Z.size**0.5
     unit = rounding(eps, norm(b), norm(magnified), solution.residual) + least
-    unit += float(d.max()) * proved.moved + turned(Z, lam, regularizer, eps)
+    unit += 2 * float(d.max()) * proved.moved + turned(Z, lam, regularizer, eps)
     who, high = f"{solution.method}, {dtype}", proved.residual.high
     note = f"{who}: residual {solution.residual:.6g}, proved {high:.6g} at {shown(Z)}"
     worst.see(relative(high - solution.residual, unit), note)
+    if offers(regularizer, "subgradient_residual") and not solution.legs:
+        worst.see(relative(solution.residual - high, unit), f"{note}: not the shortest")
     if solution.legs:
         # What the claimed residual promises by strong convexity, in the units of the residual.
         apart = relative(proved.distance * float(d.min()) - solution.residual, unit)
@@ -80,7 +86,7 @@ def measure_certificates(regularizer: Regularizer, B: Array, D: Array, lam: floa
             continue
         proved = enclose(Z, B, D, lam, regularizer)
         unit = rounding(eps, norm(B), norm(D * Z), proved.residual.high)
-        unit += float(D.max()) * proved.moved + turned(Z, lam, regularizer, eps)
+        unit += 2 * float(D.max()) * proved.moved + turned(Z, lam, regularizer, eps)
         outside = max(proved.residual.low - found, found - proved.residual.high)
         worst.see(relative(outside, unit), f"residual {found:.9g} at {shown(Z)}, proved {proved.residual}")
         lower = duality_gap.lower_bound(Z, B, D, lam, regularizer)
@@ -122,9 +128,10 @@ def _enclosed(worst: Worst) -> Measurement:
 
 def _in_dtypes(target: Target) -> st.SearchStrategy[Case]:
     return st.builds(
-        lambda case, dtype: {**case, "dtype": dtype},
+        lambda case, dtype, tolerance: {**case, "dtype": dtype, "tolerance": tolerance},
         subproblem_cases(target.instances),
         st.sampled_from(["float64", "float32"]),
+        st.sampled_from([1e-14, 1e-2, 1e-6]),
     )
 
 

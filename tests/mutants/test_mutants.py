@@ -13,6 +13,7 @@ from tests.mutants import (
     batch_slips,
     claims,
     concave_penalties,
+    enclosures,
     identification,
     impostors,
     kernels,
@@ -58,6 +59,7 @@ FAMILIES = (
     sparse_groups,
     concave_penalties,
     simplexes,
+    enclosures,
 )
 #: NaN in the place of what is judged.
 NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_scales, nan_optimizers)
