@@ -80,7 +80,7 @@ def bent(random: np.random.Generator, size: int = 3) -> ExactProblem:
 
 def simplex(random: np.random.Generator, size: int = 3) -> ExactProblem:
     """The projection in the metric D: of all supports, the one whose multiplier fits."""
-    B, D, radius = dyadic(random, size), metric(random, size), Fraction(3, 2)
+    B, D, radius = dyadic(random, size, -4, 4), metric(random, size, int(random.choice([2, 26]))), Fraction(3, 2)
     b, d = [*map(Fraction, B)], [*map(Fraction, D)]
     for code in range(1, 2**size):
         here = [i for i in range(size) if code >> i & 1]
