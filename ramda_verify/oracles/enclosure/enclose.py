@@ -150,6 +150,11 @@ def _by(parts: Sequence[Part], problem: _Problem) -> _Found:
     y = _near(problem.z, parts)
     first = _from(y, parts, problem)
     better = improved(parts, y, first.s, problem.d, problem.blocks)
+    slope = [metric * entry - pull for metric, entry, pull in zip(problem.d, y, problem.b, strict=True)]
+    again = [part.refined(*([values[i] for i in part.indices] for values in (y, slope, problem.d))) for part in parts]
+    if any(again):
+        parts = [new or part for new, part in zip(again, parts, strict=True)]
+        return _best(first, _from(_near(better or y, parts), parts, problem))
     if better is None:
         return first
     return _best(first, _from(_near(better, parts), parts, problem))

@@ -1,11 +1,12 @@
 """Matrices of balls: orthonormal columns to any precision, and a bound on a spectral norm that is proved."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ramda_verify.oracles.answer import Array
-from ramda_verify.oracles.enclosure.balls import Ball, flint, squares
+from ramda_verify.oracles.enclosure.balls import Ball, flint, squares, zero
 
 #: A ``flint.arb_mat``.
 Matrix = Any
@@ -27,16 +28,21 @@ def identity(size: int) -> Matrix:
     return matrix(np.eye(size))
 
 
+def diagonal(values: Sequence[Ball]) -> Matrix:
+    order = range(len(values))
+    return from_entries((len(values), len(values)), [values[i] if i == j else zero() for i in order for j in order])
+
+
 def size(values: Matrix) -> Ball:
     """The sum of the squares of all entries."""
     return squares(values.entries())
 
 
-def orthonormal(columns: Array) -> Matrix:
+def orthonormal(columns: Matrix) -> Matrix:
     """The nearest matrix with orthonormal columns, to the current precision, by Newton's iteration
     ``X <- X (3 I - X'X)/2`` (Higham, Functions of Matrices, 2008, section 8.3); exact balls.
     """
-    found, unit = matrix(columns), identity(columns.shape[1])
+    found, unit = columns.mid(), identity(columns.ncols())
     goal = flint.arb(2) ** (16 - 2 * flint.ctx.prec)
     for _ in range(ROUNDS):
         gram = found.transpose() * found
@@ -47,14 +53,18 @@ def orthonormal(columns: Array) -> Matrix:
 
 
 def spectral_norm_at_most(values: Matrix, bound: Ball) -> bool:
-    """Whether it is proved that no singular value exceeds ``bound``: ``bound^2 I - X'X`` has a factorisation LDL' with
-    positive D, in balls; the largest pivot comes first, so that no rounding is magnified by a small one.
-    """
+    """Whether it is proved that no singular value exceeds ``bound``: ``bound^2 I - X'X`` is positive definite."""
     if values.nrows() < values.ncols():
         values = values.transpose()
-    order = values.ncols()
-    rest = (identity(order) * (bound * bound) - values.transpose() * values).tolist()
-    left = list(range(order))
+    return positive_definite(identity(values.ncols()) * (bound * bound) - values.transpose() * values)
+
+
+def positive_definite(values: Matrix) -> bool:
+    """Whether it is proved that a symmetric matrix is: it has a factorisation LDL' with positive D, in balls.
+
+    The largest pivot comes first, so that no rounding is magnified by a small one.
+    """
+    rest, left = values.tolist(), list(range(values.nrows()))
     while left:
         k = max(left, key=lambda i: rest[i][i].mid())
         left.remove(k)

@@ -52,6 +52,12 @@ class Part(ABC):
         """A point near z at which ``member`` knows the subdifferential; None where z is such a point."""
         return None
 
+    def refined(self, y: Balls, slope: Balls, d: Balls) -> "Part | None":
+        """This part with a point of its own that is nearer to the minimiser, where it knows one: the next ``nearby``
+        leads there. ``slope`` is D*Y - B.
+        """
+        return None
+
     @abstractmethod
     def member(self, y: Balls, v: Balls) -> Member:
         """A subgradient at y near v."""

@@ -1,6 +1,6 @@
 """``price * sum of the singular values``, at a matrix of exact rank near the point.
 
-At ``Y = U S V'`` with orthonormal columns in U and V and S >= 0 diagonal, every ``price * (U V' + N)`` with
+At ``Y = U S V'`` with orthonormal columns in U and V and a symmetric S >= 0, every ``price * (U V' + N)`` with
 ``U'N = 0``, ``N V = 0`` and no singular value of N above 1 is a subgradient (Watson, 1992). U and V are orthonormal to
 the precision only, so that the matrix is divided by a number a little above 1 which a factorisation proves to be no
 smaller than its spectral norm; what that costs is the slack.
@@ -12,9 +12,11 @@ import numpy as np
 
 from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.atoms import Spectral
-from ramda_verify.oracles.enclosure.balls import Ball, dot, flint, length, root, total, zero
+from ramda_verify.oracles.enclosure.balls import Ball, dot, flint, length, root, zero
+from ramda_verify.oracles.enclosure.factors import refined
 from ramda_verify.oracles.enclosure.matrices import (
     Matrix,
+    diagonal,
     from_entries,
     identity,
     matrix,
@@ -43,7 +45,8 @@ class SpectralPart(Part):
         self.price = lam * flint.arb(atom.price)
         self.left: Matrix = None
         self.right: Matrix = None
-        self.values: list[Ball] = []
+        self.core: Matrix = None
+        self.given = False
 
     def choices(self, z: Balls, eps: float) -> Iterable[Part]:
         """The rank without what rounding makes of zeros first, then others near it."""
@@ -54,20 +57,25 @@ class SpectralPart(Part):
 
     def nearby(self, z: Balls) -> Balls | None:
         """The point from its largest singular values, with vectors that are orthonormal; zero itself stays."""
-        left, sigma, right = _decomposed(_floats(z, self.shape)[0])
-        self.left, self.right = orthonormal(left[:, : self.rank]), orthonormal(right[: self.rank].T)
-        scaled = self.left.transpose() * from_entries(self.shape, z) * self.right
-        # The diagonal of U'ZV is at least as near as the singular values of float64, and has the unit of z.
-        self.values = [_nonnegative(scaled[i, i].mid()) for i in range(len(sigma[: self.rank]))]
-        if not self.values:
+        if not self.given:
+            left, _, right = _decomposed(_floats(z, self.shape)[0])
+            self.left = orthonormal(matrix(left[:, : self.rank]))
+            self.right = orthonormal(matrix(right[: self.rank].T))
+            near = self.left.transpose() * from_entries(self.shape, z) * self.right
+            # The diagonal of U'ZV is at least as near as the singular values of float64, and has the unit of z.
+            self.core = diagonal([_nonnegative(near[i, i].mid()) for i in range(near.nrows())])
+        if not self.core.nrows():
             return None if all(entry.is_zero() for entry in z) else [zero() for _ in z]
-        return list((self._with_values(self.left) * self.right.transpose()).entries())
+        return list((self.left * self.core * self.right.transpose()).entries())
 
-    def _with_values(self, left: Matrix) -> Matrix:
-        return from_entries(
-            (left.nrows(), left.ncols()),
-            [left[i, j] * self.values[j] for i in range(left.nrows()) for j in range(left.ncols())],
-        )
+    def refined(self, y: Balls, slope: Balls, d: Balls) -> Part | None:
+        """At the factors to which Newton's method leads."""
+        found = refined(self, y, slope, d) if self.core.nrows() and self.price > 0 and not self.given else None
+        if found is None:
+            return None
+        part = SpectralPart(self.atom, self.lam, self.rank)
+        part.left, part.core, part.right, part.given = *found, True
+        return part
 
     def member(self, y: Balls, v: Balls) -> Member:
         """``price/c * (U V' + N)``, N the part of v/price in the complements, its singular values cut off at 1."""
@@ -86,7 +94,7 @@ class SpectralPart(Part):
             rest = self._across((rest - matrix((beyond * excess) @ before) * unit).mid()).mid()
         rest = self._across(rest.mid())
         # At zero there is no U V', whose singular values are at the bound.
-        bound = 1 + (flint.arb(2) ** (SPARE - flint.ctx.prec) if self.values else zero())
+        bound = 1 + (flint.arb(2) ** (SPARE - flint.ctx.prec) if self.core.nrows() else zero())
         for share in SHRINKING:
             whole = within + rest * flint.arb(1 - share)
             if spectral_norm_at_most(whole, bound):
@@ -106,12 +114,12 @@ class SpectralPart(Part):
         return self.value(y).upper() - dot(u, y)
 
     def value(self, y: Balls) -> Ball:
-        """For ``y = U S V'`` the sum of the singular values is trace S, times and over ``||U|| ||V||`` at most."""
+        """The sum of the singular values of ``U S V'`` is trace S, but for what ``||U|| ||V||`` is off 1."""
         gram = [basis.transpose() * basis for basis in (self.left, self.right)]
         apart = [root(size(g - identity(g.nrows()))) for g in gram]
         above = root(1 + apart[0]) * root(1 + apart[1])
         below = root(1 - apart[0]) * root(1 - apart[1])
-        return self.price * total(self.values) * below.union(above)
+        return self.price * self.core.trace() * below.union(above)
 
     def change(self, z: Balls, y: Balls) -> Ball:
         """At most ``sqrt(rank) * ||z - y||`` apart, in units of the price."""
