@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ramda_verify.oracles.atoms import Atom
+from ramda_verify.oracles.lazily import lazily
+
+sparse, graphs = lazily("scipy.sparse"), lazily("scipy.sparse.csgraph")
 
 
 def block_of_each(atoms: Iterable[Atom], size: int) -> list[int]:
@@ -19,6 +20,6 @@ def block_of_each(atoms: Iterable[Atom], size: int) -> list[int]:
         return list(range(size))
     first = np.concatenate([np.repeat(indices[:1], len(indices)) for indices in coupling])
     other = np.concatenate(coupling)
-    links = coo_array((np.ones(len(first)), (first, other)), shape=(size, size))
-    found: list[int] = connected_components(links, directed=False)[1].tolist()
+    links = sparse.coo_array((np.ones(len(first)), (first, other)), shape=(size, size))
+    found: list[int] = graphs.connected_components(links, directed=False)[1].tolist()
     return found
