@@ -35,4 +35,7 @@ PARENT = Tolerance(1e-12, "the same formula in another order of operations, over
 KERNEL = Tolerance(16.0, "ulps of the dtype of the sums: the roundings of one step, twice what was ever seen")
 FLOAT32_RESIDUAL = Tolerance(5e-6, "of ||B||: float32's exp(log/3) is wrong by up to 3e-6, all else by 1e-6")
 FLOAT64_RESIDUAL = Tolerance(2e-14, "of ||B||: float64's exp(log/3) is wrong by up to 1e-14, all else by 2e-15")
+ENCLOSED = Tolerance(
+    1.0, "16 roundings of the numbers computed from, and of singular vectors; right ones need up to 0.6"
+)
 IDENTIFICATION = Tolerance(0.0, "a support is either identified or not")

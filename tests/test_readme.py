@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ramda_verify.output.legend import LEGEND
+
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
 EXAMPLES = [block for block in BLOCKS if not block.startswith("# my_regularizer.py")]
@@ -29,6 +31,20 @@ def test_subproblem_example_converges(capsys: pytest.CaptureFixture[str]) -> Non
 def test_weight_example_prints_a_range(capsys: pytest.CaptureFixture[str]) -> None:
     exec(EXAMPLES[3], {})
     assert "start between" in capsys.readouterr().out
+
+
+def test_enclosure_example_proves_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = [block for block in EXAMPLES if "enclose(" in block]
+    exec(example, {})
+    shown = capsys.readouterr().out
+    assert shown.startswith("proved with ")
+    assert shown.endswith("within 1e-15 of the exact solution: True\n")
+
+
+def test_the_legend_of_the_reports_is_that_of_the_readme() -> None:
+    section = README.read_text(encoding="utf-8").split("## What a verdict means")[1].split("\n## ")[0]
+    named = re.findall(r"^\| (\w+) \(", section, flags=re.MULTILINE)
+    assert named == list(LEGEND)
 
 
 @pytest.mark.parametrize(("mended", "status"), [(False, 1), (True, 0)])

@@ -134,6 +134,7 @@ class _Stopped(_Found):
 class _Tally:
     cases: int = 0
     problems: int = 0
+    enclosed: int = 0
     inconclusive: int = 0
     empty: int = 0
     worst: float = -math.inf
@@ -161,6 +162,7 @@ def judge(check: Check, case: Case, tally: _Tally) -> bool:
         ) from error
     tally.cases += 1
     tally.problems += measurement.problems
+    tally.enclosed += measurement.enclosed
     if not measurement.violation <= check.tolerance.value:
         raise _Falsified(case, measurement)
     tally.worst = largest((tally.worst, measurement.violation))
@@ -238,7 +240,7 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shr
     def result(status: Verdict, tally: _Tally, **more: Any) -> CheckResult:
         seconds = time.perf_counter() - start
         worst = more.pop("worst", tally.worst if tally.cases else None)
-        more["problems"] = tally.problems
+        more["problems"], more["enclosed"] = tally.problems, tally.enclosed
         more["scope"] = "" if status is Verdict.SKIP else check.scope(target)
         return CheckResult(
             check.id, target.name, status, tally.cases, worst, check.tolerance.value, round(seconds, 3), **more
@@ -302,6 +304,7 @@ def together(total: CheckResult, part: CheckResult, *, recorded: bool = False) -
         status=part.status,
         cases=total.cases + part.cases,
         problems=total.problems + part.problems,
+        enclosed=total.enclosed + part.enclosed,
         recorded=total.recorded + (part.cases if recorded else 0),
         worst=max(worst, default=None),
         seconds=round(total.seconds + part.seconds, 3),

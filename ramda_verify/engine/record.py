@@ -14,12 +14,14 @@ class Measurement:
     """A violation, made dimensionless by the check, and a sentence that explains it.
 
     ``problems`` says how many problems the case held: one, unless the check takes a batch of them. A violation that
-    is NaN is infinite: what could not be computed does not hold.
+    is NaN is infinite: what could not be computed does not hold. ``enclosed`` says that the claim was judged in ball
+    arithmetic, without rounding of the judge's own.
     """
 
     violation: float
     note: str = ""
     problems: int = 1
+    enclosed: bool = False
 
     def __post_init__(self) -> None:
         violation = float(self.violation)
@@ -77,8 +79,9 @@ class CheckResult:
 
     ``worst`` is the largest violation seen, in the units of ``tolerance``; ``trace`` holds series for the report's
     pictures and does not enter report.json. ``problems`` counts what the cases held: a case may be a batch of them.
-    ``recorded`` says how many of the cases hold a problem of a recorded training step. ``scope`` says what was tried
-    of what could have been, such as dtypes; ``pace`` is of the check that runs first.
+    ``recorded`` says how many of the cases hold a problem of a recorded training step, ``enclosed`` how many were
+    judged in ball arithmetic. ``scope`` says what was tried of what could have been, such as dtypes; ``pace`` is of the
+    check that runs first.
     """
 
     check: str
@@ -93,5 +96,6 @@ class CheckResult:
     trace: dict[str, Any] | None = field(default=None, repr=False)
     problems: int = 0
     recorded: int = 0
+    enclosed: int = 0
     scope: str = ""
     pace: Pace | None = field(default=None, repr=False)

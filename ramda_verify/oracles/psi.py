@@ -25,7 +25,7 @@ ROUNDING = 64 * float(np.finfo(np.float64).eps)
 def _groups(r: Any, weight: float, shape: Shape) -> Iterator[Norm]:
     """``weight * sum_g sqrt(|g|) * ||w_g||``."""
     for group in group_index_sets(shape, r.grouping, r.layout, r.conv_groups):
-        yield Norm(weight * math.sqrt(len(group)), group)
+        yield Norm(weight * math.sqrt(len(group)), group, (weight, len(group)))
 
 
 #: Class name -> (regularizer, shape) -> the atoms whose sum psi is on tensors of this shape.

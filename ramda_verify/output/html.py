@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ramda_verify.checks import BY_ID
 from ramda_verify.engine.record import Verdict
+from ramda_verify.output.legend import LEGEND
 from ramda_verify.output.pictures import pictures
 from ramda_verify.output.summary import Summary
 from ramda_verify.output.verdict import pace_in_words
@@ -24,6 +25,8 @@ def render(summary: Summary) -> str:
         counts={verdict: counts[verdict] for verdict in Verdict},
         holds=all(result.status.holds for result in summary.results),
         cases=sum(result.cases for result in summary.results),
+        enclosed=sum(result.enclosed for result in summary.results),
+        legend=LEGEND,
         recorded=sum(result.recorded for result in summary.results),
         problems=sum(result.problems for result in summary.results),
         seconds=sum(result.seconds for result in summary.results),

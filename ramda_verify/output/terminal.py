@@ -73,6 +73,7 @@ def show_results(console: Console, results: Sequence[CheckResult], *, seed: int)
             console.print(f"{result.status}: {result.check} ({result.target}): {result.detail}", highlight=False)
     count = Counter(result.status for result in results)
     words = ", ".join(f"[{STYLES[verdict]}]{count[verdict]} {verdict}[/]" for verdict in Verdict if count[verdict])
-    cases, recorded, problems = (sum(getattr(r, name) for r in results) for name in ("cases", "recorded", "problems"))
-    counted = f"{cases:,} cases, {recorded:,} of them recorded in training, of {problems:,} problems"
+    totals = {name: sum(getattr(r, name) for r in results) for name in ("cases", "recorded", "enclosed", "problems")}
+    kinds = "{recorded:,} of them recorded in training, {enclosed:,} enclosed".format(**totals)
+    counted = f"{totals['cases']:,} cases, {kinds}, of {totals['problems']:,} problems"
     console.print(f"{counted}, seed {seed}: {words}")

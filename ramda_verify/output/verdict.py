@@ -30,6 +30,9 @@ def show_verdict(
     paragraphs = [wrapped(sentence), *_findings(results, wrapped, in_a_line), *map(wrapped, _not_tried(results))]
     proved = [result for result in results if result.status is Verdict.PROVED]
     paragraphs += [wrapped(f"Proved in exact arithmetic, for all w and steps: {result.detail}.") for result in proved]
+    enclosed = ", ".join(f"{result.check} in {result.enclosed:,} cases" for result in results if result.enclosed)
+    if enclosed:
+        paragraphs.append(wrapped(f"Enclosed in ball arithmetic, a theorem for each case: {enclosed}."))
     paragraphs += map(wrapped, _tried(results))
     passed = [result.check for result in results if result.status is Verdict.PASS]
     if passed:

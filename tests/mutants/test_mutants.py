@@ -13,6 +13,7 @@ from tests.mutants import (
     batch_slips,
     claims,
     concave_penalties,
+    enclosures,
     identification,
     impostors,
     kernels,
@@ -60,6 +61,7 @@ FAMILIES = (
     concave_penalties,
     simplexes,
     manners_slips,
+    enclosures,
 )
 #: NaN in the place of what is judged.
 NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_scales, nan_optimizers)

@@ -18,7 +18,7 @@ from ramda_verify.engine.targets import known_regularizers
 
 STATUSES = {"pass", "fail", "skip", "inconclusive", "proved"}
 FIELDS = {
-    *("check", "target", "status", "cases", "problems", "recorded", "worst", "tolerance", "seconds"),
+    *("check", "target", "status", "cases", "problems", "recorded", "enclosed", "worst", "tolerance", "seconds"),
     *("counterexample", "detail", "scope"),
 }
 

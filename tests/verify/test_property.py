@@ -36,6 +36,13 @@ def run(check, examples=200, seed=0):
     return run_check(check, TARGET, seed=seed, max_examples=examples)
 
 
+def test_enclosed_cases_are_counted_and_added_up():
+    result = run(check_of(lambda x: Measurement(0.0, enclosed=x % 2 == 0)), examples=60)
+    assert 0 < result.enclosed < result.cases
+    assert engine.together(result, result).enclosed == 2 * result.enclosed
+    assert run(check_of(lambda x: Measurement(0.0))).enclosed == 0
+
+
 def test_pass_reports_the_worst():
     result = run(check_of(lambda x: Measurement(x / 20_000)))
     assert result.status is Verdict.PASS

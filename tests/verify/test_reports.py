@@ -1,15 +1,23 @@
 """The files of a report: junit.xml as continuous integration reads it, and folders that are refused first."""
 
+import io
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from ramda_verify import cli
 from ramda_verify.commands import watched
 from ramda_verify.engine.record import CheckResult, Counterexample, Verdict
 from ramda_verify.output.files import NAMES
+from ramda_verify.output.html import render
 from ramda_verify.output.junit import junit
+from ramda_verify.output.legend import LEGEND
+from ramda_verify.output.summary import machine_and_versions
+from ramda_verify.output.terminal import show_results
+from ramda_verify.output.verdict import show_verdict
 
 HARD = 'a < b & "c" \x00\x1b[31m\ud800 größer ]]> \ufffe'
 
@@ -43,6 +51,22 @@ def test_a_test_case_for_each_check() -> None:
     assert 'a < b & "c"' in failure.attrib["message"]
     assert "größer" in failure.attrib["message"]
     assert {found.get("value") for found in root.iter("property")} == {"5"}
+
+
+def test_enclosed_cases_and_the_legend_are_shown() -> None:
+    results = [
+        replace(result("enclosure", "l1", Verdict.PASS), cases=40, enclosed=31),
+        result("proof", "l1", Verdict.PASS),
+    ]
+    page = render(machine_and_versions(results, seed=3))
+    assert "(31 enclosed)" in page
+    assert "(0 enclosed)" not in page
+    assert all(kind in page for kind in LEGEND)
+    for show in (show_results, lambda *a, **k: show_verdict(a[0], "m:L1", a[1], **k)):
+        text = io.StringIO()
+        show(Console(file=text, width=80), results, seed=3)
+        assert "31" in text.getvalue()
+        assert "enclosed" in text.getvalue().lower()
 
 
 def test_no_results() -> None:

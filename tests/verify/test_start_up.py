@@ -11,7 +11,7 @@ import ramda_verify.checks
 import ramda_verify.commands.check
 import ramda_verify.commands.prove
 import ramda_verify.proof
-from ramda_verify import api
+from ramda_verify import api, enclosing
 from ramda_verify.oracles.lazily import lazily
 
 #: Modules that take their time.
@@ -69,8 +69,11 @@ def test_a_refusal_computes_nothing(folder: Path) -> None:
 def test_offered_names_are_functions_whatever_else_is_imported() -> None:
     assert ramda_verify.check is api.check
     assert ramda_verify.battery is api.battery
+    assert ramda_verify.enclose is enclosing.enclose
     assert ramda_verify.prove is ramda_verify.proof.prove
-    assert {"battery", "check", "prove", "__version__"} == set(ramda_verify.__all__) <= set(dir(ramda_verify))
+    assert (
+        {"battery", "check", "enclose", "prove", "__version__"} == set(ramda_verify.__all__) <= set(dir(ramda_verify))
+    )
     # A module of one of these names would take the place of the function as soon as it is imported.
     modules = {path.stem for path in Path(ramda_verify.__file__).parent.iterdir()}
     assert not modules & set(ramda_verify.__all__)

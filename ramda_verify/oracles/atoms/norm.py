@@ -25,15 +25,19 @@ RESIDUAL = 1e-40
 
 @dataclass(frozen=True, eq=False)
 class Norm(Atom):
-    """``price * ||z||_2`` of the entries at ``indices``; price >= 0."""
+    """``price * ||z||_2`` of the entries at ``indices``; price >= 0.
+
+    ``factors``: (weight, n) where the price stands for ``weight * sqrt(n)``, which float64 rounds.
+    """
 
     price: float
     indices: Indices
+    factors: tuple[float, int] | None = None
     convex: ClassVar[bool] = True
     homogeneous: ClassVar[bool] = True
 
     def scaled(self, factor: float) -> "Norm":
-        return replace(self, price=factor * self.price)
+        return replace(self, price=factor * self.price, factors=None)
 
     def value(self, z: Array) -> float:
         # hypot neither overflows nor underflows where a sum of squares would.

@@ -1,0 +1,248 @@
+"""Enclosures hold on subproblems whose exact solution is known, at every scale, and are as tight as the distance is."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ramda_verify import enclose as enclose_solution
+from ramda_verify.oracles import certificate, float_subproblem
+from ramda_verify.oracles.atoms import Norm, Scalar, Spectral
+from ramda_verify.oracles.atoms.functions import ABS, SQUARE, capped
+from ramda_verify.oracles.enclosure import Interval, applies, enclose, why_not
+from ramda_verify.oracles.index_sets import every
+from solvers import L1, MCP, GroupLasso, NuclearNorm, Simplex, SparseGroupLasso, Subproblem, Zero, solve
+from tests.oracles.exact_problems import PROBLEMS, contradictions, points, soft
+from tests.seed import TEST_SEED
+
+SEEDS = [*range(6), TEST_SEED]
+CONVEX = (L1(0.3), GroupLasso(0.3), SparseGroupLasso(0.2, 0.1, "output"), Simplex(1.5), NuclearNorm(0.4), Zero())
+
+
+def random_problem(seed, shape=(4, 3), condition=1e8):
+    random = np.random.default_rng(seed)
+    D = 10 ** -random.uniform(0, math.log10(condition), shape)
+    return random.standard_normal(shape) * (D if seed % 2 else 1), D
+
+
+def scaled(B, D, by):
+    """B and D such that the solution is ``by`` times as large."""
+    return B, D / by
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("make", PROBLEMS)
+def test_nothing_that_is_stated_is_wrong(make, seed):
+    random = np.random.default_rng(seed)
+    problem = make(random)
+    for Z in points(problem, random):
+        assert contradictions(problem, Z) == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("make", PROBLEMS)
+def test_the_bound_is_the_distance(make, seed):
+    """Near the solution, and where no singular vectors turn, there is next to nothing between the two."""
+    random = np.random.default_rng(seed)
+    problem = make(random)
+    for Z in points(problem, random)[:5]:
+        exact = math.sqrt(sum((Fraction(z) - x) ** 2 for z, x in zip(Z.ravel(), problem.solution, strict=True)))
+        found = enclose(Z, problem.B, problem.D, problem.lam, problem.psi).distance
+        if make.__name__ == "nuclear":
+            assert found <= 1e5 * exact + 1e-13
+        else:
+            assert found <= 1.001 * exact
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1, 2, 5]))
+def test_residuals_hold_the_exact_one(seed, size):
+    random = np.random.default_rng(seed)
+    problem = soft(random, size)
+    Z = np.where(random.random(size) < 0.3, 0.0, random.standard_normal(size))
+    assert contradictions(problem, Z) == []
+
+
+@pytest.mark.parametrize("regularizer", CONVEX, ids=lambda r: type(r).__name__)
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1.0, 1e160, 1e300])
+def test_every_scale(regularizer, scale):
+    """B, D and lam times a number: the same distances, and nothing overflows but float64's own range."""
+    B, D = random_problem(2, condition=10.0)
+    Z = float_subproblem.solve(B, D, 1.0, regularizer)
+    plain = enclose(Z, B, D, 1.0, regularizer)
+    # Rounded once more, B and D are another problem: the residual is of another one, too.
+    factor = 2.0 ** round(math.log2(scale))
+    found = enclose(Z, B * factor, D * factor, factor, regularizer)
+    assert found.distance == pytest.approx(plain.distance, rel=1e-9)
+    assert found.relative_distance == pytest.approx(plain.relative_distance, rel=1e-9)
+    assert found.residual.high == pytest.approx(plain.residual.high * factor, rel=1e-9, abs=1e-320)
+
+
+@pytest.mark.parametrize("regularizer", CONVEX[:3], ids=lambda r: type(r).__name__)
+@pytest.mark.parametrize("size", [1e-300, 1e-150, 1e150, 1e300])
+def test_solutions_of_every_size(regularizer, size):
+    """A huge or tiny Z in a metric that goes with it: relative bounds stay, absolute ones may be infinite."""
+    B, D = random_problem(3, condition=1e3)
+    factor = 2.0 ** round(math.log2(size))
+    Z = float_subproblem.solve(B, D, 1.0, regularizer) * factor
+    found, plain = enclose(Z, B, D / factor, 1.0, regularizer), enclose(Z / factor, B, D, 1.0, regularizer)
+    assert found.relative_distance == pytest.approx(plain.relative_distance, rel=1e-9)
+    assert found.residual.high == pytest.approx(plain.residual.high, rel=1e-9)
+    assert not math.isnan(found.objective_gap)
+
+
+@pytest.mark.parametrize("regularizer", CONVEX[:4], ids=lambda r: type(r).__name__)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_direct_solution_is_within_roundings_at_condition_1e16(regularizer, seed):
+    """In the metric, where a direct solution is perfectly conditioned."""
+    B, D = random_problem(seed, condition=1e16)
+    Z = solve(Subproblem(torch.tensor(B), torch.tensor(D), 0.7, regularizer), tolerance=0.0).point.numpy()
+    found = enclose(Z, B, D, 0.7, regularizer)
+    scale = math.hypot(*(B / np.sqrt(D)).ravel()) + math.hypot(*(np.sqrt(D) * Z).ravel())
+    assert found.metric_distance <= 4 * np.finfo(float).eps * scale
+
+
+@pytest.mark.parametrize("regularizer", CONVEX, ids=lambda r: type(r).__name__)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_solutions_of_every_dtype(regularizer, dtype):
+    if isinstance(regularizer, NuclearNorm) and dtype is torch.bfloat16:
+        pytest.skip("a rounding of 2^-8 turns the singular vectors by as much, and nothing near remains to be proved")
+    B, D = (torch.tensor(values).to(dtype) for values in random_problem(4, condition=10.0))
+    problem = Subproblem(B, D, 1.0, regularizer)
+    found = enclose_solution(solve(problem, tolerance=0.0), problem)
+    # Rounding turns the singular vectors of small singular values, and the subgradient with them.
+    allowed = 64 if not isinstance(regularizer, NuclearNorm) else 1e4
+    assert found.within(allowed * torch.finfo(dtype).eps) or found.distance == 0
+
+
+def test_a_divided_problem_is_enclosed_in_its_own_units():
+    B, D = (torch.tensor(values) for values in random_problem(5, condition=10.0))
+    whole, part = Subproblem(B, D, 1.0, GroupLasso(0.2)), Subproblem(B, D, 1.0, GroupLasso(0.2)).divided_by(4.0)
+    Z = solve(whole, tolerance=0.0).point * 1.001
+    one, other = enclose_solution(Z, whole), enclose_solution(Z, part)
+    assert one.distance == other.distance
+    for name in ("metric_distance", "objective_gap"):
+        assert getattr(one, name) <= getattr(other, name) <= getattr(one, name) * (1 + 1e-14)
+    assert other.residual.low <= one.residual.low <= one.residual.high <= other.residual.high
+
+
+@pytest.mark.parametrize("regularizer", CONVEX[:3], ids=lambda r: type(r).__name__)
+def test_zero_problems(regularizer):
+    """B = 0: zero is the solution, exactly; lam = 0: B/D is, up to its rounding."""
+    B, D = random_problem(6)
+    at_zero = enclose(np.zeros_like(B), 0 * B, D, 1.0, regularizer)
+    assert at_zero.distance == at_zero.residual.high == at_zero.objective_gap == 0
+    assert at_zero.within(0.0)
+    free = enclose(B / D, B, D, 0.0, regularizer)
+    assert free.within(np.finfo(float).eps)
+
+
+def test_there_is_no_constraint_at_lam_zero():
+    B, D = random_problem(7)
+    assert enclose(B / D, B, D, 0.0, Simplex(1.0)).within(np.finfo(float).eps)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 3, 2, 2)])
+@pytest.mark.parametrize("regularizer", CONVEX, ids=lambda r: type(r).__name__)
+def test_degenerate_shapes(regularizer, shape):
+    B, D = random_problem(8, shape, 10.0)
+    point = solve(Subproblem(torch.tensor(B), torch.tensor(D), 1.0, regularizer), tolerance=0.0).point.numpy()
+    found = enclose(point, B, D, 1.0, regularizer)
+    assert found.within(1e-11) or found.distance == 0
+
+
+@pytest.mark.parametrize("side", [1 - 2.0**-50, 1.0, 1 + 2.0**-50])
+def test_both_sides_of_a_threshold(side):
+    """||B|| at the price of the group, a part in 10^15 below and above: zero is exact up to it, and not beyond."""
+    B, D = np.array([[3.0], [4.0]]) * side, np.array([[1.0], [0.125]])
+    psi = [Norm(5.0, np.array([0, 1]))]
+    found = enclose(np.zeros((2, 1)), B, D, 1.0, psi)
+    assert (found.residual.high == 0) == (side <= 1)
+    assert found.residual.high == pytest.approx(max(0.0, 5 * (side - 1)), rel=1e-9)
+
+
+def test_the_price_of_a_group_is_not_rounded():
+    """sqrt(3) has no float64: at ||B|| between it and its rounding only the exact price decides."""
+    psi = GroupLasso(1.0, "input")
+    rounded = math.sqrt(3.0)
+    exact_is_more = Fraction(rounded) ** 2 < 3
+    B = np.array([[rounded], [0.0], [0.0]])
+    found = enclose(np.zeros((3, 1)), B, np.ones((3, 1)), 1.0, psi)
+    assert (found.residual.high == 0) == exact_is_more
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("regularizer", CONVEX[:3], ids=lambda r: type(r).__name__)
+def test_the_float_residual_lies_within(regularizer, seed):
+    B, D = random_problem(seed)
+    Z = np.random.default_rng(seed).standard_normal(B.shape)
+    Z[:, 0] = 0.0
+    found = enclose(Z, B, D, 1.0, regularizer).residual
+    assert found.high - found.low <= 1e-5 * found.high
+    assert found.holds(certificate.stationarity(Z, B, D, 1.0, regularizer), rounding=1e-14 * (found.high + 10))
+
+
+def test_an_interval_holds_what_lies_in_it():
+    interval = Interval(1.0, 2.0)
+    assert all(interval.holds(x) for x in (1.0, 1.5, 2.0))
+    assert not any(interval.holds(x) for x in (0.999, 2.001, math.nan))
+    assert interval.holds(2.001, rounding=0.01)
+
+
+def test_overlapping_groups_at_zero():
+    """Where no entry decides alone: zero is optimal as long as B can be split among the groups."""
+    psi = [Norm(1.0, np.array([0, 1])), Norm(1.0, np.array([1, 2]))]
+    D = np.ones(3)
+    inside = enclose(np.zeros(3), np.array([0.8, 0.6 + 0.8, 0.6]), D, 1.0, psi)
+    assert inside.residual.high <= 1e-15
+    outside = enclose(np.zeros(3), np.array([1.0, 1.5, 1.0]), D, 1.0, psi)
+    assert 0.1 < outside.residual.low <= outside.residual.high < outside.residual.low * (1 + 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("psi", "words"),
+    [
+        (MCP(0.3), "not convex"),
+        ([Scalar(1.0, every((4, 3)), capped(1.0))], "not convex"),
+        ([Spectral(1.0, every((4, 3)), (4, 3), SQUARE)], "singular values"),
+        ([Spectral(1.0, every((4, 3)), (4, 3), ABS), Scalar(1.0, every((4, 3)), ABS)], "together"),
+        (object(), "not known"),
+    ],
+)
+def test_refused_regularizers(psi, words):
+    B, D = random_problem(0)
+    assert words in (why_not(psi, B.shape) or "")
+    assert not applies(psi, B.shape)
+    with pytest.raises(TypeError, match=words):
+        enclose(B, B, D, 1.0, psi)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"point": np.full((4, 3), np.nan)}, "point .*nan"),
+        ({"B": np.full((4, 3), np.inf)}, "B .*inf"),
+        ({"D": np.zeros((4, 3))}, "D .*0"),
+        ({"D": np.ones((3, 4))}, r"shape.*\(3, 4\)"),
+        ({"lam": -1.0}, "lam .*-1"),
+        ({"lam": math.nan}, "lam .*nan"),
+    ],
+)
+def test_refused_numbers(changes, match):
+    B, D = random_problem(0)
+    arguments = {"point": B, "B": B, "D": D, "lam": 1.0, "regularizer": L1(1.0), **changes}
+    with pytest.raises(ValueError, match=match):
+        enclose(**arguments)
+
+
+def test_the_precision_of_others_is_left_alone():
+    import flint
+
+    before = flint.ctx.prec
+    B, D = random_problem(1)
+    enclose(B, B, D, 1.0, L1(1.0))
+    assert flint.ctx.prec == before
