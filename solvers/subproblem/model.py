@@ -1,18 +1,21 @@
 """The subproblem, the one object that the library stands on."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import ProxWithDerivative, Regularizer, Scalar, offers, require_regularizer
-from solvers.subproblem.scale_free import is_batched, is_finite, unit
+from solvers.regularizers.base import ProxWithDerivative, Scalar, offers, require_regularizer
+from solvers.subproblem.problems import Problems
+from solvers.subproblem.scale_free import is_batched, is_finite, norm, unit
 
 
 @dataclass(frozen=True)
-class Subproblem:
+class Subproblem(Problems):
     """``min over Z of Q(Z) = 1/2<Z, D*Z> - <B, Z> + lam * psi(Z)``, D > 0 and "*" elementwise.
 
     The proximal operator of ``lam*psi`` in the metric D at the centre B/D. B and D have one shape, floating-point dtype
@@ -24,11 +27,7 @@ class Subproblem:
     which the public ``solve`` calls; the optimizers, whose gradients are checked already, leave it out.
     """
 
-    B: Tensor
-    D: Tensor
-    lam: Scalar
-    regularizer: Regularizer
-    scale: float = 1.0
+    lead = 0
 
     def __post_init__(self) -> None:
         validate.floating_tensor("B", self.B)
@@ -43,25 +42,13 @@ class Subproblem:
 
     def check_values(self) -> None:
         """Raise ValueError unless B is finite, D finite and > 0 and lam >= 0. Synchronises with the device."""
-        validate.finite("B", self.B)
-        validate.finite("D", self.D)
-        if not bool((self.D > 0).all()):
-            raise ValueError(f"D must be > 0 everywhere, got a smallest entry of {float(self.D.min()):g}")
+        super().check_values()
         validate.nonnegative("lam", float(self.lam))
-
-    @property
-    def convex(self) -> bool:
-        """Whether psi says that it is convex; Q is then strongly convex with modulus min D."""
-        return offers(self.regularizer, "convex")
 
     def divided_by(self, factor: float) -> "Subproblem":
         """The same problem with Q divided by ``factor`` > 0. Solution and reported residuals do not change."""
         validate.positive("factor", factor)
         return replace(self, B=self.B / factor, D=self.D / factor, lam=self.lam / factor, scale=self.scale * factor)
-
-    def gradient(self, Z: Tensor) -> Tensor:
-        """Gradient of the smooth part, ``D*Z - B``."""
-        return torch.addcmul(-self.B, self.D, Z)
 
     def prox(self, w: Tensor, theta: Scalar) -> Tensor:
         """``prox of theta*lam*psi``. (The paper's Algorithm 2 writes prox_psi and means this.)
@@ -101,7 +88,8 @@ class Subproblem:
         usable = torch.isfinite(w).all() & torch.isfinite(step).all()
         least = torch.finfo(w.dtype).tiny
         found = self.regularizer.prox(torch.where(usable, w, 0.0), torch.where(usable & (step > 0), step, least))
-        return torch.where(usable, torch.where(torch.as_tensor(self.lam) > 0, found, w), torch.nan)
+        # As tensors under vmap, lam and the step would widen a narrow dtype.
+        return torch.where(usable, torch.where(torch.as_tensor(self.lam) > 0, found, w), torch.nan).to(w.dtype)
 
     def step_lipschitz(self, step_rule: str = "block") -> Tensor:
         """L, the largest entry of D: one number ("global"), or one per block of a regularizer that separates
@@ -146,3 +134,24 @@ class Subproblem:
         if not isinstance(self.lam, Tensor):
             return value / size * self.lam if self.lam > 0 else torch.zeros_like(size)
         return torch.where(self.lam > 0, value / size * self.lam, 0.0)
+
+    def each(self, function: Callable[..., Any], *tensors: Tensor) -> Any:
+        return function(self, *tensors)
+
+    def read(self, tensor: Tensor) -> Any:
+        return tensor.item()
+
+    def full(self, value: Any) -> Any:
+        return value
+
+    def along(self, number: Any, like: Tensor) -> Any:
+        return number
+
+    def norm(self, tensor: Tensor) -> float:
+        return norm(tensor)
+
+    def finite(self, tensor: Tensor) -> bool:
+        return is_finite(tensor)
+
+    def rows(self, chosen: Any) -> "Subproblem":
+        return self

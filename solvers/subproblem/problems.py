@@ -1,0 +1,93 @@
+"""What the inner solvers ask of one subproblem, or of many in lock-step: their formulas are written once for both."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+from solvers.regularizers.base import Regularizer, Scalar, offers
+from solvers.subproblem.per_problem import Flag, Number
+
+
+@dataclass(frozen=True)
+class Problems(ABC):
+    """``1/2<Z, D*Z> - <B, Z> + lam*psi(Z)``, of one problem or with a leading dimension for a batch of them.
+
+    ``Subproblem`` is the one, ``SubproblemBatch`` the other. Elementwise formulas hold for both as they are. What sums
+    over a problem or calls the regularizer, which is written for one tensor, is a method here. Numbers and flags come
+    as ``per_problem`` describes them.
+    """
+
+    B: Tensor
+    D: Tensor
+    lam: Scalar
+    regularizer: Regularizer
+    scale: float = 1.0
+
+    #: The number of dimensions before those of one problem: 0 or 1.
+    lead: ClassVar[int]
+
+    @property
+    def convex(self) -> bool:
+        """Whether psi says that it is convex; Q is then strongly convex with modulus min D."""
+        return offers(self.regularizer, "convex")
+
+    def check_values(self) -> None:
+        """Raise ValueError unless B is finite and D finite and > 0. Synchronises with the device."""
+        validate.finite("B", self.B)
+        validate.finite("D", self.D)
+        if not bool((self.D > 0).all()):
+            raise ValueError(f"D must be > 0 everywhere, got a smallest entry of {float(self.D.min()):g}")
+
+    def gradient(self, Z: Tensor) -> Tensor:
+        """Gradient of the smooth part, ``D*Z - B``, of the shape of ``Z``."""
+        return torch.addcmul(-self.B, self.D, Z)
+
+    @property
+    def entries(self) -> int:
+        """The number of entries of one problem."""
+        return self.B.shape[self.lead :].numel()
+
+    def flat(self, tensor: Tensor) -> Tensor:
+        """Each problem's part as a vector."""
+        return tensor.reshape(*tensor.shape[: self.lead], -1)
+
+    @abstractmethod
+    def prox(self, w: Tensor, theta: Any) -> Tensor:
+        """The prox of ``theta*lam*psi`` at ``w``, NaN where ``w`` or the step has left the range of its dtype."""
+
+    @abstractmethod
+    def step_lipschitz(self, step_rule: str = "block") -> Tensor:
+        """L, the largest entry of D: of each problem, or of each block of a regularizer that separates."""
+
+    @abstractmethod
+    def each(self, function: Callable[..., Any], *tensors: Tensor) -> Any:
+        """``function(problem, *tensors_of_the_problem)`` of every problem: a tensor, or a tuple of tensors."""
+
+    @abstractmethod
+    def read(self, tensor: Tensor) -> Any:
+        """The number or flag in a tensor with one entry a problem."""
+
+    @abstractmethod
+    def full(self, value: Any) -> Any:
+        """The same number or flag for every problem."""
+
+    @abstractmethod
+    def along(self, number: Number, like: Tensor) -> Any:
+        """A number per problem, or one per block, in the shape and dtype in which it multiplies points ``like``."""
+
+    @abstractmethod
+    def norm(self, tensor: Tensor) -> Number:
+        """The Euclidean norm of each problem's part, in float64, at any scale."""
+
+    @abstractmethod
+    def finite(self, tensor: Tensor) -> Flag:
+        """Whether every entry of a problem's part is finite."""
+
+    @abstractmethod
+    def rows(self, chosen: Flag) -> Self:
+        """The chosen problems."""
