@@ -8,7 +8,6 @@ from solvers.subproblem.criterion import prox_member
 from solvers.subproblem.ending import Iterate
 from solvers.subproblem.per_problem import Number, PerProblem, complement, root, where
 from solvers.subproblem.problems import Problems
-from solvers.subproblem.scale_free import product
 
 
 def accelerated_proximal_gradient(problems: Problems, start: Tensor, *, step_rule: str = "block") -> Iterator[Iterate]:
@@ -46,11 +45,7 @@ class _Accelerated(PerProblem):
         move, t_next = Z - self._last, (1 + root(1 + 4 * t * t)) / 2
         # Momentum that points uphill is dropped (1/theta weighs the blocks as the step does), and one that would leave
         # the range of the dtype.
-        uphill = problems.read(problems.each(_product, (self._Y - Z) / theta, move) > 0)
+        uphill = problems.product((self._Y - Z) / theta, move) > 0
         Y = Z + problems.along((t - 1) / t_next, Z) * move
         dropped = uphill | complement(problems.finite(Y))
         self._Y, self._t = where(dropped, Z, Y), where(dropped, 1.0, t_next)
-
-
-def _product(_: Problems, slope: Tensor, move: Tensor) -> Tensor:
-    return product(slope, move)

@@ -80,12 +80,12 @@ def solve_batch(
         for divides, mine in ((True, chosen & (weights == 0)), (False, chosen & (weights > 0))):
             if not bool(mine.any()):
                 continue
-            some, goal, W = (rows_of(value, mine) for value in (batch, goals, reference))
+            some, goal, W = rows_of(batch, mine), rows_of(goals, mine), rows_of(reference, mine)
             order = (name,) if method != "auto" else in_order(name, problem.convex)
             request = Request(goal, max_iterations, step_rule)
             found, taken, held = conclude(some, order, divides, W, request)
             ends, descent = put(ends, mine, found), put(descent, mine, held)
-            for row, own in zip(mine.nonzero().squeeze(1).tolist(), taken, strict=True):
+            for row, own in zip(mine.nonzero().squeeze(1).tolist(), taken, strict=False):
                 legs[row] = own
     return BatchSolution(
         point=ends.point,

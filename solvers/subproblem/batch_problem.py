@@ -1,6 +1,6 @@
 """Many subproblems of one regularizer and one shape, and the way to ask all of them at once.
 
-A regularizer is written for one tensor. ``torch.vmap`` applies it to every problem of a batch in one go. Where it cannot
+A regularizer is written for one tensor. ``torch.vmap`` applies it to every problem of a batch at once. Where it cannot
 (a prox that reads numbers out of its tensors, say), it is applied to one problem at a time, and ``looped`` tells it.
 """
 
@@ -108,6 +108,16 @@ class SubproblemBatch(Problems):
 
     def norm(self, tensor: Tensor) -> Tensor:
         return row_norms(tensor)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        return self.flat(tensor).sum(1).double()
+
+    def largest(self, tensor: Tensor) -> Tensor:
+        return self.flat(tensor).amax(1).double()
+
+    def bounds(self, tensor: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = self.flat(tensor).aminmax(dim=1)
+        return low.double(), high.double()
 
     def finite(self, tensor: Tensor) -> Tensor:
         return torch.isfinite(tensor).reshape(len(self), -1).all(dim=1)

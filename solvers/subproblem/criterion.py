@@ -7,13 +7,13 @@ alpha_t is multiplied by alpha_t here, in ``residual_norm``, and nowhere else.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import Scalar, offers
+from solvers.regularizers.base import HasSubgradientResidual, Scalar, offers
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.per_problem import Flag, Number, PerProblem, all_of, where
 from solvers.subproblem.problems import Problems
@@ -40,8 +40,7 @@ def exact_member(problems: Problems, Z: Tensor) -> Tensor | None:
 
 
 def _minimum_norm_member(subproblem: Subproblem, Z: Tensor) -> Tensor:
-    assert offers(subproblem.regularizer, "subgradient_residual")
-    slope, exact = subproblem.gradient(Z), subproblem.regularizer.subgradient_residual
+    slope, exact = subproblem.gradient(Z), cast(HasSubgradientResidual, subproblem.regularizer).subgradient_residual
     if is_batched(slope):
         usable = torch.isfinite(slope).all()
         return torch.where(usable, exact(Z, torch.where(usable, slope, 0.0), subproblem.lam), torch.inf)
@@ -69,7 +68,7 @@ class RoundingFloor(PerProblem):
 
     def __init__(self, problems: Problems, magnification: Tensor | None = None) -> None:
         M = problems.step_lipschitz() if magnification is None else magnification
-        info, largest = torch.finfo(problems.B.dtype), problems.read(problems.flat(M).amax(-1))
+        info, largest = torch.finfo(problems.B.dtype), problems.largest(M)
         self._problems, self._by_entry = problems, M.ndim > problems.lead
         self._magnification = M if self._by_entry else largest
         self._size = problems.norm(problems.B) + info.tiny * math.sqrt(problems.entries) * (1 + largest)
@@ -121,7 +120,7 @@ def certainly_descends(problems: Problems, Z: Tensor, member: Tensor, reference:
     at_rest = length == 0
     move = move / problems.along(where(at_rest, 1.0, length), move)
     slope = torch.addcmul(member.double(), problems.D.double(), move * problems.along(0.5 * length, move))
-    gain = problems.read(problems.flat(slope * move).sum(-1))
+    gain = problems.sum(slope * move)
     return at_rest | (gain * problems.scale >= rounding_floor(problems, Z))
 
 

@@ -6,11 +6,10 @@ of a batch that has ended leaves the computation.
 
 import math
 from collections.abc import Callable, Iterator
-from copy import copy
 
 from torch import Tensor
 
-from solvers.subproblem.criterion import RoundingFloor, exact_member, residual_norm
+from solvers.subproblem.criterion import RoundingFloor, exact_member, residual_norm, rounding_floor
 from solvers.subproblem.ending import RUNNING, Ending, Iterate, ended_by, status_where, unended
 from solvers.subproblem.pace import PATIENCE, REACH, Pace, Stagnation
 from solvers.subproblem.per_problem import (
@@ -173,7 +172,6 @@ def run(
         patience=patience,
         usual=usual,
     )
-    floor = copy(progress.floor)
 
     def leave(over: Flag) -> None:
         progress.keep(complement(over))
@@ -201,7 +199,8 @@ def run(
     if exact_ending and not exact_always:
         unmet = (ends.residual > tolerance) & complement(ended_by(ends.status, Status.NON_FINITE))
         if any_of(unmet):
-            residual = where(unmet, _best(problems, ends.residual, ends.point, floor(ends.point)), ends.residual)
+            level = rounding_floor(problems, ends.point)
+            residual = where(unmet, _best(problems, ends.residual, ends.point, level), ends.residual)
             ends = ends._replace(
                 residual=residual, status=status_where(unmet & (residual <= tolerance), Status.CONVERGED, ends.status)
             )

@@ -150,6 +150,16 @@ class Subproblem(Problems):
     def norm(self, tensor: Tensor) -> float:
         return norm(tensor)
 
+    def sum(self, tensor: Tensor) -> float:
+        return float(tensor.sum())
+
+    def largest(self, tensor: Tensor) -> float:
+        return float(tensor.amax())
+
+    def bounds(self, tensor: Tensor) -> tuple[float, float]:
+        low, high = tensor.aminmax()
+        return float(low), float(high)
+
     def finite(self, tensor: Tensor) -> bool:
         return is_finite(tensor)
 

@@ -42,7 +42,7 @@ class Penalty(PerProblem):
 
     def __init__(self, problems: Problems, relaxation: float) -> None:
         self._problems, self._relaxation = problems, relaxation
-        self._low, self._high = bounds(problems)
+        self._low, self._high = problems.bounds(problems.D)
         self.rho = mean_of_metrics(problems)
         self._gap = FIRST
         self._due = FIRST
@@ -90,12 +90,6 @@ class Penalty(PerProblem):
         return where(wanted == wanted, smaller(larger(wanted, self._low), self._high), wanted)
 
 
-def bounds(problems: Problems) -> tuple[Number, Number]:
-    """The smallest and the largest entry of each D."""
-    low, high = problems.flat(problems.D).aminmax(dim=-1)
-    return problems.read(low), problems.read(high)
-
-
 def mean_of_metrics(problems: Problems) -> Tensor:
     """``mean_of_metric`` of each problem, in the dtype of D."""
     mean: Tensor = problems.each(_mean_of_metric)
@@ -120,7 +114,7 @@ def hybrid(problems: Problems, move: Tensor, force: Tensor) -> Number:
     known = (length > 0) & (length < math.inf) & (size > 0) & (size < math.inf)
     length, size = where(known, length, 1.0), where(known, size, 1.0)
     terms = (move / problems.along(length, move)) * (force / problems.along(size, force))
-    cosine = problems.read(problems.flat(terms).sum(-1))
+    cosine = problems.sum(terms)
     known = known & (cosine > 0)
     cosine = where(known, cosine, 1.0)
     found = size / length * cosine, size / length / cosine

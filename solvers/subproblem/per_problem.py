@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def where(condition: Flag, yes: Any, no: Any) -> Any:
     """``yes`` for the problems that meet the condition, ``no`` for the others: numbers, or points along the batch."""
-    if isinstance(condition, bool):
+    if condition is True or condition is False:
         return yes if condition else no
     points = max(value.ndim if isinstance(value, Tensor) else 0 for value in (yes, no))
     return torch.where(condition.reshape(condition.shape + (1,) * (points - condition.ndim)), yes, no)
@@ -77,7 +77,7 @@ def rows_of(value: T, chosen: Flag) -> T:
     if isinstance(value, tuple):
         parts = [rows_of(part, chosen) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value.rows(chosen) if hasattr(value, "rows") else value  # type: ignore[no-any-return]
+    return value.rows(chosen) if hasattr(value, "rows") else value
 
 
 def put(whole: Any, chosen: Flag, part: Any) -> Any:

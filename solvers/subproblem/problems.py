@@ -10,7 +10,7 @@ from torch import Tensor
 
 from solvers import validate
 from solvers.regularizers.base import Regularizer, Scalar, offers
-from solvers.subproblem.per_problem import Flag, Number
+from solvers.subproblem.per_problem import Flag, Number, all_of, where
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Problems(ABC):
         """Raise ValueError unless B is finite and D finite and > 0. Synchronises with the device."""
         validate.finite("B", self.B)
         validate.finite("D", self.D)
-        if not bool((self.D > 0).all()):
-            raise ValueError(f"D must be > 0 everywhere, got a smallest entry of {float(self.D.min()):g}")
+        if self.D.numel() > 0 and not (low := float(self.D.amin())) > 0:
+            raise ValueError(f"D must be > 0 everywhere, got a smallest entry of {low:g}")
 
     def gradient(self, Z: Tensor) -> Tensor:
         """Gradient of the smooth part, ``D*Z - B``, of the shape of ``Z``."""
@@ -55,6 +55,18 @@ class Problems(ABC):
     def flat(self, tensor: Tensor) -> Tensor:
         """Each problem's part as a vector."""
         return tensor.reshape(*tensor.shape[: self.lead], -1)
+
+    def product(self, slope: Tensor, move: Tensor) -> Number:
+        """A number with the sign of ``<slope, move>``; its size is that of ``slope`` where the plain sum of products
+        leaves the range of the dtype, else it is that sum.
+        """
+        plain, info = self.sum(slope * move), torch.finfo(slope.dtype)
+        # What underflows adds up to less than this.
+        inside = (abs(plain) > info.tiny / info.eps * self.entries) & (abs(plain) <= info.max)
+        if all_of(inside):
+            return plain
+        size = self.largest(move.abs())
+        return where(inside, plain, self.sum(slope * (move / self.along(where(size > 0, size, 1.0), move))))
 
     @abstractmethod
     def prox(self, w: Tensor, theta: Any) -> Tensor:
@@ -83,6 +95,18 @@ class Problems(ABC):
     @abstractmethod
     def norm(self, tensor: Tensor) -> Number:
         """The Euclidean norm of each problem's part, in float64, at any scale."""
+
+    @abstractmethod
+    def sum(self, tensor: Tensor) -> Number:
+        """The sum of the entries of each problem's part."""
+
+    @abstractmethod
+    def largest(self, tensor: Tensor) -> Number:
+        """The largest entry of each problem's part."""
+
+    @abstractmethod
+    def bounds(self, tensor: Tensor) -> tuple[Number, Number]:
+        """The smallest and the largest entry of each problem's part."""
 
     @abstractmethod
     def finite(self, tensor: Tensor) -> Flag:

@@ -72,9 +72,8 @@ class _Relay:
         """Run the method at ``place`` on the problems flagged in ``mine``."""
         if not any_of(mine):
             return
-        problems, tolerance, before, best = (
-            rows_of(value, mine) for value in (self._problems, self._tolerance, self._spent, self.best)
-        )
+        problems, best = rows_of(self._problems, mine), rows_of(self.best, mine)
+        tolerance, before = rows_of(self._tolerance, mine), rows_of(self._spent, mine)
         left = self._budget - before
         pace = Pace(problems, left) if paced else None
         start = None if best is None else best.point

@@ -56,24 +56,6 @@ def unit(*tensors: Tensor) -> Tensor:
     return torch.where(largest > 0, largest, 1.0)
 
 
-def product(slope: Tensor, move: Tensor) -> Tensor:
-    """A 0-d tensor with the sign of ``<slope, move>``; its size is that of ``slope`` where the plain sum of products
-    leaves the range of the dtype, else it is that sum.
-    """
-    plain = torch.sum(slope * move)
-    info = torch.finfo(plain.dtype)
-    # What underflows adds up to less than this.
-    least = info.tiny / info.eps * slope.numel()
-    if not is_batched(plain):
-        if least < abs(float(plain)) <= info.max:
-            return plain
-        inside: Tensor | bool = False
-    else:
-        inside = (plain.abs() > least) & (plain.abs() <= info.max)
-    scaled: Tensor = where(inside, plain, torch.sum(slope * (move / unit(move).to(move.dtype))))
-    return scaled
-
-
 def times(size: Number, factor: float) -> Number:
     """``size * factor`` of numbers >= 0; where the product of two positive numbers underflows to 0 it becomes the
     smallest positive number, so that no residual is called zero that is not.

@@ -1,9 +1,11 @@
 """Safe screening: parts of the solution that are provably zero before any iteration."""
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import offers
+from solvers.regularizers.base import HasZeroMask, offers
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.problems import Problems
 
@@ -21,5 +23,4 @@ def screen(problems: Problems, Z: Tensor) -> Tensor:
 
 
 def _screened(subproblem: Subproblem, Z: Tensor) -> Tensor:
-    assert offers(subproblem.regularizer, "zero_mask")
-    return torch.where(subproblem.regularizer.zero_mask(subproblem.B, subproblem.lam), 0.0, Z)
+    return torch.where(cast(HasZeroMask, subproblem.regularizer).zero_mask(subproblem.B, subproblem.lam), 0.0, Z)

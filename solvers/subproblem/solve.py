@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -124,14 +124,13 @@ def solve(
         residual=ending.residual,
         objective=float(subproblem.objective(ending.point)) if report else math.nan,
         tolerance=tolerance,
-        method=legs[0][-1].method if legs[0] else chosen,
+        method=legs[0][-1].method if legs else chosen,
         descent=descent,
-        legs=legs[0],
+        legs=legs[0] if legs else (),
     )
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """The arguments of ``solve`` and ``solve_batch`` that hold for all problems, and ``tolerance``, one for each."""
 
     tolerance: Number
@@ -147,13 +146,14 @@ class Request:
 def conclude(
     problems: Problems, methods: Sequence[str], divides: bool, reference: Tensor | None, request: Request
 ) -> tuple[Ending, list[tuple[Leg, ...]], Flag | None]:
-    """The endings of problems that begin with the same method, the legs of each, and (7b) before it was enforced.
+    """The endings of problems that begin with the same method, the legs of each if that iterates, and whether (7b) held
+    before it was enforced.
 
     Arguments:
         methods: a direct one, or the iterative ones in turn.
         divides: whether lam is 0, so that the solution is B/D.
     """
-    legs: list[tuple[Leg, ...]] = [()] * problems.B.shape[: problems.lead].numel()
+    legs: list[tuple[Leg, ...]] = []
     if divides:
         # No regularizer is left, whatever the method: that of psi = 0.
         problems = replace(problems, regularizer=Zero())
@@ -190,8 +190,8 @@ def _iterate(
             steps = splitting(some, start, tolerance=turn.tolerance, memory=request.memory)
             if takes_newton_steps(some):
                 options |= {"patience": PATIENCE_OF_NEWTON, "usual": ROUNDING}
-            exact = {"exact_always": False, "exact_ending": request.report, "judge_start": not thrifty}
-            return run(some, steps, start, **exact, **options)
+            options |= {"exact_always": False, "exact_ending": request.report, "judge_start": not thrifty}
+            return run(some, steps, start, **options)
         if some.convex:
             start = screen(some, start)
         return run(some, ITERATIVE[method](some, start, step_rule=request.step_rule), start, **options)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard, cast
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from solvers.subproblem.extrapolation import Extrapolation
 from solvers.subproblem.memory import Memory
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.newton import Newton
-from solvers.subproblem.penalty import ALIKE, Penalty, bounds, mean_of_metrics
+from solvers.subproblem.penalty import ALIKE, Penalty, mean_of_metrics
 from solvers.subproblem.per_problem import Flag, Number, PerProblem, any_of, complement, larger, where
 from solvers.subproblem.problems import Problems
 
@@ -104,10 +104,10 @@ class _Splitting(PerProblem):
         if self._step is not None:
             self._advance(self._step)
         rho, Z = self._penalty.rho, None
-        if self._newton is not None and takes_newton_steps(self._problems):
+        if self._newton is not None:
             if self._prox is None:
                 psi_step = float(self._problems.lam / rho)
-                self._prox = self._problems.prox_with_derivative(self._x, psi_step)
+                self._prox = cast(Subproblem, self._problems).prox_with_derivative(self._x, psi_step)
                 self._newton.remember(self._x, psi_step, self._prox)
             Z = None if self._prox is None else self._prox.point
         self._step = splitting_step(self._problems, self._x, rho, Z)
@@ -167,6 +167,6 @@ def contraction(problems: Problems, penalty: Tensor | None = None) -> Number:
     identity with weight RELAXATION/2 this gives ``|1 - RELAXATION/2| + RELAXATION/2 * q``.
     """
     rho = problems.read(mean_of_metrics(problems) if penalty is None else penalty)
-    smallest, largest = bounds(problems)
+    smallest, largest = problems.bounds(problems.D)
     q = larger((rho - smallest) / (rho + smallest), (largest - rho) / (largest + rho))
     return abs(1 - RELAXATION / 2) + RELAXATION / 2 * q
