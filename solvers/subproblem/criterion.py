@@ -125,9 +125,9 @@ def certainly_descends(problems: Problems, Z: Tensor, member: Tensor, reference:
 
 
 class Schedule(Protocol):
-    """eps_t as a function of the step t = 1, 2, ... and of ``unit``, the weight of psi in Q_1.
+    """eps_t as a function of the step t = 1, 2, ... and of the weight of psi in Q_1.
 
-    With the unit a schedule needs no knowledge of the method: eps_t = unit * (a dimensionless rule).
+    With this unit a schedule needs no knowledge of the method: eps_t = unit * (a dimensionless rule).
     """
 
     def __call__(self, step: int, unit: float) -> float: ...
@@ -138,8 +138,14 @@ class PowerSchedule:
     """``eps_t = tolerance * unit * t^(-power)``; power > 1/2 makes sum eps_t^2 finite, which (8) demands.
 
     ``unit`` is alpha_1 for the dual averaging methods and the step size for the others, so that ``tolerance`` is the
-    residual allowed at the first step in the units of a gradient of f. Raises ValueError unless tolerance > 0 and
-    power > 1/2.
+    residual allowed at the first step in the units of a gradient of f.
+
+    Arguments:
+        tolerance: a finite number > 0.
+        power: a number > 1/2.
+
+    Raises:
+        ValueError or TypeError: an argument is none of these.
     """
 
     tolerance: float = 1e-3

@@ -44,7 +44,14 @@ def _splitting_first(subproblem: Subproblem) -> bool:
 
 
 def available_methods(subproblem: Subproblem) -> tuple[str, ...]:
-    """The methods that the regularizer allows and ``solve_batch`` has as well, best first."""
+    """The methods that the regularizer allows, best first, without the splitting, which every convex psi allows.
+
+    Arguments:
+        subproblem: one problem.
+
+    Returns:
+        Names that ``solve`` and ``solve_batch`` take as ``method``.
+    """
     methods = [member for member in DIRECT if offers(subproblem.regularizer, member)]
     return (*methods, *(["accelerated"] if subproblem.convex else []), "proximal_gradient")
 

@@ -23,10 +23,10 @@ PACKAGES = [
 ]
 #: Members that every regularizer may have; the protocols of regularizers/base.py describe their arguments.
 PROTOCOL = {"value", "prox", *base.OPTIONAL_MEMBERS}
-#: Names of no function or class of ours: aliases of types, tables, and what a module without ``__all__`` imports.
-NOT_OURS = "solvers."
+#: Where functions and classes of ours are defined.
+OURS = "solvers."
 #: A function that has one of these in its source refuses arguments.
-REFUSALS = re.compile(r"\braise (ValueError|TypeError|KeyError|RuntimeError)|\bvalidate\.|\brefuse_|check_prox_arguments\(")
+REFUSALS = re.compile(r"\braise (ValueError|TypeError|KeyError|RuntimeError)|\bvalidate\.|check_prox_arguments\(")
 #: Functions that are let off, with the reason.
 EXCUSED: dict[str, str] = {}
 
@@ -35,11 +35,10 @@ def public(module: Any) -> Iterator[tuple[str, Any]]:
     """What a package exports, or a module without ``__all__`` defines: functions and classes of ours."""
     for name in getattr(module, "__all__", vars(module)):
         found = getattr(module, name)
-        ours = getattr(found, "__module__", "") or ""
-        defined = hasattr(module, "__all__") or ours == module.__name__
-        if not name.startswith("_") and defined and ours.startswith(NOT_OURS) and callable(found):
-            if inspect.isclass(found) or inspect.isfunction(found):
-                yield name, found
+        owner = getattr(found, "__module__", "") or ""
+        exported = hasattr(module, "__all__") or (owner == module.__name__ and not name.startswith("_"))
+        if exported and owner.startswith(OURS) and (inspect.isclass(found) or inspect.isfunction(found)):
+            yield name, found
 
 
 def members(owner: type) -> Iterator[tuple[str, Any]]:
@@ -66,7 +65,8 @@ EVERYTHING = everything()
 
 def section(text: str, *titles: str) -> str | None:
     """The lines below a title, up to the next one; None where there is no such title."""
-    found = re.search(rf"^ *({'|'.join(titles)}):(.*?)(?=^ *(Arguments|Attributes|Returns|Yields|Raises|Example):|\Z)", text, re.M | re.S)
+    end = r"(?=^ *(Arguments|Attributes|Returns|Yields|Raises|Example):|\Z)"
+    found = re.search(rf"^ *({'|'.join(titles)}):(.*?){end}", text, re.M | re.S)
     return None if found is None else found[2]
 
 
@@ -83,8 +83,8 @@ def parameters(function: Callable[..., Any]) -> list[str]:
 
 
 def refuses(function: Any) -> bool:
-    """Whether a function of ours, if it is one and not written by ``dataclass``, refuses arguments."""
-    if not inspect.isfunction(function) or not hasattr(function, "__code__") or function.__code__.co_filename == "<string>":
+    """Whether a function of ours, if it is one and not written by ``dataclass`` or ``Protocol``, refuses arguments."""
+    if not inspect.isfunction(function) or "solvers" not in function.__code__.co_filename:
         return False
     return bool(REFUSALS.search(inspect.getsource(function)))
 
@@ -171,5 +171,6 @@ def half_described(point, step):
 
 
 def test_what_is_missing_is_seen():
-    assert faults("f", undescribed) == ["arguments not described: point, step", "Returns: is missing", "Raises: is missing"]
+    missing = ["arguments not described: point, step", "Returns: is missing", "Raises: is missing"]
+    assert faults("f", undescribed) == missing
     assert faults("f", half_described) == ["arguments not described: step"]
