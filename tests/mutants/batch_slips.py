@@ -55,7 +55,7 @@ def of_the_first(wanted: str) -> Callable[..., Tensor]:
 def never_frozen(batch, iterates, start, **options):
     """Problems that have ended go on until the last has."""
     ends = RUN(batch, iterates, start, **options)
-    steps = ITERATIVE["accelerated"](batch, start)
+    point, steps = start, ITERATIVE["accelerated"](batch, start)
     for _ in range(int(ends.iterations.max())):
         point = next(steps).point
     return ends._replace(point=point)
