@@ -67,9 +67,9 @@ class Anderson(PerProblem):
         self._gram[(*at, slice(used))] = row
         self._gram[(*at[:-1], slice(used), at[-1])] = row
         gram = self._gram[..., :used, :used]
-        gamma, info = torch.linalg.solve_ex(
-            gram + torch.diag_embed(self._ridge(gram, used)), _products(moves, flat(move) / unit).double()
-        )
+        system = gram.clone()
+        system.diagonal(dim1=-2, dim2=-1).add_(self._ridge(gram, used))
+        gamma, info = torch.linalg.solve_ex(system, _products(moves, flat(move) / unit).double())
         proposed = plain - _products(self._images[..., :used, :].mT, gamma.to(x.dtype)).reshape(x.shape)
         # Differences of zero or beyond the range of the dtype teach nothing.
         known = problems.read((info == 0) & torch.isfinite(gamma).all(-1))
@@ -85,7 +85,7 @@ class Anderson(PerProblem):
         """What is added to the diagonal; 1 where a row is not filled."""
         total = gram.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
         if isinstance(self._count, int):
-            return RIDGE * (total / used).expand(used)
+            return RIDGE * (total / used)
         filled = self._count.unsqueeze(1)
         ridge = RIDGE * (total / filled.clamp(1, MEMORY))
         return torch.where(torch.arange(used, device=gram.device) < filled, ridge, 1.0)

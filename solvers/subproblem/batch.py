@@ -34,9 +34,10 @@ def solve_batch(
 
     This is ``solve`` problem by problem: the same methods, certificates, floors, restarts, take-overs and budgets (each
     problem its own), the same fall-back where (7b) fails, and lam_i = 0 gives B_i/D_i. A problem that is done is taken
-    out of the computation. Two things may differ. A direct method that iterates inside (the norm equation of the group
-    LASSO) reports the iterations of the slowest problem, since all are stepped together. And the splitting, whose
-    extrapolation magnifies the rounding of sums taken in another order, may end a few iterations earlier or later.
+    out of the computation. Three things may differ. A direct method that iterates inside (the norm equation of the
+    group LASSO) reports the iterations of the slowest problem, since all are stepped together. The splitting, whose
+    extrapolation magnifies the rounding of sums taken in another order, may end a few iterations earlier or later. And
+    it takes no Newton steps here, which a regularizer with ``prox_with_derivative`` allows in ``solve``.
 
     Arguments:
         B, D: of shape (batch, *shape); the batch may be empty.
