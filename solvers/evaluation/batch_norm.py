@@ -61,7 +61,17 @@ def layers_with_statistics(model: nn.Module) -> list[_NormBase]:
 
 
 def batch_norm_advice(model: nn.Module) -> str | None:
-    """One line for who evaluates Ŵ without recomputing statistics; None where the network keeps none."""
+    """One line for whoever evaluates Ŵ without recomputing statistics.
+
+    Arguments:
+        model: the network.
+
+    Returns:
+        The line, or None where the network keeps no running statistics.
+
+    Raises:
+        ValueError: a lazy layer has not seen a batch yet.
+    """
     count = len(layers_with_statistics(model))
     if not count:
         return None
@@ -103,7 +113,17 @@ def batch_norm_recomputed(
     model: nn.Module, batches: Iterable[object], *, forward: Forward = run_forward
 ) -> Iterator[None]:
     """Within the context the running statistics are those of ``recompute_batch_norm``; afterwards, also after an
-    exception, they are as before, bit for bit. Arguments and exceptions are the same.
+    exception, they are as before, bit for bit.
+
+    Arguments:
+        model, batches, forward: as of ``recompute_batch_norm``.
+
+    Returns:
+        A context manager.
+
+    Raises:
+        TypeError: ``batches`` is a single batch.
+        ValueError: ``batches`` is empty although there are statistics to recompute.
     """
     found = _recomputed(model, batches, forward)
     kept = [(layer, _Statistics.of(layer)) for layer, _ in found]

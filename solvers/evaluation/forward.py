@@ -15,6 +15,16 @@ def run_forward(model: nn.Module, batch: object) -> object:
     """``model(batch)`` for a tensor, ``model(batch[0])`` for (inputs, targets, ...), ``model(**batch)`` for a mapping.
 
     Tensors are moved to the device of the model's first parameter or buffer.
+
+    Arguments:
+        model: the network.
+        batch: a tensor, a list or tuple that begins with the inputs, or a mapping of keyword arguments.
+
+    Returns:
+        What the network returns.
+
+    Raises:
+        ValueError: ``batch`` is an empty list or tuple.
     """
     if isinstance(batch, Mapping):
         return model(**{key: _moved(value, model) for key, value in batch.items()})
@@ -42,6 +52,12 @@ def device_of(model: nn.Module) -> torch.device | None:
 def preserved(model: nn.Module) -> Iterator[None]:
     """Within the context the network may be run and its mode changed; afterwards, also after an exception, its buffers
     (bit for bit), the mode of every module and the random number generators of torch are as they were.
+
+    Arguments:
+        model: the network.
+
+    Returns:
+        A context manager.
     """
     modes = [(module, module.training) for module in model.modules()]
     buffers = [

@@ -33,8 +33,10 @@ class Assignment:
 class ParameterGroups(list[dict[str, Any]]):
     """Parameter groups for an optimizer of this library; printing it shows what got which regularizer.
 
-    ``assignments`` has one entry a parameter. ``module`` is the network, or None once it has been deleted: the groups
-    do not keep it alive.
+    Arguments:
+        groups: dicts with "params" and "regularizer".
+        assignments: one entry for each parameter.
+        module: the network. The groups do not keep it alive.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class ParameterGroups(list[dict[str, Any]]):
 
     @property
     def module(self) -> nn.Module | None:
+        """The network, or None once it has been deleted."""
         return None if self._module is None else self._module()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -15,8 +15,11 @@ POINTS = {"structured_iterate": "Ŵ", "parameters": "W, the parameters"}
 
 @dataclass(frozen=True)
 class StructureLevel:
-    """``zeros`` structured zeros among ``total``: parameters in zero groups, or zero singular values, or zero
-    entries.
+    """Structured zeros: parameters in zero groups, or zero singular values, or zero entries.
+
+    Attributes:
+        zeros: their number.
+        total: the number of parameters in groups, of singular values or of entries.
     """
 
     zeros: int
@@ -24,6 +27,7 @@ class StructureLevel:
 
     @property
     def fraction(self) -> float:
+        """``zeros / total``; 0 where there is nothing to count."""
         return self.zeros / self.total if self.total else 0.0
 
     def __str__(self) -> str:
@@ -31,9 +35,12 @@ class StructureLevel:
 
 
 class StructureLevels(dict[str, StructureLevel]):
-    """Structure levels by kind of regularizer; ``of`` says at which point, the printed form as well.
+    """Structure levels by kind of regularizer, which print themselves.
 
-    Where they are those of the parameters, ``structured`` holds those of Ŵ, and the printed form compares them.
+    Arguments:
+        levels: class name to level.
+        of: the point at which they are, "structured_iterate" or "parameters".
+        structured: where they are those of the parameters, those of Ŵ; the printed form compares the two.
     """
 
     def __init__(

@@ -40,7 +40,10 @@ class WeightMax:
 
 class RegWeightMax(Mapping[str, float]):
     """Parameter name to the reg_weight from which on the whole parameter is zero; printing it shows them by regularizer
-    with a range to start from. ``rows`` has them with their regularizers.
+    with a range to start from.
+
+    Arguments:
+        rows: one entry for each parameter, with its regularizer; kept as a tuple.
     """
 
     def __init__(self, rows: list[WeightMax]) -> None:

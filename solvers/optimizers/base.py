@@ -62,7 +62,9 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
     Sums are kept in float32 for 16-bit parameters, else in the parameter's dtype. A step at lr = 0 leaves the
     parameters as they are, bit for bit.
 
-    Arguments common to all methods (the first three may differ from group to group):
+    Arguments:
+        params: tensors, named tensors or parameter groups, as of torch's optimizers.
+        defaults: the hyperparameters of the method, lr and regularizer among them.
         maximize: ascend: every gradient counts with the other sign.
         weight_decay: >= 0, decoupled. ProxSGD and ProxGen shrink W by ``1 - lr*weight_decay`` before the step. RAMDA
             and RMDA, whose W would forget that, add ``alpha/2 * weight_decay * ||Z||^2`` to the subproblem instead.
@@ -81,6 +83,11 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         capturable: keep the counters on the device, so that a step of CUDA parameters can be captured in a graph; lr,
             momentum and the other hyperparameters are captured as they are. Needs ``check_finite=False``, and every
             parameter must be one that the kernel takes.
+
+    These hold for all methods; ``maximize``, ``weight_decay`` and ``reg_warmup`` may differ from group to group.
+
+    Raises:
+        ValueError or TypeError: an argument, or a setting of a group, is not allowed.
 
     Attributes:
         observers: functions called as observe(param, Ŵ) after each subproblem, with Ŵ in the dtype of the sums; they
@@ -140,9 +147,13 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
     # The torch interface -----------------------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; refuses bad hyperparameters and parameters on which its regularizer is not defined.
+        """Add a group, whose lr and eps hold as they are given: a stage that has been entered does not multiply them.
 
-        The group's lr and eps hold as they are given: a stage that has been entered does not multiply them.
+        Arguments:
+            param_group: "params", and any of the hyperparameters.
+
+        Raises:
+            ValueError or TypeError: a hyperparameter is not allowed, or the regularizer is not defined on a parameter.
         """
         # torch.distributed.checkpoint restores the keys that a group has, so they are there from the beginning.
         kept = {STAGE_FACTOR: 1.0, **({INITIAL_MOMENTUM: None} if self.record.averages else {})}
@@ -168,9 +179,12 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         Arguments:
             closure: computes the loss and its gradients; it runs with gradients enabled.
 
-        Returns the closure's loss, or None without a closure. Raises ValueError or TypeError, naming the parameter or
-        the hyperparameter, on a sparse, NaN or infinite gradient and on a hyperparameter that is not allowed;
-        parameters and state are then as they were.
+        Returns:
+            The closure's loss, or None without a closure.
+
+        Raises:
+            ValueError or TypeError: a gradient is sparse, NaN or infinite, or a hyperparameter is not allowed. The
+                message names the parameter or the hyperparameter; parameters and state are as they were.
         """
         loss = None
         if closure is not None:
@@ -234,7 +248,11 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
                 afterwards. A network with such layers evaluates badly at Ŵ without them.
             model: the network, for ``recompute_batch_norm``; not needed where ``parameter_groups`` made the groups.
 
-        Raises ValueError where batches are given and the network is not known.
+        Returns:
+            A context manager.
+
+        Raises:
+            ValueError: batches are given and the network is not known.
         """
         network = model if model is not None else self._module()
         if recompute_batch_norm is not None and network is None:
@@ -261,13 +279,24 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
     # Stages ------------------------------------------------------------------------------------------------------
 
     def restart(self, gamma: float = 1.0) -> None:
-        """Enter the next stage: multiply lr by ``gamma``. The dual averaging methods also begin their sums anew."""
+        """Enter the next stage: multiply lr by ``gamma``. The dual averaging methods also begin their sums anew.
+
+        Arguments:
+            gamma: a finite number > 0.
+
+        Raises:
+            ValueError or TypeError: ``gamma`` is none.
+        """
         validate.positive("gamma", gamma)
         for group in self.param_groups:
             group[STAGE_FACTOR] = stage_factor_of(group) * float(gamma)
 
     def ramp_momentum(self, stage_step: int) -> None:
-        """Set the momentum for step ``stage_step`` of the last stage. Methods without averaging have no ramp."""
+        """Set the momentum of a step of the last stage. Methods without averaging have no ramp.
+
+        Arguments:
+            stage_step: the number of the step within the stage, from 1.
+        """
 
     # Copying, saving and loading ---------------------------------------------------------------------------------
 
@@ -297,8 +326,14 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's; keeps this optimizer's regularizers and the dtype of every saved tensor.
 
-        Raises ValueError, before anything is touched, where the state was saved by another method, for tensors of other
-        shapes, or with another regularizer. An attribute of a regularizer that cannot be compared is warned about.
+        An attribute of a regularizer that cannot be compared is warned about.
+
+        Arguments:
+            state_dict: what ``state_dict`` of an optimizer of this method returned.
+
+        Raises:
+            ValueError: the state was saved by another method, for tensors of other shapes, or with another regularizer.
+                Nothing has been touched.
         """
         given: list[dict[str, Any]] = []
 

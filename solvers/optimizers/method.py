@@ -76,54 +76,146 @@ class Method(ABC):
 
     @abstractmethod
     def new_state(self, point: Tensor, group: Group) -> State:
-        """The state tensors of a parameter before its first step; ``point`` is the parameter in the dtype of the sums.
-        Counters are added by the stepper, all zero.
+        """The state tensors of a parameter before its first step. Counters are added by the stepper, all zero.
+
+        Arguments:
+            point: the parameter, in the dtype of the sums.
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            Name to tensor, each of the shape and dtype of ``point``.
         """
 
     def counted(self, counters: Counters, group: Group) -> Counters:
-        """The counters after one more step; a step of weight zero may leave them as they are."""
+        """The counters after one more step; a step of weight zero may leave them as they are.
+
+        Arguments:
+            counters: the counters of the parameter, those of many as one tensor each where they stay on a device.
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            The new counters.
+        """
         return {**counters, "step": counters["step"] + 1}
 
     @abstractmethod
     def accumulate(self, gradient: Tensor, state: State, group: Group) -> None:
-        """Put the gradient into the state, in place; the counters have counted the step already."""
+        """Put the gradient into the state, in place; the counters have counted the step already.
+
+        Arguments:
+            gradient: that of the loss, of the shape and dtype of the state.
+            state: the tensors of the parameter and its counters.
+            group: the hyperparameters of the parameter's group.
+        """
 
     @abstractmethod
     def normal_form(self, point: Tensor, state: State, group: Group) -> NormalForm:
-        """B, D and lam of the subproblem of the step that ``accumulate`` has just prepared."""
+        """The subproblem of the step that ``accumulate`` has just prepared.
+
+        Arguments:
+            point: the parameter, in the dtype of the sums.
+            state: the tensors of the parameter and its counters.
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            B and D, of the shape and dtype of ``point``, and the number lam.
+        """
 
     def decayed(self, point: Tensor, group: Group) -> Tensor:
-        """The parameter after a decoupled weight decay, where the method applies one to it; may work in place."""
+        """The parameter after a decoupled weight decay, where the method applies one to it.
+
+        Arguments:
+            point: the parameter, in the dtype of the sums.
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            ``point``, which may have been changed in place.
+        """
         return point
 
     def step_weight(self, step: Scalar, group: Group) -> Scalar:
-        """s_t, the weight of the gradient of step ``step`` (a number, or a tensor of numbers) in the sums."""
+        """s_t, the weight of a step's gradient in the sums.
+
+        Arguments:
+            step: the number t of the step, or a tensor of numbers.
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            A number, or a tensor of them.
+        """
         rate: Scalar = group["lr"]
         return rate
 
     def psi_weight(self, counters: Counters, group: Group) -> Scalar:
-        """lam of the step: the weight of psi in the subproblem, before ``reg_warmup``."""
+        """lam of the step: the weight of psi in the subproblem, before ``reg_warmup``.
+
+        Arguments:
+            counters: the counters of the parameter, those of many as one tensor each where they stay on a device.
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            A number >= 0, or a tensor of them.
+        """
         rate: Scalar = group["lr"]
         return rate
 
     def unit(self, counters: Counters, group: Group) -> float:
-        """The scale of eps_t: the weight of psi in a first subproblem at the largest lr so far."""
+        """The scale of eps_t: the weight of psi in a first subproblem at the largest lr so far.
+
+        Arguments:
+            counters: the counters of the parameter, those of many as one tensor each where they stay on a device.
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            A number >= 0, in the units of lr.
+        """
         return float(group["lr"])
 
     def averaging(self, group: Group) -> Scalar:
-        """The share of Ŵ in the new parameter."""
+        """The share of Ŵ in the new parameter.
+
+        Arguments:
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            A number in (0, 1].
+        """
         return 1.0
 
     def mix(self, point: Tensor, structured: Tensor, group: Group) -> Tensor:
-        """The new parameter from the old one and Ŵ."""
+        """The new parameter from the old one and Ŵ.
+
+        Arguments:
+            point: the parameter, in the dtype of the sums.
+            structured: Ŵ, of the kind of ``point``.
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            The new parameter; ``point`` may have been changed in place.
+        """
         return structured
 
     def recurrence_of(self, group: Group) -> Recurrence | None:
-        """The recurrence by which kernels step the parameters of ``group``; None where none can."""
+        """The recurrence by which kernels step the parameters of a group.
+
+        Arguments:
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            The recurrence, or None where no kernel has one.
+        """
         return self.recurrence
 
     def coefficients(self, counters: Counters, group: Group) -> tuple[Scalar, ...]:
-        """The numbers k0, k1, ... of the recurrence after ``counted``; numbers, or tensors where the counters are."""
+        """The numbers k0, k1, ... of the recurrence after ``counted``.
+
+        Arguments:
+            counters: the counters of the parameter, those of many as one tensor each where they stay on a device.
+            group: the hyperparameters of the parameter's group.
+
+        Returns:
+            As many numbers as the recurrence has coefficients, or tensors where the counters are.
+        """
         return ()
 
 

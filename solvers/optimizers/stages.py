@@ -32,7 +32,8 @@ class Stages(LRScheduler):
         last_epoch: as torch's: the number of steps made before, less one; -1 starts anew. The state of the optimizer is
             loaded first. A restart that these steps include is part of that state and not made again.
 
-    Raises ValueError or TypeError on arguments that are not allowed.
+    Raises:
+        ValueError or TypeError: an argument is none of these.
     """
 
     optimizer: StructuredOptimizer
@@ -71,13 +72,15 @@ class Stages(LRScheduler):
 
     @property
     def in_last_stage(self) -> bool:
+        """Whether all milestones have been passed."""
         return self.stage == len(self.milestones)
 
     def step(self, epoch: int | None = None) -> None:
         """Count a step; restart at a milestone; set the momentum of the next step in the last stage.
 
-        ``epoch`` sets the count instead, without a restart, and lr to what it was at first, as SequentialLR wants it
-        when it hands over.
+        Arguments:
+            epoch: a number >= 0 to set the count to, without a restart, and lr to what it was at first, as SequentialLR
+                wants it when it hands over; None counts one more.
         """
         self._step_count += 1
         self._update_lr(epoch)
@@ -113,8 +116,12 @@ class Stages(LRScheduler):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from a saved count.
 
-        Raises ValueError where a milestone that was passed, gamma or ramp differ from those of this object; other
-        milestones to come are taken from this object, with a warning.
+        Arguments:
+            state_dict: what ``state_dict`` returned.
+
+        Raises:
+            ValueError: a milestone that was passed, gamma or ramp differ from those of this object. Other milestones
+                to come are taken from this object, with a warning.
         """
         if "steps" in state_dict:  # saved before Stages was a scheduler of torch's
             for group, momentum in zip(self.optimizer.param_groups, state_dict["initial_momentum"], strict=True):

@@ -23,14 +23,31 @@ Scalar = float | Tensor
 class Regularizer(Protocol):
     """psi, its own weight included; +inf outside the set, where psi constrains (an indicator).
 
-    ``value(w)`` returns psi(w) as a 0-d tensor. ``prox(w, step)`` returns
-    ``argmin_z step*psi(z) + 1/2||z - w||^2`` with the shape, dtype and device of ``w``; ``step`` > 0 is a number, which
-    may come as a 0-d tensor. Its type is not fixed, so that a class that writes ``float`` here is a regularizer, too.
+    A regularizer is any object with these two methods. The type of a step is not fixed, so that a class that writes
+    ``float`` in its place is a regularizer, too. The optional members are those of ``OPTIONAL_MEMBERS``.
     """
 
-    def value(self, w: Tensor, /) -> Tensor: ...
+    def value(self, w: Tensor, /) -> Tensor:
+        """psi(w).
 
-    def prox(self, w: Tensor, step: Any, /) -> Tensor: ...
+        Arguments:
+            w: a finite floating-point tensor.
+
+        Returns:
+            A 0-d tensor; +inf where w is outside the set of a constraint.
+        """
+
+    def prox(self, w: Tensor, step: Any, /) -> Tensor:
+        """``argmin_z step*psi(z) + 1/2||z - w||^2`` (Moreau, 1965; Parikh and Boyd, 2014, section 1.1).
+
+        Arguments:
+            w: a finite floating-point tensor.
+            step: a finite number > 0, which may come as a 0-d tensor; where psi separates, a tensor that broadcasts
+                against w, see ``separable`` and ``blockwise_max``.
+
+        Returns:
+            A tensor of the shape, dtype and device of w; one of the minimisers, where there are several.
+        """
 
 
 #: Optional members and what each one unlocks.
@@ -70,7 +87,12 @@ RESTATES = {"group_norms": ("value", "prox", "metric_prox"), "prox_with_derivati
 
 
 class MetricProx(NamedTuple):
-    """A solution of the subproblem together with the number of inner iterations that it took."""
+    """A solution of the subproblem together with the number of inner iterations that it took.
+
+    Attributes:
+        point: the solution, of the kind of B.
+        iterations: the number, an int or a 0-d integer tensor.
+    """
 
     point: Tensor
     iterations: int
@@ -82,6 +104,11 @@ class GroupNorms(NamedTuple):
 
     In the order of memory the tensor is an array of shape (blocks, outer, groups, inner), and a group is one index of
     the first axis and one of the third. Groups of one entry make the first sum an L1 norm, too.
+
+    Attributes:
+        weight: a number >= 0, the weight of the group norms.
+        outer, groups, inner, blocks: the lengths of the axes, ints >= 1 whose product is the number of entries.
+        entry_weight: a number >= 0, the weight of the entries.
     """
 
     weight: float
@@ -114,83 +141,209 @@ class GroupNorms(NamedTuple):
 
 class HasShapes(Regularizer, Protocol):
     @property
-    def shapes(self) -> Sequence[Sequence[int]]: ...
+    def shapes(self) -> Sequence[Sequence[int]]:
+        """The shapes to try, at least one."""
 
 
 class HasShapeCheck(Regularizer, Protocol):
-    def check_shape(self, shape: Sequence[int], /) -> None: ...
+    def check_shape(self, shape: Sequence[int], /) -> None:
+        """Refuse a tensor on which psi is not defined.
+
+        Arguments:
+            shape: that of a tensor.
+
+        Raises:
+            ValueError: psi is not defined on a tensor of this shape.
+        """
 
 
 class HasMetricProx(Regularizer, Protocol):
-    def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar, /) -> Tensor | MetricProx: ...
+    def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar, /) -> Tensor | MetricProx:
+        """``argmin_Z 1/2<Z, D*Z> - <B, Z> + lam*psi(Z)``, the prox of lam*psi in the metric D at the centre B/D.
+
+        Arguments:
+            B: a finite floating-point tensor.
+            D: a finite tensor > 0 of the shape, dtype and device of B.
+            lam: a number > 0, or a 0-d tensor.
+
+        Returns:
+            The solution, of the kind of B, or a MetricProx.
+        """
 
 
 class ProxWithDerivative(Protocol):
     """A prox and an element of its generalised Jacobian, as ``prox_with_derivative`` returns them."""
 
     @property
-    def point(self) -> Tensor: ...
+    def point(self) -> Tensor:
+        """``prox(w, step)``, of the kind of w."""
 
     @property
-    def gain(self) -> float: ...
+    def gain(self) -> float:
+        """A number from 0 to 1 that stands for the derivative where one number has to: the mean of its left factor."""
 
-    def derivative(self, direction: Tensor, /) -> Tensor: ...
+    def derivative(self, direction: Tensor, /) -> Tensor:
+        """An element of the generalised Jacobian of the prox at w (Clarke), applied to a direction.
+
+        Arguments:
+            direction: a tensor of the kind of w.
+
+        Returns:
+            A tensor of the kind of w, linear in ``direction``.
+        """
 
 
 class HasProxWithDerivative(Regularizer, Protocol):
-    def prox_with_derivative(self, w: Tensor, step: float, /) -> ProxWithDerivative: ...
+    def prox_with_derivative(self, w: Tensor, step: float, /) -> ProxWithDerivative:
+        """The prox and an element of its generalised Jacobian.
+
+        Arguments:
+            w: a finite floating-point tensor.
+            step: a finite number > 0.
+
+        Returns:
+            The two, for use until w is changed.
+        """
 
 
 class HasSubgradientResidual(Regularizer, Protocol):
-    def subgradient_residual(self, Z: Tensor, G: Tensor, lam: Scalar, /) -> Tensor: ...
+    def subgradient_residual(self, Z: Tensor, G: Tensor, lam: Scalar, /) -> Tensor:
+        """The member of ``G + lam*dpsi(Z)`` of least norm: zero where Z is stationary.
+
+        Arguments:
+            Z: a finite floating-point tensor.
+            G: the gradient of the smooth part at Z, of the kind of Z.
+            lam: a number >= 0, or a 0-d tensor.
+
+        Returns:
+            A tensor of the kind of Z; infinite where psi(Z) is.
+        """
 
 
 class HasBlockwiseMax(Regularizer, Protocol):
-    def blockwise_max(self, D: Tensor, /) -> Tensor: ...
+    def blockwise_max(self, D: Tensor, /) -> Tensor:
+        """The largest entry of D in each block that psi couples.
+
+        Arguments:
+            D: a tensor > 0.
+
+        Returns:
+            A tensor that broadcasts against D. ``prox`` takes such a tensor as its step.
+        """
 
 
 class HasGroupNorms(Regularizer, Protocol):
-    def group_norms(self, w: Tensor, /) -> GroupNorms | None: ...
+    def group_norms(self, w: Tensor, /) -> GroupNorms | None:
+        """psi as a weighted sum of the norms of equal groups and of entries.
+
+        Arguments:
+            w: a floating-point tensor; its shape and where its entries lie in memory count.
+
+        Returns:
+            The description, or None where there is none for such a tensor.
+        """
 
 
 class HasLayouts(Regularizer, Protocol):
-    def for_layout(self, layout: WeightLayout, shape: Sequence[int], /) -> Regularizer | None: ...
+    def for_layout(self, layout: WeightLayout, shape: Sequence[int], /) -> Regularizer | None:
+        """This regularizer for a weight of another layout.
+
+        Arguments:
+            layout: the order of the axes and the blocks of the weight.
+            shape: that of the weight.
+
+        Returns:
+            The regularizer, or None where there is none for this layout.
+
+        Raises:
+            ValueError: this object names another layout already, or the shape does not fit.
+        """
 
 
 class HasZeroMask(Regularizer, Protocol):
-    def zero_mask(self, B: Tensor, lam: Scalar, /) -> Tensor: ...
+    def zero_mask(self, B: Tensor, lam: Scalar, /) -> Tensor:
+        """Where the solution of the subproblem is provably zero (Theorem 1 of arXiv 2102.03869), whatever D.
+
+        Arguments:
+            B: a finite floating-point tensor.
+            lam: a number >= 0, or a 0-d tensor.
+
+        Returns:
+            A boolean tensor that broadcasts against B.
+        """
 
 
 class HasStructure(Regularizer, Protocol):
-    def structure(self, w: Tensor, /) -> Tensor: ...
+    def structure(self, w: Tensor, /) -> Tensor:
+        """What names the manifold on which w lies.
+
+        Arguments:
+            w: a floating-point tensor.
+
+        Returns:
+            A tensor. Equal ones mean the same manifold.
+        """
 
 
 class HasSparsity(Regularizer, Protocol):
-    def sparsity(self, w: Tensor, /) -> tuple[int, int]: ...
+    def sparsity(self, w: Tensor, /) -> tuple[int, int]:
+        """How much of w is structured zeros.
+
+        Arguments:
+            w: a floating-point tensor.
+
+        Returns:
+            (structured zeros, all), two ints, e.g. parameters in zero groups and parameters.
+        """
 
 
 class HasViolation(Regularizer, Protocol):
-    def violation(self, w: Tensor, /) -> Tensor: ...
+    def violation(self, w: Tensor, /) -> Tensor:
+        """The Euclidean distance from w to the set of a constraint.
+
+        Arguments:
+            w: a floating-point tensor.
+
+        Returns:
+            A 0-d tensor, 0 inside.
+        """
 
 
 class HasDtypes(Regularizer, Protocol):
     @property
-    def dtypes(self) -> Sequence[torch.dtype]: ...
+    def dtypes(self) -> Sequence[torch.dtype]:
+        """The floating-point dtypes that ``prox`` and ``value`` support."""
 
 
 class HasExamples(Regularizer, Protocol):
-    def examples(self) -> Sequence[Regularizer]: ...
+    def examples(self) -> Sequence[Regularizer]:
+        """Instances over the range of the parameters, the plainest first."""
 
 
 def is_constant(regularizer: object) -> bool:
-    """Whether what it says of a tensor cannot change: a frozen dataclass of numbers and texts."""
+    """Whether what it says of a tensor cannot change: a frozen dataclass of numbers and texts.
+
+    Arguments:
+        regularizer: any object.
+
+    Returns:
+        True for a frozen dataclass whose attributes are numbers, texts or None.
+    """
     traits = getattr(type(regularizer), "__dataclass_params__", None)
     plain = (int, float, str, type(None))
     return traits is not None and traits.frozen and all(isinstance(v, plain) for v in vars(regularizer).values())
 
 
 def require_regularizer(name: str, value: object) -> None:
-    """Raise TypeError, naming every missing method, unless ``value`` is a regularizer."""
+    """Refuse what is no regularizer.
+
+    Arguments:
+        name: the argument that the message names.
+        value: any object.
+
+    Raises:
+        TypeError: ``value`` is a class, or lacks ``value`` or ``prox``; the message names every missing method.
+    """
     if isinstance(value, type):
         raise TypeError(f"{name} must be a regularizer object, got the class {value.__name__}; call it first")
     missing = [method for method in ("value", "prox") if not callable(getattr(value, method, None))]
@@ -231,7 +384,18 @@ def offers(regularizer: object, member: Literal["examples"]) -> TypeGuard[HasExa
 @overload
 def offers(regularizer: object, member: str) -> bool: ...
 def offers(regularizer: object, member: str) -> bool:
-    """Whether ``regularizer`` has the optional ``member`` (for a bool member: has it and it is True)."""
+    """Whether a regularizer has an optional member (for a bool member: has it and it is True).
+
+    Arguments:
+        regularizer: any object.
+        member: a key of ``OPTIONAL_MEMBERS``.
+
+    Returns:
+        True or False. A ``prox_with_derivative`` that a class inherits while it redefines ``prox`` does not count.
+
+    Raises:
+        KeyError: there is no optional member of this name.
+    """
     if member not in OPTIONAL_MEMBERS:
         raise KeyError(member)
     found = getattr(regularizer, member, None)
@@ -241,7 +405,15 @@ def offers(regularizer: object, member: str) -> bool:
 
 
 def redefined_by(regularizer: object, member: str) -> str | None:
-    """The name of the class, or "the object", that redefines what ``member`` restates and inherits it, or None."""
+    """The name of the class, or "the object", that redefines what ``member`` restates and inherits it, or None.
+
+    Arguments:
+        regularizer: any object.
+        member: a key of ``RESTATES``.
+
+    Returns:
+        The name; None where the member is at least as new as what it restates.
+    """
     own = vars(regularizer) if hasattr(regularizer, "__dict__") else {}
     for name, level in (("the object", own), *((owner.__name__, vars(owner)) for owner in type(regularizer).__mro__)):
         if member in level:
@@ -252,14 +424,28 @@ def redefined_by(regularizer: object, member: str) -> str | None:
 
 
 def accumulation_dtype(tensor: Tensor) -> torch.dtype:
-    """The dtype in which sums over ``tensor`` are taken: float32 for 16-bit tensors, else its own."""
+    """The dtype in which sums over ``tensor`` are taken: float32 for 16-bit tensors, else its own.
+
+    Arguments:
+        tensor: a floating-point tensor.
+
+    Returns:
+        The dtype.
+    """
     return torch.float32 if tensor.dtype in (torch.bfloat16, torch.float16) else tensor.dtype
 
 
 def check_prox_arguments(w: Tensor, step: Scalar) -> None:
-    """Raise unless ``w`` is a floating-point tensor and ``step``, where it is a number, is finite and > 0.
+    """Refuse bad arguments of a prox.
 
     A tensor step comes from the library's own solvers and is not read, so that no device has to be waited for.
+
+    Arguments:
+        w: must be a floating-point tensor.
+        step: where it is a number, it must be finite and > 0.
+
+    Raises:
+        ValueError or TypeError: an argument is none of these.
     """
     validate.floating_tensor("w", w)
     if not isinstance(step, Tensor):
@@ -267,5 +453,13 @@ def check_prox_arguments(w: Tensor, step: Scalar) -> None:
 
 
 def shrink(w: Tensor, threshold: Scalar) -> Tensor:
-    """Soft threshold ``sign(w) * max(|w| - threshold, 0)``, entry by entry; exact zeros, never -0 or NaN."""
+    """Soft threshold ``sign(w) * max(|w| - threshold, 0)``, entry by entry; exact zeros, never -0 or NaN.
+
+    Arguments:
+        w: a floating-point tensor.
+        threshold: a number >= 0, or a tensor that broadcasts against w.
+
+    Returns:
+        A tensor of the shape of w.
+    """
     return torch.where(w.abs() > threshold, w - torch.sign(w) * threshold, torch.zeros_like(w))

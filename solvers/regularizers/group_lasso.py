@@ -75,7 +75,14 @@ class GroupLasso:
         return replace(self, layout=layout.order, conv_groups=layout.conv_groups)
 
     def group_weight(self, w: Tensor) -> float:
-        """``reg_weight * sqrt(|g|)``: what psi charges per unit of a group's norm. Every method below uses this."""
+        """``reg_weight * sqrt(|g|)``: what psi charges per unit of a group's norm. Every method below uses this.
+
+        Arguments:
+            w: a tensor of 2 to 5 dimensions; only its shape counts.
+
+        Returns:
+            The weight, the same for all groups of the tensor, since they are of one size.
+        """
         return self.reg_weight * self.groups.size_weight(w.shape)
 
     @classmethod

@@ -58,6 +58,7 @@ class Grouping:
 
     @property
     def weight_layout(self) -> WeightLayout:
+        """The order of the axes and the blocks, which the side of the groups does not change."""
         return WeightLayout(self.layout, self.conv_groups)
 
     @property
@@ -79,11 +80,25 @@ class Grouping:
         self.weight_layout.check_shape(shape)
 
     def sum(self, w: Tensor) -> Tensor:
-        """Sum over each group in float64, so that long groups lose nothing; broadcasts against ``w``."""
+        """Sum over each group in float64, so that long groups lose nothing; broadcasts against ``w``.
+
+        Arguments:
+            w: a floating-point tensor of a shape that ``check_shape`` allows.
+
+        Returns:
+            The sums, float64: 1 long along every axis that is reduced over.
+        """
         return self._reduced(w, lambda view, axes: view.sum(dim=axes, keepdim=True, dtype=torch.float64))
 
     def max(self, w: Tensor) -> Tensor:
-        """Largest entry of each group; broadcasts against ``w``."""
+        """Largest entry of each group; broadcasts against ``w``.
+
+        Arguments:
+            w: a floating-point tensor of a shape that ``check_shape`` allows.
+
+        Returns:
+            The largest entries, in the dtype of ``w``: 1 long along every axis that is reduced over.
+        """
         return self._reduced(w, lambda view, axes: view.amax(dim=axes, keepdim=True))
 
     def norm(self, w: Tensor) -> Tensor:
@@ -91,6 +106,12 @@ class Grouping:
         Broadcasts against ``w``.
 
         Scaled by the largest entry first, so that no square vanishes or overflows: the norm is zero only at zero.
+
+        Arguments:
+            w: a floating-point tensor of a shape that ``check_shape`` allows.
+
+        Returns:
+            The norms, float64: 1 long along every axis that is reduced over.
         """
         w = w.to(accumulation_dtype(w))
         scale = self.max(w.abs())
@@ -98,21 +119,49 @@ class Grouping:
         return scale * self.sum((w / safe).square()).sqrt()
 
     def count(self, shape: Sequence[int]) -> int:
-        """Number of groups."""
+        """Number of groups.
+
+        Arguments:
+            shape: that of a tensor that ``check_shape`` allows.
+
+        Returns:
+            The number.
+        """
         return self.blocks * shape[self.axis]
 
     def size_weight(self, shape: Sequence[int]) -> float:
-        """sqrt(|g|), the weight of a group's norm (the groups of one tensor are all of one size)."""
+        """sqrt(|g|), the weight of a group's norm (the groups of one tensor are all of one size).
+
+        Arguments:
+            shape: that of a tensor that ``check_shape`` allows.
+
+        Returns:
+            The root of the number of entries of a group.
+        """
         return math.sqrt(math.prod(shape) // self.count(shape))
 
     def flat(self, per_group: Tensor) -> Tensor:
-        """A reduction as a vector with one entry per group, in the order of the inputs or outputs."""
+        """A reduction as a vector with one entry per group, in the order of the inputs or outputs.
+
+        Arguments:
+            per_group: what ``sum``, ``max`` or ``norm`` returns.
+
+        Returns:
+            A tensor of shape (count,).
+        """
         if self.blocks == 1:
             return per_group.reshape(-1)
         return self.weight_layout.blocks(per_group)[:, 0].reshape(-1)
 
     def in_memory(self, w: Tensor) -> GroupsInMemory | None:
-        """Where the groups lie in memory; None for a tensor with gaps or overlaps, or where they form no such array."""
+        """Where the groups lie in memory; None for a tensor with gaps or overlaps, or where they form no such array.
+
+        Arguments:
+            w: a floating-point tensor of a shape that ``check_shape`` allows.
+
+        Returns:
+            The array (blocks, outer, groups, inner) that the entries are in the order of memory, or None.
+        """
         order = memory_order(w)
         if order is None:
             return None

@@ -19,7 +19,11 @@ class L1:
     Prox: the soft threshold (Parikh and Boyd, Proximal Algorithms, 2014, section 6.5.2). Separable, so the diagonal
     metric costs nothing: ``Z = shrink(B, lam*reg_weight) / D``.
 
-    Raises ValueError or TypeError unless ``reg_weight`` is a finite number >= 0.
+    Arguments:
+        reg_weight: a finite number >= 0.
+
+    Raises:
+        ValueError or TypeError: ``reg_weight`` is negative, not finite or no number.
     """
 
     reg_weight: float

@@ -45,9 +45,23 @@ class WeightLayout:
             )
 
     def blocks(self, w: Tensor) -> Tensor:
-        """``w`` as (conv_groups, first/conv_groups, second, *kernel), a view of the same memory."""
+        """``w`` as (conv_groups, first/conv_groups, second, *kernel), a view of the same memory.
+
+        Arguments:
+            w: a tensor whose first length ``conv_groups`` divides.
+
+        Returns:
+            The view, of one dimension more.
+        """
         return torch.unflatten(w, 0, (self.conv_groups, -1))
 
     def swapped(self, w: Tensor) -> Tensor:
-        """The same linear map in the other order: (out, in/g, *kernel) from (in, out/g, *kernel) or back, a copy."""
+        """The same linear map in the other order: (out, in/g, *kernel) from (in, out/g, *kernel) or back, a copy.
+
+        Arguments:
+            w: a tensor of 2 or more dimensions whose first length ``conv_groups`` divides.
+
+        Returns:
+            The copy, in which the first two axes of each block have changed places.
+        """
         return self.blocks(w).transpose(1, 2).flatten(0, 1)

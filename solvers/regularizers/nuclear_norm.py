@@ -21,7 +21,11 @@ class NuclearNorm:
     Prox: the soft threshold of the singular values (Cai, Candes and Shen, 2010). There is no closed or scalar form in a
     diagonal metric; the subproblem needs iteration.
 
-    Raises ValueError or TypeError unless ``reg_weight`` is a finite number >= 0.
+    Arguments:
+        reg_weight: a finite number >= 0.
+
+    Raises:
+        ValueError or TypeError: ``reg_weight`` is negative, not finite or no number.
     """
 
     reg_weight: float

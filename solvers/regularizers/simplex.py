@@ -27,7 +27,11 @@ class Simplex:
     ``value`` is 0 up to a distance of ``16 * eps * radius`` from the set, eps that of the dtype of w; a point that was
     rounded to a narrower dtype is not in the set for a wider one.
 
-    Raises ValueError or TypeError unless ``radius`` is a finite number > 0.
+    Arguments:
+        radius: a finite number > 0, what the entries sum to.
+
+    Raises:
+        ValueError or TypeError: ``radius`` is not positive, not finite or no number.
     """
 
     radius: float = 1.0

@@ -56,7 +56,14 @@ class SparseGroupLasso:
         return Grouping(self.grouping, self.layout, self.conv_groups)
 
     def group_weight(self, w: Tensor) -> float:
-        """``reg_weight * sqrt(|g|)``: what psi charges for a unit of a group's norm."""
+        """``reg_weight * sqrt(|g|)``: what psi charges for a unit of a group's norm.
+
+        Arguments:
+            w: a tensor of 2 to 5 dimensions; only its shape counts.
+
+        Returns:
+            The weight, the same for all groups of the tensor, since they are of one size.
+        """
         return self.reg_weight * self.groups.size_weight(w.shape)
 
     def for_layout(self, layout: WeightLayout, shape: Sequence[int]) -> "SparseGroupLasso":

@@ -9,13 +9,18 @@ from solvers.subproblem.result import Leg, Solution, Status
 
 @dataclass(frozen=True)
 class BatchSolution:
-    """The results of a batch of solves; every field means what it means in ``Solution``, problem by problem.
+    """The results of a batch of solves. What a field means, it means in ``Solution``, problem by problem.
 
-    ``point`` has shape (batch, *shape), ``residual``, ``objective`` and ``tolerance`` are float64, ``iterations`` int64
-    and ``descent`` boolean tensors of shape (batch,) (``descent`` is None without references). ``status``, ``methods``
-    and ``legs`` are tuples of what ``Solution`` calls ``status``, ``method`` and ``legs``.
-    ``looped`` names what torch.vmap could not do, with its reason, so that it was done one problem at a time: the
-    answers are the same, the time is not.
+    Attributes:
+        point: of shape (batch, *shape).
+        status: a tuple.
+        iterations: an int64 tensor of shape (batch,).
+        residual, objective, tolerance: float64 tensors of shape (batch,).
+        methods: a tuple of what ``Solution`` calls ``method``.
+        descent: a boolean tensor of shape (batch,), None without references.
+        looped: what torch.vmap could not do, with its reason, so that it was done one problem at a time: the answers
+            are the same, the time is not.
+        legs: a tuple of what ``Solution`` calls ``legs``.
     """
 
     point: Tensor

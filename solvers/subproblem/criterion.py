@@ -7,33 +7,40 @@ alpha_t is multiplied by alpha_t here, in ``residual_norm``, and nowhere else.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import Scalar, offers
+from solvers.regularizers.base import HasSubgradientResidual, Scalar, offers
 from solvers.subproblem.model import Subproblem
-from solvers.subproblem.scale_free import is_batched, is_finite, norm, times
+from solvers.subproblem.per_problem import Flag, Number, PerProblem, all_of, where
+from solvers.subproblem.problems import Problems
+from solvers.subproblem.scale_free import is_batched, is_finite, times
 
 
-def residual_norm(subproblem: Subproblem, member: Tensor) -> float:
+def residual_norm(problems: Problems, member: Tensor) -> Number:
     """Norm of a member of the subdifferential, in the units of the undivided problem Q_t.
 
     Infinite where it exceeds the largest float64, which no tolerance accepts; zero only where every entry is.
     """
-    return times(norm(member), subproblem.scale)
+    return times(problems.norm(member), problems.scale)
 
 
-def exact_member(subproblem: Subproblem, Z: Tensor) -> Tensor | None:
+def exact_member(problems: Problems, Z: Tensor) -> Tensor | None:
     """The minimum-norm member of dQ(Z), or None where the regularizer does not offer it.
 
     Infinite where D*Z - B is out of range: a regularizer is promised finite tensors.
     """
-    if not offers(subproblem.regularizer, "subgradient_residual"):
+    if not offers(problems.regularizer, "subgradient_residual"):
         return None
-    slope, exact = subproblem.gradient(Z), subproblem.regularizer.subgradient_residual
+    found: Tensor = problems.each(_minimum_norm_member, Z)
+    return found
+
+
+def _minimum_norm_member(subproblem: Subproblem, Z: Tensor) -> Tensor:
+    slope, exact = subproblem.gradient(Z), cast(HasSubgradientResidual, subproblem.regularizer).subgradient_residual
     if is_batched(slope):
         usable = torch.isfinite(slope).all()
         return torch.where(usable, exact(Z, torch.where(usable, slope, 0.0), subproblem.lam), torch.inf)
@@ -50,7 +57,7 @@ def prox_member(slope: Tensor, w: Tensor, Z: Tensor, theta: Scalar) -> Tensor:
     return slope + (w - Z) / theta
 
 
-class RoundingFloor:
+class RoundingFloor(PerProblem):
     """Residual that rounding alone can leave at a point, in the units of the undivided problem.
 
     ``16 eps (||B|| + ||M*Z||)`` with M = ``magnification``: D*Z - B is a difference of numbers of these two sizes. The
@@ -59,37 +66,49 @@ class RoundingFloor:
     rounded as if they were that large.
     """
 
-    def __init__(self, subproblem: Subproblem, magnification: Tensor | None = None) -> None:
-        M = subproblem.step_lipschitz() if magnification is None else magnification
-        info, largest = torch.finfo(subproblem.B.dtype), float(M.amax())
-        self._magnification = M if M.ndim > 0 else largest
-        self._size = norm(subproblem.B) + info.tiny * math.sqrt(subproblem.B.numel()) * (1 + largest)
-        self._share, self._scale = 16 * info.eps, subproblem.scale
+    def __init__(self, problems: Problems, magnification: Tensor | None = None) -> None:
+        M = problems.step_lipschitz() if magnification is None else magnification
+        info, largest = torch.finfo(problems.B.dtype), problems.largest(M)
+        self._problems, self._by_entry = problems, M.ndim > problems.lead
+        self._magnification = M if self._by_entry else largest
+        self._size = problems.norm(problems.B) + info.tiny * math.sqrt(problems.entries) * (1 + largest)
+        self._share, self._scale = 16 * info.eps, problems.scale
 
-    def __call__(self, Z: Tensor) -> float:
-        M = self._magnification
-        magnified = norm(M * Z) if isinstance(M, Tensor) else M * norm(Z)
-        level = self._share * (self._size + magnified)
-        if not math.isfinite(level):
+    def __call__(self, Z: Tensor) -> Number:
+        level = self._share * (self._size + self._magnified(Z))
+        finite = level < math.inf
+        if not all_of(finite):
             # A sixteenth of a rounding of what is out of range may well be in range.
-            small = self._share * Z.double()
-            magnified = norm(M.double() * small) if isinstance(M, Tensor) else M * norm(small)
-            level = self._share * self._size + magnified
+            level = where(finite, level, self._share * self._size + self._magnified(self._share * Z.double()))
         return times(level, self._scale)
 
+    def _magnified(self, Z: Tensor) -> Number:
+        """||M*Z||."""
+        M = self._magnification
+        return self._problems.norm(M * Z) if self._by_entry else M * self._problems.norm(Z)
 
-def rounding_floor(subproblem: Subproblem, Z: Tensor, magnification: Tensor | None = None) -> float:
-    """``RoundingFloor`` at one point."""
-    return RoundingFloor(subproblem, magnification)(Z)
+
+def rounding_floor(problems: Problems, Z: Tensor, magnification: Tensor | None = None) -> Number:
+    """``RoundingFloor`` at one point of each problem."""
+    return RoundingFloor(problems, magnification)(Z)
 
 
-def descends(subproblem: Subproblem, Z: Tensor, reference: Tensor) -> bool:
+def descends(problems: Problems, Z: Tensor, reference: Tensor) -> Flag:
     """(7b): Q(Z) <= Q(reference), up to the rounding error of the comparison."""
-    change, rounding, _ = subproblem.change_per_unit(Z, reference)
-    return bool(change <= rounding)
+    change, rounding, _ = problems.each(_change_per_unit, Z, reference)
+    return problems.read(change <= rounding)
 
 
-def certainly_descends(subproblem: Subproblem, Z: Tensor, member: Tensor, reference: Tensor) -> bool:
+def lower(problems: Problems, Z: Tensor, other: Tensor) -> Flag:
+    """Whether Q(Z) < Q(other)."""
+    return problems.read(problems.each(_change_per_unit, Z, other)[0] < 0)
+
+
+def _change_per_unit(subproblem: Subproblem, Z: Tensor, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return subproblem.change_per_unit(Z, reference)
+
+
+def certainly_descends(problems: Problems, Z: Tensor, member: Tensor, reference: Tensor) -> Flag:
     """Whether ``member`` of dQ(Z) alone proves (7b), psi convex; False leaves the question open.
 
     ``Q(W) - Q(Z) >= <member, W - Z> + 1/2<W - Z, D*(W - Z)>``: psi lies above its tangent and the quadratic part is its
@@ -97,19 +116,18 @@ def certainly_descends(subproblem: Subproblem, Z: Tensor, member: Tensor, refere
     and of Z, ``rounding_floor``, is taken off. Both sides are divided by ||W - Z||, which leaves the range of B.
     """
     move = reference.double() - Z
-    length = norm(move)
-    if length == 0:
-        return True
-    move /= length
-    slope = torch.addcmul(member.double(), subproblem.D.double(), move, value=0.5 * length)
-    gain = float(torch.dot(slope.flatten(), move.flatten()))
-    return gain * subproblem.scale >= rounding_floor(subproblem, Z)
+    length = problems.norm(move)
+    at_rest = length == 0
+    move = move / problems.along(where(at_rest, 1.0, length), move)
+    slope = torch.addcmul(member.double(), problems.D.double(), move * problems.along(0.5 * length, move))
+    gain = problems.sum(slope * move)
+    return at_rest | (gain * problems.scale >= rounding_floor(problems, Z))
 
 
 class Schedule(Protocol):
-    """eps_t as a function of the step t = 1, 2, ... and of ``unit``, the weight of psi in Q_1.
+    """eps_t as a function of the step t = 1, 2, ... and of the weight of psi in Q_1.
 
-    With the unit a schedule needs no knowledge of the method: eps_t = unit * (a dimensionless rule).
+    With this unit a schedule needs no knowledge of the method: eps_t = unit * (a dimensionless rule).
     """
 
     def __call__(self, step: int, unit: float) -> float: ...
@@ -120,8 +138,14 @@ class PowerSchedule:
     """``eps_t = tolerance * unit * t^(-power)``; power > 1/2 makes sum eps_t^2 finite, which (8) demands.
 
     ``unit`` is alpha_1 for the dual averaging methods and the step size for the others, so that ``tolerance`` is the
-    residual allowed at the first step in the units of a gradient of f. Raises ValueError unless tolerance > 0 and
-    power > 1/2.
+    residual allowed at the first step in the units of a gradient of f.
+
+    Arguments:
+        tolerance: a finite number > 0.
+        power: a number > 1/2.
+
+    Raises:
+        ValueError or TypeError: an argument is none of these.
     """
 
     tolerance: float = 1e-3

@@ -7,6 +7,8 @@ from solvers.kernels import subproblem_by_kernel
 from solvers.regularizers.base import Regularizer, Scalar, offers
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.model import Subproblem
+from solvers.subproblem.per_problem import Number
+from solvers.subproblem.problems import Problems
 from solvers.subproblem.proximal_gradient import proximal_gradient
 
 DIRECT = ("metric_prox", "separable")
@@ -29,13 +31,27 @@ def allowed_methods(subproblem: Subproblem) -> tuple[str, ...]:
     return (SPLITTING, *methods)
 
 
+def in_order(first: str, convex: bool) -> tuple[str, ...]:
+    """The methods that "auto" tries in turn."""
+    if first in DIRECT or not convex:
+        return (first,)
+    return (first, "accelerated" if first == SPLITTING else SPLITTING)
+
+
 def _splitting_first(subproblem: Subproblem) -> bool:
     low, high = (float(bound) for bound in subproblem.D.aminmax())
     return subproblem.B.numel() >= MANY_ENTRIES or high > SMALL_SPREAD * low
 
 
 def available_methods(subproblem: Subproblem) -> tuple[str, ...]:
-    """The methods that the regularizer allows and ``solve_batch`` has as well, best first."""
+    """The methods that the regularizer allows, best first, without the splitting, which every convex psi allows.
+
+    Arguments:
+        subproblem: one problem.
+
+    Returns:
+        Names that ``solve`` and ``solve_batch`` take as ``method``.
+    """
     methods = [member for member in DIRECT if offers(subproblem.regularizer, member)]
     return (*methods, *(["accelerated"] if subproblem.convex else []), "proximal_gradient")
 
@@ -69,10 +85,24 @@ def _is_zero(lam: Scalar) -> bool:
     return not isinstance(lam, Tensor) and lam == 0
 
 
-def directly(subproblem: Subproblem, method: str = "auto", backend: str = "auto") -> tuple[Tensor, int] | None:
-    """As ``direct_point``, by a kernel where one knows the regularizer, which counts as one iteration."""
+def directly(problems: Problems, method: str = "auto", backend: str = "auto") -> tuple[Tensor, Number] | None:
+    """As ``direct_point`` of every problem; of a single one by a kernel where one knows the regularizer, which counts
+    as one iteration.
+    """
+    if not isinstance(problems, Subproblem):
+        return _directly_of_many(problems, method) if direct_method(problems.regularizer, method) else None
     if method in ("auto", *DIRECT) and backend != "plain":
-        point = subproblem_by_kernel(subproblem.B, subproblem.D, subproblem.lam, subproblem.regularizer, backend)
+        point = subproblem_by_kernel(problems.B, problems.D, problems.lam, problems.regularizer, backend)
         if point is not None:
             return point, 1
-    return direct_point(subproblem, method)
+    return direct_point(problems, method)
+
+
+def _directly_of_many(problems: Problems, method: str) -> tuple[Tensor, Number]:
+    def direct(problem: Subproblem) -> tuple[Tensor, Tensor]:
+        found = direct_point(problem, method)
+        assert found is not None
+        return found[0].to(problem.B.dtype), torch.as_tensor(found[1], device=problem.B.device)
+
+    point, iterations = problems.each(direct)
+    return point, iterations

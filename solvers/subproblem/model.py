@@ -1,34 +1,39 @@
 """The subproblem, the one object that the library stands on."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import ProxWithDerivative, Regularizer, Scalar, offers, require_regularizer
-from solvers.subproblem.scale_free import is_batched, is_finite, unit
+from solvers.regularizers.base import ProxWithDerivative, Scalar, offers, require_regularizer
+from solvers.subproblem.problems import Problems
+from solvers.subproblem.scale_free import is_batched, is_finite, norm, unit
 
 
 @dataclass(frozen=True)
-class Subproblem:
+class Subproblem(Problems):
     """``min over Z of Q(Z) = 1/2<Z, D*Z> - <B, Z> + lam * psi(Z)``, D > 0 and "*" elementwise.
 
-    The proximal operator of ``lam*psi`` in the metric D at the centre B/D. B and D have one shape, floating-point dtype
-    and device; ``lam`` >= 0 is a number or a 0-d tensor. ``scale`` says by how much the problem was divided: residuals
-    and objectives are reported for the undivided problem (the paper's Algorithm 1 hands PG the problem over alpha_t,
-    while criterion (7) speaks of Q_t).
+    The solution is the proximal operator of ``lam*psi`` in the metric D at the centre B/D. ``check_values`` looks at
+    the entries. The public ``solve`` calls it; the optimizers, whose gradients are checked already, leave it out.
 
-    Raises TypeError or ValueError on arguments that do not fit together. Entries are looked at by ``check_values``,
-    which the public ``solve`` calls; the optimizers, whose gradients are checked already, leave it out.
+    Arguments:
+        B: a floating-point tensor of a shape on which psi is defined.
+        D: of the shape, dtype and device of B, > 0.
+        lam: a finite number >= 0, or a 0-d tensor.
+        regularizer: psi.
+        scale: > 0, by how much the problem was divided: residuals and objectives are reported for the undivided problem
+            (the paper's Algorithm 1 hands PG the problem over alpha_t, while criterion (7) speaks of Q_t).
+
+    Raises:
+        TypeError or ValueError: the arguments do not fit together, or one is none of these.
     """
 
-    B: Tensor
-    D: Tensor
-    lam: Scalar
-    regularizer: Regularizer
-    scale: float = 1.0
+    lead = 0
 
     def __post_init__(self) -> None:
         validate.floating_tensor("B", self.B)
@@ -42,26 +47,28 @@ class Subproblem:
             self.regularizer.check_shape(self.B.shape)
 
     def check_values(self) -> None:
-        """Raise ValueError unless B is finite, D finite and > 0 and lam >= 0. Synchronises with the device."""
-        validate.finite("B", self.B)
-        validate.finite("D", self.D)
-        if not bool((self.D > 0).all()):
-            raise ValueError(f"D must be > 0 everywhere, got a smallest entry of {float(self.D.min()):g}")
+        """Refuse values outside their range. Synchronises with the device.
+
+        Raises:
+            ValueError: B or D has a NaN or an infinity, D an entry <= 0, or lam is negative.
+        """
+        super().check_values()
         validate.nonnegative("lam", float(self.lam))
 
-    @property
-    def convex(self) -> bool:
-        """Whether psi says that it is convex; Q is then strongly convex with modulus min D."""
-        return offers(self.regularizer, "convex")
-
     def divided_by(self, factor: float) -> "Subproblem":
-        """The same problem with Q divided by ``factor`` > 0. Solution and reported residuals do not change."""
+        """The same problem with Q divided by ``factor``. Solution and reported residuals do not change.
+
+        Arguments:
+            factor: a finite number > 0.
+
+        Returns:
+            A Subproblem, whose ``scale`` is multiplied by the factor.
+
+        Raises:
+            ValueError or TypeError: ``factor`` is none.
+        """
         validate.positive("factor", factor)
         return replace(self, B=self.B / factor, D=self.D / factor, lam=self.lam / factor, scale=self.scale * factor)
-
-    def gradient(self, Z: Tensor) -> Tensor:
-        """Gradient of the smooth part, ``D*Z - B``."""
-        return torch.addcmul(-self.B, self.D, Z)
 
     def prox(self, w: Tensor, theta: Scalar) -> Tensor:
         """``prox of theta*lam*psi``. (The paper's Algorithm 2 writes prox_psi and means this.)
@@ -70,6 +77,13 @@ class Subproblem:
         that underflows is taken at the smallest normal number: a constraint holds at any step > 0, however small. Where
         ``w`` or the step has left the range of its dtype the result is NaN, which ends a solve as NON_FINITE: the prox
         of an infinity may well be a finite number, and that number means nothing.
+
+        Arguments:
+            w: of the kind of B.
+            theta: a number > 0, a 0-d tensor, or one that broadcasts to B where psi separates.
+
+        Returns:
+            A tensor of the kind of B.
         """
         step = theta * self.lam
         if isinstance(step, Tensor):
@@ -90,6 +104,13 @@ class Subproblem:
     def prox_with_derivative(self, w: Tensor, step: float) -> ProxWithDerivative | None:
         """The prox of step*psi at ``w`` with its derivative; None where the regularizer does not offer it, or where
         ``w`` or the step is out of range.
+
+        Arguments:
+            w: of the kind of B.
+            step: a number > 0.
+
+        Returns:
+            The prox with its derivative, or None.
         """
         regularizer = self.regularizer
         if not offers(regularizer, "prox_with_derivative") or not (is_finite(w) and 0 < step < math.inf):
@@ -101,11 +122,20 @@ class Subproblem:
         usable = torch.isfinite(w).all() & torch.isfinite(step).all()
         least = torch.finfo(w.dtype).tiny
         found = self.regularizer.prox(torch.where(usable, w, 0.0), torch.where(usable & (step > 0), step, least))
-        return torch.where(usable, torch.where(torch.as_tensor(self.lam) > 0, found, w), torch.nan)
+        # As tensors under vmap, lam and the step would widen a narrow dtype.
+        return torch.where(usable, torch.where(torch.as_tensor(self.lam) > 0, found, w), torch.nan).to(w.dtype)
 
     def step_lipschitz(self, step_rule: str = "block") -> Tensor:
-        """L, the largest entry of D: one number ("global"), or one per block of a regularizer that separates
-        ("block").
+        """L, the largest entry of D: one number, or one per block of a regularizer that separates.
+
+        Arguments:
+            step_rule: "global" or "block".
+
+        Returns:
+            A 0-d tensor, or one that broadcasts to D.
+
+        Raises:
+            ValueError: ``step_rule`` is none of the two.
         """
         validate.one_of("step_rule", step_rule, ("block", "global"))
         if step_rule == "block" and offers(self.regularizer, "blockwise_max"):
@@ -115,14 +145,28 @@ class Subproblem:
         return self.D.amax()
 
     def objective(self, Z: Tensor) -> Tensor:
-        """Q(Z) as a 0-d float64 tensor, in the units of the undivided problem."""
+        """Q(Z), in the units of the undivided problem.
+
+        Arguments:
+            Z: of the kind of B.
+
+        Returns:
+            A 0-d float64 tensor.
+        """
         z = Z.double()
         size = unit(z)
         smooth = torch.sum((z / size) * (0.5 * self.D.double() * z - self.B.double()))
         return (smooth + self._price(self.regularizer.value(z), size)) * self.scale * size
 
     def objective_change(self, Z: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """``Q(Z) - Q(reference)`` in float64 and a bound on its rounding error, of the undivided problem."""
+        """``Q(Z) - Q(reference)`` of the undivided problem.
+
+        Arguments:
+            Z, reference: of the kind of B.
+
+        Returns:
+            The change and a bound on its rounding error, 0-d float64 tensors.
+        """
         change, rounding, size = self.change_per_unit(Z, reference)
         return change * self.scale * size, rounding * self.scale * size
 
@@ -131,6 +175,12 @@ class Subproblem:
         B, where Q itself, of the size of B*B/D, may be too small or too large for float64.
 
         The quadratic part is taken as ``<Z - W, D*(Z + W)/2 - B>``, which does not cancel where Z is close to W.
+
+        Arguments:
+            Z, reference: of the kind of B.
+
+        Returns:
+            The change, the bound and the unit, 0-d float64 tensors.
         """
         z, w = Z.double(), reference.double()
         size = unit(z, w)
@@ -146,3 +196,34 @@ class Subproblem:
         if not isinstance(self.lam, Tensor):
             return value / size * self.lam if self.lam > 0 else torch.zeros_like(size)
         return torch.where(self.lam > 0, value / size * self.lam, 0.0)
+
+    def each(self, function: Callable[..., Any], *tensors: Tensor) -> Any:
+        return function(self, *tensors)
+
+    def read(self, tensor: Tensor) -> Any:
+        return tensor.item()
+
+    def full(self, value: Any) -> Any:
+        return value
+
+    def along(self, number: Any, like: Tensor) -> Any:
+        return number
+
+    def norm(self, tensor: Tensor) -> float:
+        return norm(tensor)
+
+    def sum(self, tensor: Tensor) -> float:
+        return float(tensor.sum())
+
+    def largest(self, tensor: Tensor) -> float:
+        return float(tensor.amax())
+
+    def bounds(self, tensor: Tensor) -> tuple[float, float]:
+        low, high = tensor.aminmax()
+        return float(low), float(high)
+
+    def finite(self, tensor: Tensor) -> bool:
+        return is_finite(tensor)
+
+    def rows(self, chosen: Any) -> "Subproblem":
+        return self

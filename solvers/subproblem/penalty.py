@@ -2,11 +2,22 @@
 
 import math
 
-import torch
 from torch import Tensor
 
 from solvers.subproblem.model import Subproblem
-from solvers.subproblem.scale_free import norm
+from solvers.subproblem.per_problem import (
+    Flag,
+    Number,
+    PerProblem,
+    any_of,
+    as_tensor,
+    complement,
+    larger,
+    root,
+    smaller,
+    where,
+)
+from solvers.subproblem.problems import Problems
 
 #: Iterations until rho is looked at for the first time; each time after that it is left alone longer by GROWTH, so that
 #: it changes less and less and the convergence of a fixed rho is not put at risk.
@@ -19,7 +30,7 @@ CRAWL = 0.6
 ALIKE = 2.0
 
 
-class Penalty:
+class Penalty(PerProblem):
     """``rho = sqrt(a*b)``, a and b the curvatures of the two parts of Q that the last iterations have met.
 
     The spectral choice of Xu, Figueiredo and Goldstein (2017): the changes of X and of D*X measure the quadratic part,
@@ -29,51 +40,64 @@ class Penalty:
     With max D/min D = 1e8 a good rho takes some 100 iterations where the mean of D takes more than 1,000.
     """
 
-    def __init__(self, subproblem: Subproblem, relaxation: float) -> None:
-        self._D = subproblem.D
-        self._relaxation = relaxation
-        self._low, self._high = (float(bound) for bound in subproblem.D.aminmax())
-        self.rho = mean_of_metric(subproblem.D)
+    def __init__(self, problems: Problems, relaxation: float) -> None:
+        self._problems, self._relaxation = problems, relaxation
+        self._low, self._high = problems.bounds(problems.D)
+        self.rho = mean_of_metrics(problems)
         self._gap = FIRST
         self._due = FIRST
         self._count = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self._shortest = math.inf
-        self._mark: float | None = None
+        self._shortest = problems.full(math.inf)
+        #: The length of the move since which the shortest is measured; NaN where none was seen.
+        self._mark = problems.full(math.nan)
         self._seen: tuple[Tensor, Tensor, Tensor] | None = None
 
-    def revised(self, x: Tensor, Z: Tensor, move: Tensor, length: float) -> Tensor | None:
-        """Another rho to go on with, or None. To be called after every iteration: x, its prox Z, the move
-        ``relaxation * (X - Z)`` and its length.
+    def revised(self, x: Tensor, Z: Tensor, move: Tensor, length: Number) -> Flag:
+        """Whether to go on with another rho, which ``rho`` is then. To be called after every iteration: x, its prox Z,
+        the move ``relaxation * (X - Z)`` and its length.
         """
         self._count += 1
-        self._shortest = min(self._shortest, length)
-        self._mark = length if self._mark is None else self._mark
+        self._shortest = smaller(length, self._shortest)
+        self._mark = where(self._mark == self._mark, self._mark, length)
         if self._seen is None:
-            self._seen = Z, self.rho * (x - Z), move
+            self._seen = Z, self._subgradient(x, Z), move
         if self._count < self._due:
-            return None
+            return self._problems.full(False)
         crawls = self._shortest > self._mark * CRAWL**self._gap
         before, self._seen, self._mark = self._seen, None, self._shortest
         self._gap = int(self._gap * GROWTH)
         self._due = self._count + self._gap
-        wanted = self._wanted(Z - before[0], self.rho * (x - Z) - before[1], move - before[2]) if crawls else None
-        if wanted is None or 1 / ALIKE <= wanted / float(self.rho) <= ALIKE:
-            return None
-        self._begin()
-        self.rho = torch.full_like(self.rho, wanted)
-        return self.rho
+        if not any_of(crawls):
+            return crawls
+        wanted = self._wanted(Z - before[0], self._subgradient(x, Z) - before[1], move - before[2])
+        ratio = wanted / self._problems.read(self.rho)
+        revised = crawls & (wanted == wanted) & complement((ratio >= 1 / ALIKE) & (ratio <= ALIKE))
+        self.rho = where(revised, as_tensor(wanted, self.rho), self.rho)
+        self._shortest = where(revised, math.inf, self._shortest)
+        self._mark = where(revised, math.nan, self._mark)
+        return revised
 
-    def _wanted(self, Z: Tensor, member: Tensor, move: Tensor) -> float | None:
-        """rho from the changes of these three."""
+    def _subgradient(self, x: Tensor, Z: Tensor) -> Tensor:
+        """The member ``rho*(x - Z)`` of ``lam*dpsi(Z)``."""
+        member: Tensor = self._problems.along(self.rho, Z) * (x - Z)
+        return member
+
+    def _wanted(self, Z: Tensor, member: Tensor, move: Tensor) -> Number:
+        """rho from the changes of these three, NaN where they do not show it."""
         X = Z + move / self._relaxation
-        quadratic, other = hybrid(X, self._D * X), hybrid(Z, member)
-        if quadratic is None:
-            return None
-        wanted = math.sqrt(quadratic) * math.sqrt(quadratic if other is None else other)
-        return min(max(wanted, self._low), self._high)
+        quadratic, other = hybrid(self._problems, X, self._problems.D * X), hybrid(self._problems, Z, member)
+        wanted = root(quadratic) * root(where(other == other, other, quadratic))
+        return where(wanted == wanted, smaller(larger(wanted, self._low), self._high), wanted)
+
+
+def mean_of_metrics(problems: Problems) -> Tensor:
+    """``mean_of_metric`` of each problem, in the dtype of D."""
+    mean: Tensor = problems.each(_mean_of_metric)
+    return mean
+
+
+def _mean_of_metric(subproblem: Subproblem) -> Tensor:
+    return mean_of_metric(subproblem.D)
 
 
 def mean_of_metric(D: Tensor) -> Tensor:
@@ -82,15 +106,16 @@ def mean_of_metric(D: Tensor) -> Tensor:
     return largest * (D / largest).mean()
 
 
-def hybrid(move: Tensor, force: Tensor) -> float | None:
+def hybrid(problems: Problems, move: Tensor, force: Tensor) -> Number:
     """The curvature c of ``force = c * move`` by the hybrid of steepest descent and minimum gradient (Zhou, Gao and
-    Dai, 2006); None where the two point apart, or nothing moved.
+    Dai, 2006); NaN where the two point apart, or nothing moved.
     """
-    length, size = norm(move), norm(force)
-    if not (0 < length < math.inf and 0 < size < math.inf):
-        return None
-    cosine = float(torch.sum((move / length) * (force / size)))
-    if not cosine > 0:
-        return None
-    smaller, larger = size / length * cosine, size / length / cosine
-    return smaller if 2 * smaller > larger else larger - smaller / 2
+    length, size = problems.norm(move), problems.norm(force)
+    known = (length > 0) & (length < math.inf) & (size > 0) & (size < math.inf)
+    length, size = where(known, length, 1.0), where(known, size, 1.0)
+    terms = (move / problems.along(length, move)) * (force / problems.along(size, force))
+    cosine = problems.sum(terms)
+    known = known & (cosine > 0)
+    cosine = where(known, cosine, 1.0)
+    found = size / length * cosine, size / length / cosine
+    return where(known, where(2 * found[0] > found[1], found[0], found[1] - found[0] / 2), math.nan)

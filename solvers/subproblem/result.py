@@ -19,6 +19,7 @@ class Status(Enum):
 
     @property
     def converged(self) -> bool:
+        """Whether the criterion is met."""
         return self is Status.CONVERGED
 
 
@@ -31,16 +32,21 @@ class Leg(NamedTuple):
 
 @dataclass(frozen=True)
 class Solution:
-    """The result of a solve.
+    """The result of a solve. Residuals and objectives are in the units of the undivided problem.
 
-    ``residual`` is the norm of a member of dQ(point), the smallest one known, and ``objective`` is Q(point), both in
-    the units of the undivided problem. A residual above the largest float64 is infinite and never accepted; one below
-    the smallest is the smallest, never 0. Q, of the size of B*B/D, leaves float64 before its problem does: it is 0 or
-    infinite then. ``descent`` says whether the solver's own point had Q <= Q(reference), criterion (7b), None where no
-    reference was given; where it had not, the point was replaced by one that has (FELL_BACK).
-
-    ``method`` is the one that finished, ``iterations`` counts those of all methods and ``legs`` lists the iterative
-    ones in order: more than one where a method was too slow and the next took over.
+    Attributes:
+        point: of the kind of B.
+        status: how the solve ended.
+        iterations: those of all methods.
+        residual: the norm of a member of dQ(point), the smallest one known. Above the largest float64 it is infinite
+            and never accepted; below the smallest it is the smallest, never 0.
+        objective: Q(point). Q is of the size of B*B/D and leaves float64 before its problem does: it is 0 or infinite
+            then. NaN where it was not asked for.
+        tolerance: eps_t, as it was given.
+        method: the one that finished.
+        descent: whether the solver's own point had Q <= Q(reference), criterion (7b); None where no reference was
+            given. Where it had not, the point was replaced by one that has (FELL_BACK).
+        legs: the iterative methods in order: more than one where a method was too slow and the next took over.
     """
 
     point: Tensor

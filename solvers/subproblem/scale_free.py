@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from solvers.subproblem.per_problem import Number, where
+
 #: A norm within these bounds has lost no digit to squares below the smallest normal number or above the largest.
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-140, 1e140
 
@@ -54,28 +56,9 @@ def unit(*tensors: Tensor) -> Tensor:
     return torch.where(largest > 0, largest, 1.0)
 
 
-def product(slope: Tensor, move: Tensor) -> Tensor:
-    """A 0-d tensor with the sign of ``<slope, move>``; its size is that of ``slope`` where the plain sum of products
-    leaves the range of the dtype, else it is that sum.
-    """
-    plain = torch.sum(slope * move)
-    info = torch.finfo(plain.dtype)
-    # What underflows adds up to less than this.
-    inside = (plain.abs() > info.tiny / info.eps * slope.numel()) & (plain.abs() <= info.max)
-    if not is_batched(inside) and bool(inside):
-        return plain
-    return torch.where(inside, plain, torch.sum(slope * (move / unit(move).to(move.dtype))))
-
-
-def times(size: float, factor: float) -> float:
-    """``size * factor`` of two numbers >= 0; where the product of two positive numbers underflows to 0 it becomes the
+def times(size: Number, factor: float) -> Number:
+    """``size * factor`` of numbers >= 0; where the product of two positive numbers underflows to 0 it becomes the
     smallest positive number, so that no residual is called zero that is not.
     """
     found = size * factor
-    return math.ulp(0.0) if found == 0 and size > 0 and factor > 0 else found
-
-
-def rows_times(sizes: Tensor, factor: float) -> Tensor:
-    """``times`` for a tensor of sizes."""
-    found = sizes * factor
-    return torch.where((found == 0) & (sizes > 0), math.ulp(0.0), found)
+    return where((found == 0) & (size > 0) & (factor > 0), math.ulp(0.0), found)

@@ -3,27 +3,30 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import offers
 from solvers.regularizers.zero import Zero
-from solvers.subproblem.iterate import Ending, Observer, run
+from solvers.subproblem.criterion import lower
+from solvers.subproblem.ending import Ending
+from solvers.subproblem.iterate import Observer, run
 from solvers.subproblem.memory import Memory
-from solvers.subproblem.methods import ITERATIVE, MANY_ENTRIES, SPLITTING, allowed_methods, directly
+from solvers.subproblem.methods import ITERATIVE, MANY_ENTRIES, SPLITTING, allowed_methods, directly, in_order
 from solvers.subproblem.methods import METHODS as METHODS
 from solvers.subproblem.methods import available_methods as available_methods
 from solvers.subproblem.methods import direct_point as direct_point
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.newton import ROUNDING
-from solvers.subproblem.pace import PATIENCE_OF_NEWTON, Pace
-from solvers.subproblem.relay import in_turn
+from solvers.subproblem.pace import PATIENCE_OF_NEWTON
+from solvers.subproblem.per_problem import Flag, Number, where
+from solvers.subproblem.problems import Problems
+from solvers.subproblem.relay import Turn, in_turn
 from solvers.subproblem.result import Leg, Solution
 from solvers.subproblem.screening import screen
-from solvers.subproblem.splitting import splitting
+from solvers.subproblem.splitting import splitting, takes_newton_steps
 from solvers.subproblem.verdict import certify, enforce_descent
 
 
@@ -102,32 +105,18 @@ def solve(
             validate.finite(name, tensor)
 
     chosen = method if method != "auto" else methods[0]
-    legs: tuple[Leg, ...] = ()
-    divides = float(subproblem.lam) == 0
-    found = None if divides else directly(subproblem, chosen, backend)
-    if divides:
-        # No regularizer is left, whatever the method: that of psi = 0.
-        subproblem = replace(subproblem, regularizer=Zero())
-        ending = certify(subproblem, subproblem.B / subproblem.D, 0, tolerance)
-    elif found is not None:
-        ending = certify(subproblem, *found, tolerance)
-    else:
-        ending, legs = _iterate(
-            subproblem,
-            (chosen,) if method != "auto" else _relay(subproblem, chosen),
-            starts,
-            warm_starts,
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-            step_rule=step_rule,
-            observe=observe,
-            memory=memory,
-            report=report,
-        )
-        chosen = legs[-1].method
-    descent = None
-    if reference is not None:
-        ending, descent = enforce_descent(subproblem, ending, reference)
+    request = Request(
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        step_rule=step_rule,
+        warm_starts=warm_starts,
+        observe=observe,
+        report=report,
+        backend=backend,
+        memory=memory,
+    )
+    order = (chosen,) if method != "auto" else in_order(chosen, subproblem.convex)
+    ending, legs, descent = conclude(subproblem, order, float(subproblem.lam) == 0, reference, request)
     return Solution(
         point=ending.point,
         status=ending.status,
@@ -135,64 +124,84 @@ def solve(
         residual=ending.residual,
         objective=float(subproblem.objective(ending.point)) if report else math.nan,
         tolerance=tolerance,
-        method=chosen,
+        method=legs[0][-1].method if legs else chosen,
         descent=descent,
-        legs=legs,
+        legs=legs[0] if legs else (),
     )
 
 
-def _relay(subproblem: Subproblem, first: str) -> tuple[str, ...]:
-    """The methods that "auto" tries in turn."""
-    if not subproblem.convex:
-        return (first,)
-    return (first, "accelerated" if first == SPLITTING else SPLITTING)
+class Request(NamedTuple):
+    """The arguments of ``solve`` and ``solve_batch`` that hold for all problems, and ``tolerance``, one for each."""
+
+    tolerance: Number
+    max_iterations: int
+    step_rule: str
+    warm_starts: Sequence[Tensor] = ()
+    observe: Observer | None = None
+    report: bool = True
+    backend: str = "plain"
+    memory: Memory | None = None
+
+
+def conclude(
+    problems: Problems, methods: Sequence[str], divides: bool, reference: Tensor | None, request: Request
+) -> tuple[Ending, list[tuple[Leg, ...]], Flag | None]:
+    """The endings of problems that begin with the same method, the legs of each if that iterates, and whether (7b) held
+    before it was enforced.
+
+    Arguments:
+        methods: a direct one, or the iterative ones in turn.
+        divides: whether lam is 0, so that the solution is B/D.
+    """
+    legs: list[tuple[Leg, ...]] = []
+    if divides:
+        # No regularizer is left, whatever the method: that of psi = 0.
+        problems = replace(problems, regularizer=Zero())
+        ending = certify(problems, problems.B / problems.D, problems.full(0), request.tolerance)
+    elif (found := directly(problems, methods[0], request.backend)) is not None:
+        ending = certify(problems, *found, request.tolerance)
+    else:
+        ending, legs = _iterate(problems, methods, reference, request)
+    if reference is None:
+        return ending, legs, None
+    ending, descent = enforce_descent(problems, ending, reference)
+    return ending, legs, descent
 
 
 def _iterate(
-    subproblem: Subproblem,
-    methods: Sequence[str],
-    starts: Sequence[Tensor],
-    warm_starts: Sequence[Tensor],
-    *,
-    tolerance: float,
-    max_iterations: int,
-    step_rule: str,
-    observe: Observer | None,
-    memory: Memory | None,
-    report: bool,
-) -> tuple[Ending, tuple[Leg, ...]]:
+    problems: Problems, methods: Sequence[str], reference: Tensor | None, request: Request
+) -> tuple[Ending, list[tuple[Leg, ...]]]:
     """Iterative methods in turn."""
+    starts = [*([] if reference is None else [reference]), *request.warm_starts]
 
-    def run_method(method: str, start: Tensor | None, budget: int, before: int, pace: Pace | None) -> Ending:
-        watch = None if observe is None else lambda count, *what: observe(before + count, *what)
+    def run_method(method: str, turn: Turn) -> Ending:
+        some, start, observe, warm_starts = turn.problems, turn.start, request.observe, request.warm_starts
         options: dict[str, Any] = {
-            "tolerance": tolerance,
-            "max_iterations": budget,
-            "observe": watch,
-            "pace": pace,
+            "tolerance": turn.tolerance,
+            "max_iterations": turn.budget,
+            "observe": None if observe is None else lambda count, *seen: observe(turn.before + count, *seen),
+            "pace": turn.pace,
         }
-        thrifty = method == SPLITTING and subproblem.B.numel() >= MANY_ENTRIES
+        thrifty = method == SPLITTING and some.entries >= MANY_ENTRIES
         if start is None:
-            start = warm_starts[0] if thrifty and warm_starts else _best_start(subproblem, starts)
+            start = warm_starts[0] if thrifty and warm_starts else _best_start(some, starts)
         if method == SPLITTING:
             # Unscreened: it gains nothing where psi does not separate, and the spectral norm costs as much as a step.
-            steps = splitting(subproblem, start, tolerance=tolerance, memory=memory)
-            newton = offers(subproblem.regularizer, "prox_with_derivative")
-            options |= {"patience": PATIENCE_OF_NEWTON, "usual": ROUNDING} if newton else {}
-            return run(
-                subproblem, steps, start, exact_always=False, exact_ending=report, judge_start=not thrifty, **options
-            )
-        if subproblem.convex:
-            start = screen(subproblem, start)
-        return run(subproblem, ITERATIVE[method](subproblem, start, step_rule=step_rule), start, **options)
+            steps = splitting(some, start, tolerance=turn.tolerance, memory=request.memory)
+            if takes_newton_steps(some):
+                options |= {"patience": PATIENCE_OF_NEWTON, "usual": ROUNDING}
+            options |= {"exact_always": False, "exact_ending": request.report, "judge_start": not thrifty}
+            return run(some, steps, start, **options)
+        if some.convex:
+            start = screen(some, start)
+        return run(some, ITERATIVE[method](some, start, step_rule=request.step_rule), start, **options)
 
-    return in_turn(methods, run_method, max_iterations)
+    return in_turn(problems, methods, run_method, request.tolerance, request.max_iterations)
 
 
-def _best_start(subproblem: Subproblem, starts: Sequence[Tensor]) -> Tensor:
+def _best_start(problems: Problems, starts: Sequence[Tensor]) -> Tensor:
     """The start with the lowest Q; zero where there is none."""
-    best, *others = starts or [torch.zeros_like(subproblem.B)]
+    best, *others = starts or [torch.zeros_like(problems.B)]
     for start in others:
-        if bool(subproblem.change_per_unit(start, best)[0] < 0):
-            best = start
+        best = where(lower(problems, start, best), start, best)
     return best

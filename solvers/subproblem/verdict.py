@@ -6,55 +6,70 @@ import torch
 from torch import Tensor
 
 from solvers.subproblem.criterion import certainly_descends, descends, exact_member, residual_norm, rounding_floor
-from solvers.subproblem.iterate import Ending, Iterate, best_residual
-from solvers.subproblem.model import Subproblem
+from solvers.subproblem.ending import Ending, ended_by, status_of_all, status_where
+from solvers.subproblem.iterate import best_residual
+from solvers.subproblem.per_problem import Flag, Number, all_of, any_of, complement, where
+from solvers.subproblem.problems import Problems
 from solvers.subproblem.proximal_gradient import proximal_gradient
 from solvers.subproblem.result import Status
-from solvers.subproblem.scale_free import is_finite
 
 
-def certify(subproblem: Subproblem, point: Tensor, iterations: int, tolerance: float) -> Ending:
-    """Residual and status of a direct solution; without an exact subgradient one PG step from it brings a
+def certify(problems: Problems, point: Tensor, iterations: Number, tolerance: Number) -> Ending:
+    """Residual and status of direct solutions; without an exact subgradient one PG step from them brings a
     certificate.
     """
-    if not is_finite(point):
-        return Ending(torch.zeros_like(point), Status.NON_FINITE, iterations, math.inf)
-    exact = exact_member(subproblem, point)
+    usable = problems.finite(point)
+    if not all_of(usable):
+        point = where(usable, point, torch.zeros_like(point))
+    exact = exact_member(problems, point)
     if exact is not None:
-        residual, floor = residual_norm(subproblem, exact), rounding_floor(subproblem, point, subproblem.D)
+        residual, level = residual_norm(problems, exact), rounding_floor(problems, point, problems.D)
     else:
-        step: Iterate = next(proximal_gradient(subproblem, point))
-        if not is_finite(step.point):
-            return Ending(point, Status.NON_FINITE, iterations, math.inf)
-        point, floor = step.point, rounding_floor(subproblem, step.point)
-        residual = best_residual(subproblem, step, floor)
-    if math.isnan(residual):
-        return Ending(point, Status.NON_FINITE, iterations, math.inf)
-    if residual <= tolerance:
-        status = Status.CONVERGED
-    elif residual <= floor and residual < math.inf:
-        status = Status.PRECISION_LIMIT
-    else:
-        status = Status.NOT_STATIONARY
-    return Ending(point, status, iterations, residual)
+        step = next(proximal_gradient(problems, point))
+        held = problems.finite(step.point)
+        step = step._replace(point=where(held, step.point, point))
+        point = where(usable, step.point, point)
+        level = rounding_floor(problems, step.point)
+        residual = best_residual(problems, step, level)
+        usable = usable & held
+    usable = usable & (residual == residual)
+    status = status_of_all(problems, Status.NOT_STATIONARY)
+    status = status_where((residual <= level) & (residual < math.inf), Status.PRECISION_LIMIT, status)
+    status = status_where(residual <= tolerance, Status.CONVERGED, status)
+    status = status_where(complement(usable), Status.NON_FINITE, status)
+    return Ending(point, status, iterations, where(usable, residual, math.inf))
 
 
-def enforce_descent(subproblem: Subproblem, ending: Ending, reference: Tensor) -> tuple[Ending, bool]:
+def enforce_descent(problems: Problems, ending: Ending, reference: Tensor) -> tuple[Ending, Flag]:
     """(7b): where the objective rose, one PG step from the reference, and the reference itself if rounding
     spoils that.
+
+    Returns:
+        The endings, and whether each point had (7b) before.
     """
-    if ending.status is not Status.NON_FINITE:
-        member = ending.member if subproblem.convex else None
-        if member is not None and certainly_descends(subproblem, ending.point, member, reference):
-            return ending, True
-        if descends(subproblem, ending.point, reference):
-            return ending, True
-    step = next(proximal_gradient(subproblem, reference))
-    if is_finite(step.point) and descends(subproblem, step.point, reference):
-        point, level = step.point, rounding_floor(subproblem, step.point)
-        residual = best_residual(subproblem, step, level)
-    else:
-        exact = exact_member(subproblem, reference)
-        point, residual = reference, math.inf if exact is None else residual_norm(subproblem, exact)
-    status = ending.status if ending.status is Status.NON_FINITE else Status.FELL_BACK
-    return Ending(point, status, ending.iterations, math.inf if math.isnan(residual) else residual), False
+    broken = ended_by(ending.status, Status.NON_FINITE)
+    descent = complement(broken) & _descent(problems, ending, reference)
+    if all_of(descent):
+        return ending, descent
+    step = next(proximal_gradient(problems, reference))
+    better = problems.finite(step.point)
+    stepped = where(better, step.point, reference)
+    if any_of(better):
+        better = better & descends(problems, stepped, reference)
+    point = where(better, stepped, reference)
+    exact = exact_member(problems, reference)
+    own = problems.full(math.inf) if exact is None else residual_norm(problems, exact)
+    certified = best_residual(problems, step._replace(point=point), rounding_floor(problems, point))
+    residual = where(better, certified, own)
+    residual = where(residual == residual, residual, math.inf)
+    status = status_where(complement(broken), Status.FELL_BACK, ending.status)
+    fallen = (point, status, ending.iterations, residual)
+    return Ending(*(where(descent, kept, new) for kept, new in zip(ending[:4], fallen, strict=True))), descent
+
+
+def _descent(problems: Problems, ending: Ending, reference: Tensor) -> Flag:
+    """Whether Q is not above that of the reference; by the certificate where that shows it."""
+    certain = problems.full(False)
+    if ending.member is not None and problems.convex:
+        certain = certainly_descends(problems, ending.point, ending.member, reference)
+    return certain if all_of(certain) else certain | descends(problems, ending.point, reference)

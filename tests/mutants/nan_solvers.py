@@ -11,13 +11,13 @@ import torch
 
 from solvers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers import singular_values
-from solvers.subproblem import Subproblem, batch_steps, criterion, splitting
+from solvers.subproblem import Subproblem, criterion, splitting
 from solvers.subproblem.batch_result import BatchSolution
-from solvers.subproblem.iterate import Ending, Iterate
+from solvers.subproblem.ending import Ending, Iterate
 from solvers.subproblem.result import Solution, Status
 from tests.mutants.mutant import Patch, wrong_solver
 from tests.mutants.nans import first_spoiled, spoiled
-from tests.mutants.solver_slips import RIGHT, everywhere
+from tests.mutants.solver_slips import RIGHT, everywhere, of_one
 
 SOLVE = importlib.import_module("solvers.subproblem.solve")
 CHECKS = "ramda_verify.checks.subproblem"
@@ -75,12 +75,6 @@ def certificate(slope, w, Z, theta):
     return torch.where(Z.reshape(-1)[0] > 0, first_spoiled(member), member)
 
 
-def certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of ``solve`` and that of ``solve_batch``."""
-    everywhere("prox_member", certificate)(monkeypatch)
-    monkeypatch.setattr(batch_steps, "prox_member", certificate)
-
-
 def second_iterate(subproblem, start, *, step_rule="block"):
     """The second point and its certificate are NaN; the first and the third are right."""
     iterates = RIGHT["proximal_gradient"](subproblem, start, step_rule=step_rule)
@@ -106,16 +100,16 @@ def change_of_objective(self, Z, reference):
     return change, change
 
 
-def splitting_point(subproblem, x, rho):
+def splitting_point(subproblem, x, rho, Z=None):
     """Z has a NaN where x begins with a positive number; the move goes on without it."""
-    step = SPLITTING_STEP(subproblem, x, rho)
+    step = SPLITTING_STEP(subproblem, x, rho, Z)
     point = torch.where(x.reshape(-1)[0] > 0, first_spoiled(step.iterate.point), step.iterate.point)
     return step._replace(iterate=step.iterate._replace(point=point))
 
 
-def splitting_certificate(subproblem, x, rho):
+def splitting_certificate(subproblem, x, rho, Z=None):
     """The certificate has a NaN where x begins with a positive number."""
-    step = SPLITTING_STEP(subproblem, x, rho)
+    step = SPLITTING_STEP(subproblem, x, rho, Z)
     member = torch.where(x.reshape(-1)[0] > 0, first_spoiled(step.iterate.member), step.iterate.member)
     return step._replace(iterate=step.iterate._replace(member=member))
 
@@ -155,7 +149,7 @@ MUTANTS = [
     wrong_solver("nan_residual_of_a_batch", of_batch(residual_of_one), L1, EQUAL, AGREE, SOUND),
     wrong_solver("nan_residual_that_misses", of_batch(residual_that_misses), GroupLasso, EQUAL, SOUND),
     wrong_solver("nan_objective_of_a_batch", of_batch(objective_of_one), NuclearNorm, EQUAL),
-    wrong_solver("nan_certificate", certificates, L1, MEMBER, RATE),
+    wrong_solver("nan_certificate", everywhere("prox_member", certificate), L1, MEMBER, RATE),
     wrong_solver("nan_second_iterate", everywhere("proximal_gradient", second_iterate), GroupLasso, MEMBER, RATE),
     wrong_solver(
         "nan_second_certificate",
@@ -184,7 +178,7 @@ MUTANTS = [
     ),
     wrong_solver(
         "nan_splitting_accepted",
-        replaced(SOLVE, "run", accepts_nan),
+        replaced(SOLVE, "run", of_one(RUN, accepts_nan)),
         NuclearNorm,
         "splitting-solution",
         "narrow-certificate",

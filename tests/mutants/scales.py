@@ -9,8 +9,10 @@ import torch
 
 from solvers import L1, GroupLasso, NuclearNorm, Subproblem
 from solvers.subproblem.criterion import RoundingFloor
-from solvers.subproblem.iterate import Iterate
+from solvers.subproblem.ending import Iterate
+from solvers.subproblem.problems import Problems
 from tests.mutants.mutant import Patch, wrong_solver
+from tests.mutants.solver_slips import of_one
 
 #: Every module of the inner solvers, by its name. (The package holds functions of some of these names.)
 MODULES = {
@@ -19,18 +21,17 @@ MODULES = {
         "accelerated",
         "anderson",
         "batch",
-        "batch_relay",
-        "batch_splitting",
-        "batch_steps",
+        "batch_problem",
         "criterion",
         "methods",
-        "penalty",
+        "model",
+        "newton",
         "relay",
         "solve",
         "splitting",
     )
 }
-RIGHT: dict[str, Any] = {"in_turn": MODULES["relay"].in_turn, "in_turn of a batch": MODULES["batch_relay"].in_turn}
+IN_TURN = MODULES["relay"].in_turn
 
 
 def wherever(name: str, wrong: Callable[..., Any]) -> Patch:
@@ -53,9 +54,9 @@ def row_norms_without_scaling(tensor):
     return torch.linalg.vector_norm(tensor.reshape(len(tensor), -1), dim=1, dtype=torch.float64)
 
 
-def product_without_scaling(slope, move):
+def product_without_scaling(self, slope, move):
     """An inner product that underflows to 0, so that momentum is never dropped."""
-    return torch.sum(slope * move)
+    return self.sum(slope * move)
 
 
 def floor_without_point(self, Z):
@@ -63,13 +64,8 @@ def floor_without_point(self, Z):
     return self._share * self._size * self._scale
 
 
-def floors_without_points(batch, Z, magnification):
-    return MODULES["batch_steps"].norms(batch, batch.B) * 16 * torch.finfo(batch.B.dtype).eps
-
-
 def no_point_in_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RoundingFloor, "__call__", floor_without_point)
-    monkeypatch.setattr(MODULES["batch_steps"], "rounding_floors", floors_without_points)
 
 
 def prox_of_anything(self, w, theta):
@@ -89,21 +85,21 @@ def accelerated_with_overflow(subproblem, start, *, step_rule="block"):
 
 
 def overflowing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MODULES["methods"].ITERATIVE, "accelerated", accelerated_with_overflow)
+    iterative = MODULES["methods"].ITERATIVE
+    monkeypatch.setitem(iterative, "accelerated", of_one(iterative["accelerated"], accelerated_with_overflow))
 
 
 def by_entry_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few entries mean "accelerated", whatever the metric, and nobody takes over."""
     monkeypatch.setattr(MODULES["methods"], "_splitting_first", lambda subproblem: subproblem.B.numel() >= 256)
-    monkeypatch.setattr(MODULES["solve"], "in_turn", lambda methods, *more: RIGHT["in_turn"](methods[:1], *more))
+    wrong = of_one(IN_TURN, lambda problems, methods, *more: IN_TURN(problems, methods[:1], *more))
+    monkeypatch.setattr(MODULES["solve"], "in_turn", wrong)
 
 
 def batch_of_one_method(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch knows the accelerated method only."""
-    right = RIGHT["in_turn of a batch"]
-    monkeypatch.setattr(
-        MODULES["batch"], "in_turn", lambda batch, start, methods, *more: right(batch, start, ["accelerated"], *more)
-    )
+    wrong = of_one(lambda batch, methods, *more: IN_TURN(batch, ["accelerated"], *more), IN_TURN)
+    monkeypatch.setattr(MODULES["solve"], "in_turn", wrong)
 
 
 SCALE, RANGE, FAR, CHOICE = (
@@ -115,7 +111,12 @@ SCALE, RANGE, FAR, CHOICE = (
 MUTANTS = [
     wrong_solver("norm_without_scaling", wherever("norm", norm_without_scaling), NuclearNorm, SCALE),
     wrong_solver("row_norms_without_scaling", wherever("row_norms", row_norms_without_scaling), GroupLasso, SCALE),
-    wrong_solver("product_without_scaling", wherever("product", product_without_scaling), NuclearNorm, SCALE),
+    wrong_solver(
+        "product_without_scaling",
+        lambda monkeypatch: monkeypatch.setattr(Problems, "product", product_without_scaling),
+        NuclearNorm,
+        SCALE,
+    ),
     wrong_solver("floor_without_point", no_point_in_floor, L1, FAR),
     wrong_solver(
         "prox_of_anything",

@@ -12,9 +12,10 @@ from solvers import GroupLasso, NuclearNorm
 from solvers.regularizers import singular_values
 from solvers.regularizers.base import shrink
 from solvers.subproblem import anderson, criterion, newton, splitting, verdict
-from solvers.subproblem.iterate import Ending, Iterate
+from solvers.subproblem.ending import Ending, Iterate
 from solvers.subproblem.result import Status
 from tests.mutants.mutant import Patch, wrong_regularizer, wrong_solver
+from tests.mutants.solver_slips import of_one
 
 #: The module; the package holds the function of that name.
 solve = importlib.import_module("solvers.subproblem.solve")
@@ -26,31 +27,31 @@ def replaced(owner: Any, name: str, wrong: Any) -> Patch:
     return lambda monkeypatch: monkeypatch.setattr(owner, name, wrong)
 
 
-def step_of_the_metric(subproblem, x, rho):
+def step_of_the_metric(subproblem, x, rho, Z=None):
     """The prox of the quadratic part without rho in its denominator."""
-    step = RIGHT_STEP(subproblem, x, rho)
+    step = RIGHT_STEP(subproblem, x, rho, Z)
     Z = step.iterate.point
     return step._replace(move=splitting.RELAXATION * ((subproblem.B + rho * (2 * Z - x)) / subproblem.D - Z))
 
 
-def step_without_reflection(subproblem, x, rho):
+def step_without_reflection(subproblem, x, rho, Z=None):
     """Starts the quadratic part at Z in place of 2*Z - x: stationary elsewhere, and certified at zero."""
-    step = RIGHT_STEP(subproblem, x, rho)
+    step = RIGHT_STEP(subproblem, x, rho, Z)
     Z = step.iterate.point
     move = splitting.RELAXATION * ((subproblem.B + rho * Z) / (subproblem.D + rho) - Z)
     return step._replace(iterate=Iterate(Z, torch.zeros_like(Z)), move=move)
 
 
-def certificate_of_the_other_point(subproblem, x, rho):
+def certificate_of_the_other_point(subproblem, x, rho, Z=None):
     """The gradient is taken at X, the subgradient of psi at Z: zero, always."""
-    step = RIGHT_STEP(subproblem, x, rho)
+    step = RIGHT_STEP(subproblem, x, rho, Z)
     X = step.iterate.point + step.move / splitting.RELAXATION
     return step._replace(iterate=step.iterate._replace(member=subproblem.gradient(X) + rho * (x - step.iterate.point)))
 
 
 def long_extrapolation(self, x, move):
     """Runs ahead by ten moves, for ever."""
-    return x + 10 * move
+    return x + 10 * move, True
 
 
 def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +143,7 @@ MUTANTS = [
     wrong_solver("unguarded_newton", unguarded_newton, NuclearNorm, "splitting-rate", "splitting-solution"),
     wrong_solver(
         "splitting_accepts_everything",
-        replaced(solve, "run", accepts_everything),
+        replaced(solve, "run", of_one(solve.run, accepts_everything)),
         NuclearNorm,
         "splitting-solution",
         "narrow-certificate",

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from solvers import L1, GroupLasso, NuclearNorm, PowerSchedule, Subproblem
+from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import RoundingFloor
-from solvers.subproblem.iterate import Ending, Iterate
+from solvers.subproblem.ending import Ending, Iterate
 from solvers.subproblem.result import Solution, Status
 from tests.mutants.claims import CountNonzero
 from tests.mutants.metric_proxes import IgnoresMetric
@@ -37,18 +38,28 @@ MODULES = [
 ]
 
 
+def of_one(right: Any, wrong: Any) -> Any:
+    """The wrong function for one problem, the right one for a batch of them."""
+    return lambda first, *more, **options: (right if isinstance(first, SubproblemBatch) else wrong)(
+        first, *more, **options
+    )
+
+
 def everywhere(name: str, wrong: Any) -> Patch:
-    """Replace the function ``name`` in every module that has it, as an edit of its source would."""
+    """Replace the function ``name`` in every module that has it, as an edit of its source would. A function of one or
+    many problems is replaced for one.
+    """
 
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
         holders = [module for module in MODULES if hasattr(module, name)]
         assert holders, name
+        replacement = of_one(getattr(holders[0], name), wrong)
         for module in holders:
-            monkeypatch.setattr(module, name, wrong)
+            monkeypatch.setattr(module, name, replacement)
         iterative = importlib.import_module("solvers.subproblem.methods").ITERATIVE
         for method in iterative:
             if name in (method, f"{method}_proximal_gradient"):
-                monkeypatch.setitem(iterative, method, wrong)
+                monkeypatch.setitem(iterative, method, replacement)
 
     return patch
 

@@ -9,6 +9,7 @@ import torch
 from ramda_verify.oracles import certificate
 from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, Zero, solve, solve_batch
 from solvers.subproblem import scale_free
+from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import certainly_descends, residual_norm, rounding_floor
 from solvers.subproblem.methods import allowed_methods
 from tests.solvers.plug_ins import ConvexL1, PlainL1, SimplexInAMetric
@@ -202,7 +203,11 @@ def test_product_keeps_its_sign(dtype):
     for size in (1.0, info.tiny, info.max / 4):
         for b, sign in (([3.0, 1.0], 1), ([1.0, 3.0], -1), ([2.0, 1.0], 0), ([0.0, 0.0], 0)):
             move = torch.tensor(b, dtype=dtype) / 4 * size
-            assert float(torch.sign(scale_free.product(a * size / 4, move))) == sign
+            found = Subproblem(a, a.abs(), 1.0, L1(1.0)).product(a * size / 4, move)
+            assert (found > 0) - (found < 0) == sign
+            ones = torch.ones(3, 2, dtype=dtype)
+            many = SubproblemBatch(ones, ones, ones[:, 0], L1(1.0))
+            assert torch.sign(many.product(a.expand(3, 2) * size / 4, move.expand(3, 2))).tolist() == [sign] * 3
 
 
 def test_residual_that_leaves_the_range_is_never_accepted_by_accident():

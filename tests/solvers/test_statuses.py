@@ -10,7 +10,6 @@ from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi import psi_value
 from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve, solve_batch
 from solvers.regularizers.base import shrink
-from solvers.subproblem import batch_steps
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import rounding_floor
 
@@ -299,7 +298,7 @@ def test_level_of_rounding_is_finite_where_what_is_rounded_is_out_of_range():
         expected = 16 * torch.finfo(torch.float64).eps * float((M * (Z * 1e-160)).norm())
         assert rounding_floor(given, Z) == pytest.approx(expected * 1e160, rel=1e-12)
         rows = SubproblemBatch(given.B[None], D[None], torch.ones(1, dtype=torch.float64), regularizer)
-        level = batch_steps.rounding_floors(rows, Z[None], batch_steps.magnifications(rows))
+        level = rounding_floor(rows, Z[None])
         assert float(level[0]) == pytest.approx(expected * 1e160, rel=1e-12)
 
 

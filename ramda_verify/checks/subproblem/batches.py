@@ -21,9 +21,9 @@ from ramda_verify.engine.record import Measurement
 from ramda_verify.engine.worst import Worst, infinite_if_nan
 from solvers.regularizers.base import Regularizer
 from solvers.subproblem import Status, Subproblem, available_methods, solve, solve_batch
-from solvers.subproblem import batch_steps as steps
 from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
-from solvers.subproblem.iterate import Iterate
+from solvers.subproblem.criterion import rounding_floor
+from solvers.subproblem.ending import Iterate
 from solvers.subproblem.methods import ITERATIVE
 
 EPS = float(np.finfo(np.float64).eps)
@@ -130,7 +130,7 @@ class Problems:
         """``count`` points of an iterative method with their certificates. Raises ArithmeticError if it ends early."""
         many = SubproblemBatch(self.B[:-1], self.D[:-1], self.lam[:-1], self.regularizer)
         pairs = zip(
-            steps.iterates(many, start[:-1], method, **options),
+            ITERATIVE[method](many, start[:-1], **options),
             ITERATIVE[method](self.single, start[-1], **options),
             strict=False,
         )
@@ -169,7 +169,7 @@ class Problems:
 
     def floors(self, points: Tensor) -> Array:
         """What rounding alone can leave of a residual at these points."""
-        return steps.rounding_floors(self.batch, points, steps.magnifications(self.batch)).numpy()
+        return np.asarray(rounding_floor(self.batch, points))
 
     def rows(self, points: Tensor) -> Iterator[tuple[Array, Array, Array, float]]:
         """Z, B, D and lam of each problem, as the oracles take them."""

@@ -32,8 +32,17 @@ class ProxGen(StructuredOptimizer):
     With a group LASSO it is ProxSSI (Deleu and Bengio, arXiv 2102.03869): the subproblem is solved exactly.
 
     Arguments:
-        lr: >= 0. betas: two numbers in [0, 1). eps: > 0. weight_decay: >= 0.
-        amsgrad: use the largest v so far. regularizer and **options: as for RAMDA.
+        params: tensors, named tensors or parameter groups, which may set any of the hyperparameters below.
+        lr: >= 0.
+        betas: two numbers in [0, 1), the shares of the old averages in the new ones.
+        eps: > 0, added to the preconditioner.
+        weight_decay: >= 0, decoupled.
+        amsgrad: whether to use the largest v so far in place of v (Reddi, Kale and Kumar, 2018).
+        regularizer: psi of groups that name none; None means psi = 0.
+        **options: see StructuredOptimizer.
+
+    Raises:
+        ValueError or TypeError: an argument, or a setting of a group, is not allowed.
     """
 
     record = MethodRecord(

@@ -23,7 +23,14 @@ class ProxSGD(StructuredOptimizer):
     allowed.
 
     Arguments:
-        lr: >= 0. momentum: in (0, 1]. regularizer and **options: as for RAMDA.
+        params: tensors, named tensors or parameter groups, which may set any of the hyperparameters below.
+        lr: >= 0.
+        momentum: in (0, 1], the share of the new gradient.
+        regularizer: psi of groups that name none; None means psi = 0.
+        **options: see StructuredOptimizer.
+
+    Raises:
+        ValueError or TypeError: an argument, or a setting of a group, is not allowed.
     """
 
     record = MethodRecord(

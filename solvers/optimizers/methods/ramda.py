@@ -29,6 +29,9 @@ class RAMDA(DualAveraging):
         regularizer: psi of groups that name none; None means psi = 0, and the method is then MADGRAD (Defazio and
             Jelassi, 2022) with momentum counted from the other end.
         **options: see StructuredOptimizer.
+
+    Raises:
+        ValueError or TypeError: an argument, or a setting of a group, is not allowed.
     """
 
     record = MethodRecord(

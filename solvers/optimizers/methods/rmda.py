@@ -19,7 +19,17 @@ class RMDA(DualAveraging):
     """Regularized modernized dual averaging: RAMDA with the scalar preconditioner ``beta = sqrt(t)``.
 
     ``s = lr*sqrt(t)``, ``alpha += s``, ``V += s*G``; Ŵ minimises ``beta/2||Z||^2 - <beta*W0 - V, Z> +
-    alpha*psi(Z)``; ``W = (1-c)*W + c*Ŵ``. Arguments as for RAMDA, without ``eps``.
+    alpha*psi(Z)``; ``W = (1-c)*W + c*Ŵ``.
+
+    Arguments:
+        params: tensors, named tensors or parameter groups, which may set any of the hyperparameters below.
+        lr: >= 0.
+        momentum: c in (0, 1], the share of Ŵ; 1 means no averaging.
+        regularizer: psi of groups that name none; None means psi = 0.
+        **options: see StructuredOptimizer.
+
+    Raises:
+        ValueError or TypeError: an argument, or a setting of a group, is not allowed.
     """
 
     record = MethodRecord(

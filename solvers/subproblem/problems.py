@@ -1,0 +1,231 @@
+"""What the inner solvers ask of one subproblem, or of many in lock-step: their formulas are written once for both."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from solvers import validate
+from solvers.regularizers.base import Regularizer, Scalar, offers
+from solvers.subproblem.per_problem import Flag, Number, all_of, where
+
+
+@dataclass(frozen=True)
+class Problems(ABC):
+    """``1/2<Z, D*Z> - <B, Z> + lam*psi(Z)``, of one problem or with a leading dimension for a batch of them.
+
+    ``Subproblem`` is the one, ``SubproblemBatch`` the other. Elementwise formulas hold for both as they are. What sums
+    over a problem or calls the regularizer, which is written for one tensor, is a method here. Numbers and flags come
+    as ``per_problem`` describes them. A batch of problems has tensors of shape (batch, *shape) where one has (*shape).
+    """
+
+    B: Tensor
+    D: Tensor
+    lam: Scalar
+    regularizer: Regularizer
+    scale: float = 1.0
+
+    #: The number of dimensions before those of one problem: 0 or 1.
+    lead: ClassVar[int]
+
+    @property
+    def convex(self) -> bool:
+        """Whether psi says that it is convex; Q is then strongly convex with modulus min D."""
+        return offers(self.regularizer, "convex")
+
+    def check_values(self) -> None:
+        """Refuse values outside their range. Synchronises with the device.
+
+        Raises:
+            ValueError: B or D has a NaN or an infinity, or D an entry <= 0.
+        """
+        validate.finite("B", self.B)
+        validate.finite("D", self.D)
+        if self.D.numel() > 0 and not (low := float(self.D.amin())) > 0:
+            raise ValueError(f"D must be > 0 everywhere, got a smallest entry of {low:g}")
+
+    def gradient(self, Z: Tensor) -> Tensor:
+        """Gradient of the smooth part, ``D*Z - B``.
+
+        Arguments:
+            Z: of the kind of B.
+
+        Returns:
+            A tensor of the kind of B.
+        """
+        return torch.addcmul(-self.B, self.D, Z)
+
+    @property
+    def entries(self) -> int:
+        """The number of entries of one problem."""
+        return self.B.shape[self.lead :].numel()
+
+    def flat(self, tensor: Tensor) -> Tensor:
+        """Each problem's part as a vector.
+
+        Arguments:
+            tensor: of the shape of B, or one that broadcasts to it.
+
+        Returns:
+            A tensor of 1 dimension, 2 for a batch.
+        """
+        return tensor.reshape(*tensor.shape[: self.lead], -1)
+
+    def product(self, slope: Tensor, move: Tensor) -> Number:
+        """A number with the sign of ``<slope, move>``; its size is that of ``slope`` where the plain sum of products
+        leaves the range of the dtype, else it is that sum.
+
+        Arguments:
+            slope, move: of the kind of B.
+
+        Returns:
+            The number.
+        """
+        plain, info = self.sum(slope * move), torch.finfo(slope.dtype)
+        # What underflows adds up to less than this.
+        inside = (abs(plain) > info.tiny / info.eps * self.entries) & (abs(plain) <= info.max)
+        if all_of(inside):
+            return plain
+        size = self.largest(move.abs())
+        return where(inside, plain, self.sum(slope * (move / self.along(where(size > 0, size, 1.0), move))))
+
+    @abstractmethod
+    def prox(self, w: Tensor, theta: Any) -> Tensor:
+        """The prox of ``theta*lam*psi``.
+
+        Arguments:
+            w: of the kind of B.
+            theta: a number > 0, one of each problem or of each block.
+
+        Returns:
+            A tensor of the kind of B; NaN where ``w`` or the step has left the range of its dtype.
+        """
+
+    @abstractmethod
+    def step_lipschitz(self, step_rule: str = "block") -> Tensor:
+        """L, the largest entry of D: of each problem, or of each block of a regularizer that separates.
+
+        Arguments:
+            step_rule: "global" or "block".
+
+        Returns:
+            A tensor that broadcasts to D, of a batch one of shape (batch,) where each has a single L.
+
+        Raises:
+            ValueError: ``step_rule`` is none of the two.
+        """
+
+    @abstractmethod
+    def each(self, function: Callable[..., Any], *tensors: Tensor) -> Any:
+        """``function(problem, *tensors_of_the_problem)`` of every problem.
+
+        Arguments:
+            function: of a ``Subproblem`` and tensors; returns a tensor or a tuple of tensors.
+            *tensors: of the shape of B, or with one entry for each problem.
+
+        Returns:
+            What the function returns, stacked along a first dimension for a batch.
+        """
+
+    @abstractmethod
+    def read(self, tensor: Tensor) -> Any:
+        """The number or flag in a tensor.
+
+        Arguments:
+            tensor: one entry for each problem.
+
+        Returns:
+            A number or bool, for a batch a float64 or boolean tensor of shape (batch,).
+        """
+
+    @abstractmethod
+    def full(self, value: Any) -> Any:
+        """The same number or flag for every problem.
+
+        Arguments:
+            value: a number or bool.
+
+        Returns:
+            As ``read``.
+        """
+
+    @abstractmethod
+    def along(self, number: Number, like: Tensor) -> Any:
+        """A number per problem, or one per block, in the shape and dtype in which it multiplies points.
+
+        Arguments:
+            number: as ``read`` returns it, or a tensor of the shape that ``step_lipschitz`` has.
+            like: a point.
+
+        Returns:
+            A number, or a tensor that broadcasts to ``like``.
+        """
+
+    @abstractmethod
+    def norm(self, tensor: Tensor) -> Number:
+        """The Euclidean norm of each problem's part, in float64: 0 only where every entry is, at any scale.
+
+        Arguments:
+            tensor: of the shape of B.
+
+        Returns:
+            The number.
+        """
+
+    @abstractmethod
+    def sum(self, tensor: Tensor) -> Number:
+        """The sum of the entries of each problem's part, in the tensor's own dtype.
+
+        Arguments:
+            tensor: of the shape of B.
+
+        Returns:
+            The number.
+        """
+
+    @abstractmethod
+    def largest(self, tensor: Tensor) -> Number:
+        """The largest entry of each problem's part.
+
+        Arguments:
+            tensor: of the shape of B.
+
+        Returns:
+            The number.
+        """
+
+    @abstractmethod
+    def bounds(self, tensor: Tensor) -> tuple[Number, Number]:
+        """The smallest and the largest entry of each problem's part.
+
+        Arguments:
+            tensor: of the shape of B.
+
+        Returns:
+            The two numbers.
+        """
+
+    @abstractmethod
+    def finite(self, tensor: Tensor) -> Flag:
+        """Whether every entry of a problem's part is finite.
+
+        Arguments:
+            tensor: of the shape of B.
+
+        Returns:
+            The flag.
+        """
+
+    @abstractmethod
+    def rows(self, chosen: Flag) -> Self:
+        """Some of the problems.
+
+        Arguments:
+            chosen: the flag, or for a batch the indices, of those.
+
+        Returns:
+            An object of this class; a single problem is itself.
+        """
