@@ -12,9 +12,10 @@ import torch
 from typer.testing import CliRunner
 
 from ramda_verify import cli
+from ramda_verify.cases.recorded.passes import recorded_problems
 from ramda_verify.checks import ALL_CHECKS
 from ramda_verify.engine import suite
-from ramda_verify.engine.targets import known_regularizers
+from ramda_verify.engine.targets import known_regularizers, known_target
 
 STATUSES = {"pass", "fail", "skip", "inconclusive", "proved"}
 FIELDS = {
@@ -53,12 +54,13 @@ def test_run_writes_a_report(call, folder):
     assert document["schema"] == 1
     assert document["seed"] == 3
     assert [row["target"] for row in document["results"]] == list(known_regularizers())
+    assert any(row["recorded"] for row in document["results"])
     for row in document["results"]:
         assert row.keys() == FIELDS
         assert row["status"] == "pass"
         # The simplest and five, and on large tensors the simplest and one.
         assert 0 < row["cases"] - row["recorded"] <= 6 + 2
-        assert row["recorded"] > 0
+        assert (row["recorded"] > 0) == bool(recorded_problems(known_target(row["target"])))
         assert row["problems"] >= row["cases"]
     assert {"python", "torch", "numpy", "cvxpy"} <= document["versions"].keys()
     page = (folder / "report" / "report.html").read_text()

@@ -116,7 +116,7 @@ def test_a_prox_that_raises_is_left_to_the_checks():
 def test_fewer_cases_of_every_check_after_the_first(folder, monkeypatch):
     """The pace is measured where the first check runs; this module sees to it that nothing is fast there."""
     monkeypatch.setattr(limits, "FAST", limits.FAST)  # as it is, and so again afterwards
-    slow = "from good import Ridge\nfrom ramda_verify import limits\n\nlimits.FAST = 1e-12\n"
+    slow = "from good import Ridge\nfrom ramda_verify.engine import limits\n\nlimits.FAST = 1e-12\n"
     (folder / "slow.py").write_text(slow)
     jobs = [job for job in check_jobs("slow.py:Ridge") if job.check in ("contract", "value-consistency")]
     first, other = run_jobs(jobs, seed=1, examples=60, workers=1)

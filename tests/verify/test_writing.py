@@ -59,7 +59,7 @@ def test_a_full_disk_is_one_line_after_the_verdict(folder, arguments):
     program = (
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from ramda_verify import runner\n"
+        "from ramda_verify.engine import runner\n"
         "run = runner.run_jobs\n"
         "def limited(*given, **options):\n"
         "    yield from run(*given, **options)\n"
