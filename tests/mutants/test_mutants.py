@@ -19,6 +19,7 @@ from tests.mutants import (
     kernels,
     layouts,
     manners_slips,
+    memory_slips,
     metric_proxes,
     nan_members,
     nan_optimizers,
@@ -61,6 +62,7 @@ FAMILIES = (
     concave_penalties,
     simplexes,
     manners_slips,
+    memory_slips,
     enclosures,
 )
 #: NaN in the place of what is judged.

@@ -175,9 +175,17 @@ class Table(Scheduled):
         return self.weights[0]
 
 
+@dataclass
+class Loose(Scheduled):
+    """A dataclass whose field may be set."""
+
+    weight: float
+
+
 @pytest.mark.parametrize(
     ("regularizer", "reset"),
     [
+        (Loose(0.1), lambda regularizer: setattr(regularizer, "weight", 2.0)),
         (Scheduled(0.1), lambda regularizer: setattr(regularizer, "weight", 2.0)),
         (Table([0.1]), lambda regularizer: regularizer.weights.__setitem__(0, 2.0)),
     ],

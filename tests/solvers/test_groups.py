@@ -192,3 +192,14 @@ def test_denormal_groups_lose_their_share(size, share):
     assert float(psi.prox(w, 1.0)) == pytest.approx(left, rel=1e-12, abs=5e-324)
     residual = psi.subgradient_residual(torch.zeros_like(w), w, 1.0)
     assert float(residual) == pytest.approx(left, rel=1e-12, abs=5e-324)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_norms_whose_squares_leave_the_range(name, size, random):
+    w = torch.tensor(random.standard_normal((3, 4, 2)))
+    groups = Grouping(name)
+    torch.testing.assert_close(groups.norm(w * size) / size, groups.norm(w), rtol=1e-15, atol=0)
+    psi = GroupLasso(1.0, name)
+    torch.testing.assert_close(psi.value(w * size) / size, psi.value(w), rtol=1e-15, atol=0)
+    torch.testing.assert_close(psi.prox(w * size, 0.5 * size) / size, psi.prox(w, 0.5), rtol=1e-14, atol=0)

@@ -232,3 +232,25 @@ def test_swap_restores_after_an_error(cls):
     with pytest.raises(RuntimeError, match="evaluation"), optimizer.structured_iterate_swapped_in():
         raise RuntimeError("evaluation broke")
     assert torch.equal(param, before)
+
+
+@each
+@pytest.mark.parametrize("backend", ["auto", "plain"])
+def test_parameters_of_one_group_that_have_taken_different_numbers_of_steps(cls, backend):
+    """One that has had no gradient for a while is behind the others, and each goes on as it would alone."""
+    points = [torch.randn(4, 3, dtype=torch.float64) for _ in range(2)]
+    together = [torch.nn.Parameter(point.clone()) for point in points]
+    alone = [torch.nn.Parameter(point.clone()) for point in points]
+    shared = cls(together, regularizer=GroupLasso(0.01), backend=backend)
+    own = [cls([param], regularizer=GroupLasso(0.01), backend=backend) for param in alone]
+    for step in range(6):
+        for index, moves in enumerate((True, step >= 3 or step == 0)):
+            gradient = torch.randn(4, 3, dtype=torch.float64) if moves else None
+            together[index].grad = gradient
+            alone[index].grad = None if gradient is None else gradient.clone()
+        shared.step()
+        for optimizer in own:
+            optimizer.step()
+    assert [int(shared.state[param]["step"]) for param in together] == [6, 4]
+    for param, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(param, other, rtol=1e-14, atol=1e-14)

@@ -162,6 +162,33 @@ def test_structure_and_sparsity_by_hand():
     assert Zero().sparsity(w) == (0, 0)
 
 
+def test_groups_of_negative_entries_are_not_zero():
+    w = torch.tensor([[-3.0, 0.0, -1.0], [-4.0, 0.0, -2.0]])
+    assert GroupLasso(1.0, "input").structure(w).tolist() == [True, False, True]
+    assert GroupLasso(1.0, "input").sparsity(w) == (2, 6)
+    assert L1(1.0).structure(w).tolist() == [[True, False, True]] * 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("regularizer", [L1(1e-3), GroupLasso(1e-3), NuclearNorm(1e-3)], ids=repr)
+def test_value_of_sixteen_bits_is_summed_in_float32(regularizer, dtype):
+    """A sum of 6000 numbers in bfloat16 would stop to grow at 256 times the size of one."""
+    w = torch.randn(60, 100).to(dtype)
+    found = regularizer.value(w)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), regularizer.value(w.double()), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(300, 2), (2, 300)])
+@pytest.mark.parametrize(("dtype", "factor", "rank"), [(torch.float32, 0.5, 1), (torch.float32, 2.0, 2)])
+def test_rank_of_a_long_matrix_near_its_rounding(shape, dtype, factor, rank):
+    """Counted are singular values above max(m, n)*eps times the largest."""
+    smaller = factor * max(shape) * torch.finfo(dtype).eps
+    w = torch.zeros(shape, dtype=dtype)
+    w[0, 0], w[1, 1] = 1.0, smaller
+    assert int(NuclearNorm(1.0).structure(w)) == rank
+
+
 def test_metric_prox_record_is_a_pair():
     point, iterations = GroupLasso(1.0).metric_prox(torch.ones(2, 2), torch.ones(2, 2), 0.1)
     assert isinstance(MetricProx(point, iterations), tuple)

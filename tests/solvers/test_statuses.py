@@ -167,6 +167,22 @@ def test_start_that_is_good_enough_costs_no_iteration(low_rank):
     assert torch.equal(again.point, best)
 
 
+@pytest.mark.parametrize("method", ["proximal_gradient", "accelerated"])
+def test_residual_at_the_tolerance_is_accepted(method, low_rank):
+    """A start whose residual is the tolerance itself converges without an iteration; a smaller tolerance takes one."""
+    start = low_rank.B / low_rank.D
+    residual = solve(low_rank, start, tolerance=1e6, method=method).residual
+    for tolerance, iterations in ((residual, 0), (math.nextafter(residual, 0), 1)):
+        found = solve(low_rank, start, tolerance=tolerance, method=method, max_iterations=1)
+        many = solve_batch(
+            low_rank.B[None], low_rank.D[None], low_rank.lam, low_rank.regularizer, start[None],
+            tolerance=tolerance, method=method, max_iterations=1,
+        )  # fmt: skip
+        for solution in (found, many[0]):
+            assert solution.iterations == iterations
+            assert iterations or (solution.accepted and solution.residual == residual)
+
+
 @pytest.mark.parametrize("regularizer", [L1(0.1), GroupLasso(0.1), NuclearNorm(0.1)], ids=repr)
 def test_no_gradient_flows_through_a_solve(regularizer, random):
     B = torch.tensor(random.standard_normal((4, 5)), requires_grad=True)

@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 from ramda_verify import cli
 from ramda_verify.cases.recorded.passes import recorded_problems
 from ramda_verify.checks import ALL_CHECKS
+from ramda_verify.checks.regularizer import claims
 from ramda_verify.engine import suite
 from ramda_verify.engine.targets import known_regularizers, known_target
+from solvers import L1
 
 STATUSES = {"pass", "fail", "skip", "inconclusive", "proved"}
 FIELDS = {
@@ -90,6 +92,7 @@ def test_run_without_a_seed_draws_one_that_repeats_it(call, folder):
     assert fresh[0] != other[0]
     assert run("--seed", str(fresh[0])) == fresh
     assert run("--seed", "0")[0] == 0
+    assert run("--seed", "0")[1] != run("--seed", "1")[1]
 
 
 def test_check_without_a_seed_draws_one(call, first_checks_only):
@@ -109,7 +112,7 @@ def test_run_into_a_folder_of_choice(call, folder):
 
 
 def test_run_that_finds_something_ends_with_1(call, folder, monkeypatch):
-    monkeypatch.setattr("ramda_verify.checks.regularizer.claims.model_value", lambda x, regularizer: 1e9)
+    monkeypatch.setattr(claims, "model_value", lambda x, regularizer: 1e9)
     result = call("run", "--only", "cvxpy-value", "--quick", "--jobs", "1")
     assert result.exit_code == 1, result.output
     rows = json.loads((folder / "report" / "report.json").read_text())["results"]
@@ -117,8 +120,18 @@ def test_run_that_finds_something_ends_with_1(call, folder, monkeypatch):
     assert all("print(measure('cvxpy-value'" in row["counterexample"]["snippet"] for row in rows)
 
 
+def test_one_failure_among_passes_ends_with_1(call, folder, monkeypatch):
+    right = claims.model_value
+    monkeypatch.setattr(claims, "model_value", lambda x, psi: 1e9 if isinstance(psi, L1) else right(x, psi))
+    result = call("run", "--only", "cvxpy-value", "--quick", "--jobs", "1")
+    assert result.exit_code == 1, result.output
+    rows = json.loads((folder / "report" / "report.json").read_text())["results"]
+    assert {row["target"] for row in rows if row["status"] == "fail"} == {"l1"}
+    assert len(rows) > 1
+
+
 def test_inconclusive_ends_with_1(call, monkeypatch):
-    monkeypatch.setattr("ramda_verify.checks.regularizer.claims.model_value", lambda x, regularizer: float("nan"))
+    monkeypatch.setattr(claims, "model_value", lambda x, regularizer: float("nan"))
     result = call("run", "--only", "cvxpy-value", "--quick", "--jobs", "1")
     assert result.exit_code == 1, result.output
 
