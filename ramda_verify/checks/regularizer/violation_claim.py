@@ -15,6 +15,9 @@ from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, Worst, relative
 from solvers.regularizers.base import HasViolation
 
+#: Where violation is looked at, from w (0) to its projection (1) and beyond, into the set or out on another side.
+PLACES = (0.0, 0.5, 1.0, 2.0, 5.0)
+
 
 def _points(target: Target) -> st.SearchStrategy[Case]:
     return prox_cases(target.instances).map(lambda case: {"regularizer": case["regularizer"], "w": case["w"]})
@@ -31,13 +34,20 @@ def _points(target: Target) -> st.SearchStrategy[Case]:
     share=0.5,
 )
 def measure_violation(regularizer: HasViolation, w: Array) -> Measurement:
-    """violation(w) against the distance that a vanishing step moves w, and against value, which is infinite outside and
-    finite inside, up to a tolerance of its own.
+    """violation against the distance that a vanishing step moves a point, and against value, which is infinite outside
+    and finite inside, up to a tolerance of its own: at w, at its projection, between them and on the other side.
     """
     found, worst = regularizer.violation(tensor(w)), Worst()
     if not isinstance(found, torch.Tensor) or found.shape != ():
         return Measurement(np.inf, f"violation(w) must be a 0-d tensor, got {found!r}")
-    distance, value = float(found), psi_value(regularizer, w)
+    projected = finite("prox", regularizer.prox(tensor(w), VANISHING)).numpy()
+    for share in PLACES:
+        _at(regularizer, w + share * (projected - w) if share != 1 else projected, worst)
+    return worst.measurement()
+
+
+def _at(regularizer: HasViolation, w: Array, worst: Worst) -> None:
+    distance, value = float(regularizer.violation(tensor(w))), psi_value(regularizer, w)
     projected = finite("prox", regularizer.prox(tensor(w), VANISHING)).numpy()
     moved, unit = norm(projected - w), Psi(regularizer, w.shape).rounding(w, projected) * w.size**0.5 + TINY
     note = f"violation is {distance:.9g}, a vanishing step moves w = {shown(w)} by {moved:.9g}"
@@ -46,4 +56,3 @@ def measure_violation(regularizer: HasViolation, w: Array) -> Measurement:
         worst.see(0.0 if distance > 0 or moved <= unit else np.inf, f"{note}, and value is infinite")
     else:
         worst.see(relative(distance, LOOSENESS * size(w) * w.size**0.5), f"{note}, and value is finite")
-    return worst.measurement()
