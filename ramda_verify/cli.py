@@ -1,5 +1,6 @@
 """The command line: our own commands and those that other packages register."""
 
+from functools import cache
 from importlib.metadata import entry_points
 
 import typer
@@ -24,8 +25,9 @@ for command in (run, check, prove, record, doctor):
     app.command()(command)
 
 
-def main() -> None:
-    """Entry point: our commands and those registered by other packages under ``ramda_verify.commands``."""
+@cache
+def complete() -> typer.Typer:
+    """Our commands and those registered by other packages under ``ramda_verify.commands``."""
     for entry in sorted(entry_points(group=COMMAND_GROUP), key=lambda e: e.name):
         try:
             registered = entry.load()
@@ -34,7 +36,12 @@ def main() -> None:
             typer.secho(f"{entry.name}: not available, {type(error).__name__}: {error}", fg="yellow", err=True)
             continue
         app.command(entry.name)(registered)
-    app()
+    return app
+
+
+def main() -> None:
+    """Entry point."""
+    complete()()
 
 
 if __name__ == "__main__":

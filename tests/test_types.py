@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 import solvers
 from solvers import RAMDA, GroupLasso, ProxGen, Regularizer, Stages, Subproblem
-from solvers.regularizers.base import HasMetricProx, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import HasMetricProx
 
 
 class Ridge:

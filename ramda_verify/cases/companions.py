@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.members import Regularizer
 
 #: Multiples of a weight at which some part of the solution turns zero.
 AROUND_A_THRESHOLD = (0.5, 2.0, 1.0, 1 - 1e-9, 1 + 1e-9, 0.01, 100.0)

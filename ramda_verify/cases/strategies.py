@@ -20,7 +20,8 @@ from ramda_verify.cases.exact_set import with_exact_set
 from ramda_verify.cases.recorded.problems import RecordedProblem
 from ramda_verify.engine.limits import DidNotReturn
 from ramda_verify.oracles.psi import atoms_of, disjoint, is_known
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 
 #: Shapes tried where a regularizer does not name its own; simplest first, for shrinking.
 SHAPES = (

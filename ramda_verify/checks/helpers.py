@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 
 Array = np.ndarray
 Finite = TypeVar("Finite", Array, Tensor)

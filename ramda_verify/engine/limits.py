@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from ramda_verify.engine.record import Pace
-from solvers.regularizers.base import OPTIONAL_MEMBERS
+from solvers.regularizers.members import OPTIONAL_MEMBERS
 
 #: Seconds that one call of a member may take.
 SECONDS = 10.0

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import solvers
 from ramda_verify.engine.plug_in_path import look_in
-from solvers.regularizers.base import Regularizer, offers, require_regularizer
+from solvers.regularizers.base import offers, require_regularizer
+from solvers.regularizers.members import Regularizer
 
 ENTRY_POINT_GROUP = "ramda_verify.regularizers"
 

@@ -62,6 +62,13 @@ def left_alone() -> Iterator[World]:
         before.restore()
 
 
+def away_from_seeds() -> None:
+    """Draw from the generators: in the state that a seed gives, setting that seed once more would change nothing."""
+    torch.rand(())
+    np.random.random()  # noqa: NPY002
+    random.random()
+
+
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, torch.Tensor):
         return torch.equal(one, other)

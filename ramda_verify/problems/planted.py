@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from solvers import L1, GroupLasso, NuclearNorm
-from solvers.regularizers.base import HasStructure
+from solvers.regularizers.members import HasStructure
 
 Array = np.ndarray
 

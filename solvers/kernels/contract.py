@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
-from solvers.regularizers.base import GroupNorms
+from solvers.regularizers.members import GroupNorms
 
 #: Classes whose tensors are what their memory holds. (torch.nn.Buffer makes tensors of the first.)
 _PLAIN_TYPES = (Tensor, torch.nn.Parameter)

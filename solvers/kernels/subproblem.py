@@ -5,8 +5,9 @@ from torch import Tensor
 
 from solvers.kernels.contract import Recurrence, StepTask, plain_memory
 from solvers.kernels.dispatch import choose
-from solvers.regularizers.base import GroupNorms, Regularizer, Scalar, offers, redefined_by
+from solvers.regularizers.base import offers, redefined_by
 from solvers.regularizers.groups import memory_order
+from solvers.regularizers.members import GroupNorms, Regularizer, Scalar
 
 #: No method: the "state" is B and D themselves.
 SUBPROBLEM = Recurrence("subproblem", ("B", "D"), 0)

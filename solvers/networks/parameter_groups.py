@@ -10,8 +10,9 @@ from torch import nn
 
 from solvers.networks.layers import KINDS
 from solvers.networks.roles import OTHER, NetworkParameter, Role, network_parameters
-from solvers.regularizers.base import Regularizer, offers, require_regularizer
+from solvers.regularizers.base import offers, require_regularizer
 from solvers.regularizers.layout import WeightLayout
+from solvers.regularizers.members import Regularizer
 
 
 @dataclass(frozen=True)

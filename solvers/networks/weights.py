@@ -13,8 +13,9 @@ from solvers.evaluation.forward import preserved
 from solvers.networks.layers import KINDS
 from solvers.networks.parameter_groups import ParameterGroups, parameter_groups
 from solvers.optimizers.wrapped import unwrapped
-from solvers.regularizers.base import Regularizer, accumulation_dtype
+from solvers.regularizers.base import accumulation_dtype
 from solvers.regularizers.group_lasso import GroupLasso
+from solvers.regularizers.members import Regularizer
 from solvers.regularizers.zero import Zero
 
 #: Relative precision of a weight.

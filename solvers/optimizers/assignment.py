@@ -25,7 +25,8 @@ from solvers.kernels import (
 )
 from solvers.optimizers.method import Counters, Group, Method, warmed_up
 from solvers.optimizers.slot import ParameterSlot
-from solvers.regularizers.base import Regularizer, Scalar, accumulation_dtype, is_constant, offers
+from solvers.regularizers.base import accumulation_dtype, is_constant, offers
+from solvers.regularizers.members import Regularizer, Scalar
 
 #: Inner methods whose solution a kernel gives.
 DIRECT = ("auto", "metric_prox")

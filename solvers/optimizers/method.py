@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor
 
 from solvers.kernels import Recurrence
-from solvers.regularizers.base import Scalar
+from solvers.regularizers.members import Scalar
 
 #: The hyperparameters of a parameter group as plain numbers, see ``Settings``.
 Group = Mapping[str, Any]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import Scalar
+from solvers.regularizers.members import Scalar
 
 #: The key under which a group stores the factor of its stage.
 STAGE_FACTOR = "stage_factor"

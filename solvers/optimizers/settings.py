@@ -18,7 +18,8 @@ from solvers import validate
 from solvers.optimizers.method import Group
 from solvers.optimizers.options import StepOptions
 from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, STAGE_FACTOR, rate_of, stage_factor_of
-from solvers.regularizers.base import Regularizer, offers, require_regularizer
+from solvers.regularizers.base import offers, require_regularizer
+from solvers.regularizers.members import Regularizer
 from solvers.regularizers.zero import Zero
 
 #: Hyperparameters that every method has, with what a saved state from before they existed means.

@@ -7,7 +7,8 @@ from solvers.optimizers.assignment import like_sums
 from solvers.optimizers.method import State
 from solvers.optimizers.saving import INNER
 from solvers.optimizers.slot import ParameterSlot
-from solvers.regularizers.base import ProxWithDerivative, Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import ProxWithDerivative, Regularizer
 from solvers.subproblem.memory import FIRST_GUESS, Memory
 from solvers.subproblem.methods import direct_method
 

@@ -7,8 +7,9 @@ tensor that broadcasts against the reductions of ``groups``.
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import Scalar, accumulation_dtype
+from solvers.regularizers.base import accumulation_dtype
 from solvers.regularizers.groups import Grouping
+from solvers.regularizers.members import Scalar
 
 
 def shrink_norms(w: Tensor, price: Scalar, groups: Grouping) -> Tensor:

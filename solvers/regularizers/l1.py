@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import GroupNorms, Scalar, accumulation_dtype, check_prox_arguments, shrink
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, shrink
 from solvers.regularizers.groups import memory_order
+from solvers.regularizers.members import GroupNorms, Scalar
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import Scalar, accumulation_dtype, check_prox_arguments, shrink
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, shrink
+from solvers.regularizers.members import Scalar
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ import torch
 from torch import Tensor
 
 from solvers.batching import true_everywhere
-from solvers.regularizers.base import MetricProx, Scalar, accumulation_dtype
+from solvers.regularizers.base import accumulation_dtype
 from solvers.regularizers.groups import Grouping
+from solvers.regularizers.members import MetricProx, Scalar
 
 #: Evaluations of phi, the last of which confirms. Measured need: 5 at max D/min D = 1e4, 10 at 1e8, 16 at 1e24, 32 at
 #: 1e60; where the loop cannot end early without waiting for a device, it ends at the second number.

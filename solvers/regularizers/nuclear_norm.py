@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import Scalar, accumulation_dtype, check_prox_arguments
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments
 from solvers.regularizers.layout import WeightLayout
+from solvers.regularizers.members import Scalar
 from solvers.regularizers.singular_values import shrink_singular_values, singular_spaces
 from solvers.regularizers.spectral_derivative import SpectralProx, spectral_prox
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import Scalar, check_prox_arguments
+from solvers.regularizers.base import check_prox_arguments
+from solvers.regularizers.members import Scalar
 
 #: A point belongs to the set for ``value`` up to this distance, in epsilons of its dtype times the radius: rounding the
 #: entries of a point of the set moves it by half of one.

@@ -15,7 +15,8 @@ read from a device, and everything runs under ``torch.vmap``.
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import Scalar, shrink
+from solvers.regularizers.base import shrink
+from solvers.regularizers.members import Scalar
 
 
 def shrink_singular_values(matrix: Tensor, threshold: Scalar) -> Tensor:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import GroupNorms, MetricProx, Scalar, accumulation_dtype, check_prox_arguments, shrink
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, shrink
 from solvers.regularizers.group_lasso import GroupLasso
 from solvers.regularizers.group_shrinkage import shortest_with_norms, shrink_norms
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.layout import WeightLayout
+from solvers.regularizers.members import GroupNorms, MetricProx, Scalar
 from solvers.regularizers.norm_equation import solve_norm_equation
 
 

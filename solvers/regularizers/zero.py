@@ -7,8 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import GroupNorms, Scalar, check_prox_arguments
+from solvers.regularizers.base import check_prox_arguments
 from solvers.regularizers.groups import memory_order
+from solvers.regularizers.members import GroupNorms, Scalar
 
 
 @dataclass(frozen=True)

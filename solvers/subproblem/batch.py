@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import Regularizer, Scalar
+from solvers.regularizers.members import Regularizer, Scalar
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.batch_result import BatchSolution
 from solvers.subproblem.ending import statuses, unended

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import Scalar
+from solvers.regularizers.members import Scalar
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.per_problem import Flag, Number
 from solvers.subproblem.problems import Problems

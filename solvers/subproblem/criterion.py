@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import HasSubgradientResidual, Scalar, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import HasSubgradientResidual, Scalar
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.per_problem import Flag, Number, PerProblem, all_of, where
 from solvers.subproblem.problems import Problems

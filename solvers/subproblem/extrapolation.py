@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from solvers.regularizers.base import ProxWithDerivative
+from solvers.regularizers.members import ProxWithDerivative
 from solvers.subproblem.anderson import Anderson
 from solvers.subproblem.newton import Newton
 from solvers.subproblem.per_problem import Flag, PerProblem, any_of

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from solvers.regularizers.base import ProxWithDerivative
+from solvers.regularizers.members import ProxWithDerivative
 
 #: What the linear model of a first Newton step misses of the residual, before one was seen.
 FIRST_GUESS = 0.1

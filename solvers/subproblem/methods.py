@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from solvers.kernels import subproblem_by_kernel
-from solvers.regularizers.base import Regularizer, Scalar, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer, Scalar
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.per_problem import Number

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import ProxWithDerivative, Scalar, offers, require_regularizer
+from solvers.regularizers.base import offers, require_regularizer
+from solvers.regularizers.members import ProxWithDerivative, Scalar
 from solvers.subproblem.problems import Problems
 from solvers.subproblem.scale_free import is_batched, is_finite, norm, unit
 

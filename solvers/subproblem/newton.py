@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import ProxWithDerivative
+from solvers.regularizers.members import ProxWithDerivative
 from solvers.subproblem.criterion import RoundingFloor
 from solvers.subproblem.krylov import Krylov
 from solvers.subproblem.memory import Memory

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import Regularizer, Scalar, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer, Scalar
 from solvers.subproblem.per_problem import Flag, Number, all_of, where
 
 

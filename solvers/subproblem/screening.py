@@ -5,7 +5,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import HasZeroMask, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import HasZeroMask
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.problems import Problems
 

@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeGuard, cast
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import ProxWithDerivative, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import ProxWithDerivative
 from solvers.subproblem.criterion import prox_member
 from solvers.subproblem.ending import Iterate
 from solvers.subproblem.extrapolation import Extrapolation

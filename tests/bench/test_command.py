@@ -24,7 +24,7 @@ BRIEF = Effort(0.0, fewest=2, warm_up=1)
 
 
 def bench(*arguments, width="120"):
-    found = CliRunner().invoke(cli.app, ["bench", *map(str, arguments)], env={"COLUMNS": width, "TERM": "dumb"})
+    found = CliRunner().invoke(cli.complete(), ["bench", *map(str, arguments)], env={"COLUMNS": width, "TERM": "dumb"})
     return found, " ".join(found.output.replace("│", " ").split())
 
 

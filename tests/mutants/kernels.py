@@ -16,7 +16,8 @@ from solvers.kernels.gpu import Triton
 from solvers.kernels.gpu.backend import TritonSteps
 from solvers.kernels.native.binding import Native, NativeSteps
 from solvers.regularizers import norm_equation
-from solvers.regularizers.base import GroupNorms, shrink
+from solvers.regularizers.base import shrink
+from solvers.regularizers.members import GroupNorms
 from tests.mutants import trusting
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer, wrong_regularizer
 

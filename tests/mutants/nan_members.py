@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from solvers import L1, GroupLasso, MetricProx, NuclearNorm
-from solvers.regularizers.base import GroupNorms
+from solvers.regularizers.members import GroupNorms
 from tests.mutants.mutant import wrong_regularizer
 from tests.mutants.nans import first_spoiled, spoiled
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ramda_verify.checks.subproblem import singular_values as checked
 from solvers import GroupLasso, NuclearNorm
 from solvers.regularizers import singular_values
 from solvers.regularizers.base import shrink
@@ -20,7 +21,6 @@ from tests.mutants.solver_slips import of_one
 #: The module; the package holds the function of that name.
 solve = importlib.import_module("solvers.subproblem.solve")
 RIGHT_STEP = splitting.splitting_step
-CHECKS_MODULE = "ramda_verify.checks.subproblem.singular_values"
 
 
 def replaced(owner: Any, name: str, wrong: Any) -> Patch:
@@ -85,7 +85,7 @@ def descends_always(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (criterion, verdict):
         monkeypatch.setattr(module, "certainly_descends", wrong)
-    monkeypatch.setattr(f"{CHECKS_MODULE}.certainly_descends", wrong)
+    monkeypatch.setattr(checked, "certainly_descends", wrong)
 
 
 def gram_in_its_own_dtype(matrix: Tensor, threshold: Any) -> Tensor:
@@ -151,7 +151,7 @@ MUTANTS = [
     wrong_solver("descends_always", descends_always, NuclearNorm, "splitting-certificate"),
     wrong_solver(
         "descends_by_half",
-        lambda monkeypatch: monkeypatch.setattr(f"{CHECKS_MODULE}.certainly_descends", descends_by_half),
+        lambda monkeypatch: monkeypatch.setattr(checked, "certainly_descends", descends_by_half),
         NuclearNorm,
         "splitting-certificate",
     ),

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from solvers import MetricProx, SparseGroupLasso
-from solvers.regularizers.base import GroupNorms, shrink
+from solvers.regularizers.base import shrink
+from solvers.regularizers.members import GroupNorms
 from tests.mutants.mutant import wrong_regularizer
 
 PROX = ("prox-minimises", "prox-optimality")

@@ -104,11 +104,11 @@ class RaisesOnZero(L1):
 
 MUTANTS = [
     wrong_regularizer(ChangesItsInput, "layout-invariance"),
-    wrong_regularizer(ReturnsFloat32, "layout-invariance"),
+    wrong_regularizer(ReturnsFloat32, "contract"),
     wrong_regularizer(ReturnsFloat64, "dtype-agreement"),
     wrong_regularizer(ComputesInFloat32, "prox-optimality"),
     wrong_regularizer(ReadsStorageInOrder, "layout-invariance"),
-    wrong_regularizer(LosesItsShape, "layout-invariance"),
+    wrong_regularizer(LosesItsShape, "contract"),
     wrong_regularizer(RollsDice, "layout-invariance"),
     wrong_regularizer(DividesByZeroNorm, "prox-minimises", "layout-invariance"),
     wrong_regularizer(DividesByZeroAtZeroWeight, "prox-minimises"),

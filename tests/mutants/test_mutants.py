@@ -68,7 +68,7 @@ FAMILIES = (
 #: NaN in the place of what is judged.
 NAN_FAMILIES = (nan_proxes, nan_members, nan_solvers, nan_scales, nan_optimizers)
 #: Mutants of other families that judge NaN.
-NAN = re.compile("nan(_|$)|NanIn|not_a_number")
+NAN = re.compile("nan(_|$)|^Nan|NanIn|not_a_number")
 MUTANTS = [mutant for family in (*FAMILIES, *NAN_FAMILIES) for mutant in family.MUTANTS]
 CASES = [pytest.param(mutant, check, id=f"{mutant.name}-{check}") for mutant in MUTANTS for check in mutant.checks]
 

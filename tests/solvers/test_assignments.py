@@ -9,7 +9,7 @@ import torch
 
 from solvers import RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD
 from solvers.kernels import BACKENDS
-from solvers.regularizers.base import GroupNorms
+from solvers.regularizers.members import GroupNorms
 
 NATIVE = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(

@@ -19,9 +19,10 @@ PACKAGES = [
     "solvers.optimizers",
     "solvers.regularizers",
     "solvers.regularizers.base",
+    "solvers.regularizers.members",
     "solvers.subproblem",
 ]
-#: Members that every regularizer may have; the protocols of regularizers/base.py describe their arguments.
+#: Members that every regularizer may have; the protocols of regularizers/members.py describe their arguments.
 PROTOCOL = {"value", "prox", *base.OPTIONAL_MEMBERS}
 #: Where functions and classes of ours are defined.
 OURS = "solvers."
@@ -130,8 +131,8 @@ def parameters_of_class(value: type) -> list[str]:
 
 
 def is_of_the_protocol(name: str) -> bool:
-    """Whether a member of a regularizer is one that the protocols of ``base`` describe."""
-    return name.rsplit(".", 1)[-1] in PROTOCOL and not name.startswith("solvers.regularizers.base.")
+    """Whether a member of a regularizer is one that the protocols of ``members`` describe."""
+    return name.rsplit(".", 1)[-1] in PROTOCOL and not name.startswith("solvers.regularizers.members.")
 
 
 @pytest.mark.parametrize("name", [name for name in EVERYTHING if not is_of_the_protocol(name)])

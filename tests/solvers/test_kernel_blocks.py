@@ -11,7 +11,7 @@ from solvers import RAMDA, GroupLasso
 from solvers.kernels import BACKENDS, Counts, StepTask
 from solvers.kernels.native import Native
 from solvers.kernels.subproblem import SUBPROBLEM
-from solvers.regularizers.base import GroupNorms
+from solvers.regularizers.members import GroupNorms
 
 NATIVE = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(

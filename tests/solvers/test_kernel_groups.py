@@ -12,7 +12,7 @@ from ramda_verify.oracles.atoms import Norm
 from solvers.kernels import BACKENDS, Counts, StepTask
 from solvers.kernels.native import Native
 from solvers.kernels.subproblem import SUBPROBLEM
-from solvers.regularizers.base import GroupNorms
+from solvers.regularizers.members import GroupNorms
 
 NATIVE = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(

@@ -23,7 +23,7 @@ from solvers import (
 from solvers.kernels import BACKENDS, StepTask, dispatch, subproblem_by_kernel
 from solvers.kernels.native import Native
 from solvers.kernels.subproblem import SUBPROBLEM
-from solvers.regularizers.base import GroupNorms
+from solvers.regularizers.members import GroupNorms
 
 NATIVE = BACKENDS["native"]
 compiled = pytest.mark.skipif(

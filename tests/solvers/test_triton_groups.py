@@ -11,7 +11,7 @@ from solvers.kernels.gpu import Triton
 from solvers.kernels.gpu import plan as plans
 from solvers.kernels.gpu.backend import _moving
 from solvers.kernels.gpu.spec import Tile
-from solvers.regularizers.base import GroupNorms
+from solvers.regularizers.members import GroupNorms
 from tests.solvers.triton_cases import DEVICE, INTERPRETED, Trial, ramda_trial, residual, run, side_by_side
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")

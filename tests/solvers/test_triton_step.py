@@ -210,7 +210,7 @@ for name, kernel, tile, dtype, index in (
     sums = tl.float64 if dtype == tl.float64 else tl.float32
     aligned = not (tile.segmented or tile.broken)
     (largest,) = (torch.finfo(kind).max for kind, its in plan.DTYPES.items() if its == dtype)
-    spec = KernelSpec(name, states, 2 + numbers, dtype, largest, sums, index, True, True, True, aligned)
+    spec = KernelSpec(name, states, 2 + numbers, dtype, largest, sums, index, True, True, True, False, aligned)
     launch = plan.Launch(kernel, spec, tile, torch.zeros(3, 4, dtype=torch.int32))
     whole, real = torch.zeros(9, dtype=torch.int64), torch.zeros(9, dtype=torch.float64)
     tables = (launch.units, whole, whole, whole, real, real, whole, real, 1, 2)

@@ -17,7 +17,8 @@ pytest.importorskip("triton", reason="triton is not installed")
 
 from solvers.kernels.contract import Recurrence, StepTask
 from solvers.kernels.gpu import Triton
-from solvers.regularizers.base import GroupNorms, accumulation_dtype
+from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.members import GroupNorms
 
 #: Without a GPU, by tests/conftest.py.
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -61,7 +62,8 @@ def run(*trials: Trial) -> list[int]:
 
 def residual(trial: Trial) -> Tensor:
     """``||minimum-norm subgradient of Q at Ŵ|| / ||B||`` of every group, in float64."""
-    weight, outer, groups, inner, blocks = trial.norms
+    weight, outer, groups, inner, blocks, entry_weight = trial.norms
+    assert entry_weight == 0
     W0, V, U = (tensor.double().reshape(blocks, outer, groups, inner) for tensor in trial.state)
     Z = trial.structured.double().reshape(blocks, outer, groups, inner)
     D = U ** (1 / 3) + trial.scalars[3]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ramda_verify.cases.recorded.store import RecordedStep
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.members import Regularizer
 
 Case = dict[str, Any]
 

@@ -26,7 +26,8 @@ from ramda_verify.oracles.psi import atoms_of, priced_entries
 from solvers import RAMDA
 from solvers.kernels import BACKENDS
 from solvers.kernels.native import Native, machine_builds
-from solvers.regularizers.base import Regularizer, accumulation_dtype
+from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.members import Regularizer
 
 #: What a group that is given up keeps.
 KEPT = 7.0

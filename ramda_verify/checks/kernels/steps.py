@@ -21,8 +21,9 @@ from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import Worst, largest, relative
 from ramda_verify.oracles.psi import atoms_of, is_known, priced_entries
 from solvers.kernels import BACKENDS
-from solvers.regularizers.base import HasGroupNorms, Regularizer, accumulation_dtype
+from solvers.regularizers.base import accumulation_dtype
 from solvers.regularizers.layout import ORDERS
+from solvers.regularizers.members import HasGroupNorms, Regularizer
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 

@@ -8,7 +8,7 @@ import numpy as np
 from ramda_verify.checks.helpers import Array
 from ramda_verify.checks.optimizer.step_judges import NAMES
 from ramda_verify.checks.optimizer.steps import transcription_of
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.members import Regularizer
 
 EPS, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
 

@@ -27,7 +27,8 @@ from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, Worst, relative
 from ramda_verify.oracles.psi import has_model, model_value
 from solvers.regularizers import WeightLayout
-from solvers.regularizers.base import HasLayouts, HasMetricProx, Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import HasLayouts, HasMetricProx, Regularizer
 
 #: The condition number of the metric in which a fixed point is asked for.
 MILD = 30.0

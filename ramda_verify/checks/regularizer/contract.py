@@ -13,7 +13,7 @@ from ramda_verify.cases.strategies import regularizers_and_shapes
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.members import Regularizer
 
 SIGNATURES = {"value": ("w",), "prox": ("w", "step")}
 

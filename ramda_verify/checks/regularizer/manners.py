@@ -18,8 +18,8 @@ from ramda_verify.checks.regularizer.contract import kind_of_prox, kind_of_value
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
-from ramda_verify.engine.world import left_alone
-from solvers.regularizers.base import Regularizer
+from ramda_verify.engine.world import World, away_from_seeds, left_alone
+from solvers.regularizers.members import Regularizer
 
 
 def _with_another(target: Target) -> st.SearchStrategy[Case]:
@@ -45,10 +45,12 @@ def measure_manners(regularizer: Regularizer, w: Array, step: float, other: Arra
 
 def _fault(regularizer: Regularizer, w: Tensor, step: float, other: Tensor) -> str | None:
     given, fresh = w.clone(), _copied(regularizer)
-    with left_alone() as before:
+    with left_alone():
+        away_from_seeds()
+        before = World.now()
         first = regularizer.prox(w, step)
         value = regularizer.value(w)
-        changed = before.differences(type(before).now())
+        changed = before.differences(World.now())
     kind = kind_of_prox(first, w) or kind_of_value(value)
     if kind is not None:
         return kind

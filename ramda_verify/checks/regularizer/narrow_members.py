@@ -10,7 +10,8 @@ from ramda_verify.checks.helpers import Array, finite, needs, psi_value, size, t
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Measurement, NothingClaimed
 from ramda_verify.engine.worst import Worst, relative
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 
 #: Numbers whose products and quotients float32 holds.
 SMALLEST, LARGEST = 1e-12, 1e12

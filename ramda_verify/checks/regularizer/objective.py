@@ -10,7 +10,7 @@ import numpy as np
 from ramda_verify.cases.exact_set import ROUNDING, VANISHING, with_exact_set
 from ramda_verify.checks.helpers import Array, finite, norm, psi_value, size, tensor
 from ramda_verify.engine.worst import TINY, relative
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.members import Regularizer
 
 EPS = float(np.finfo(np.float64).eps)
 #: Share of ||w - prox(w)|| by which a prox may be wrong.

@@ -13,7 +13,7 @@ from ramda_verify.engine.record import CheckResult, Counterexample, Measurement,
 from ramda_verify.engine.snippets import snippet
 from ramda_verify.engine.targets import Target
 from ramda_verify.proof import Proof, ProofVerdict, prove
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.members import Regularizer
 
 ID = "proof"
 

@@ -12,7 +12,8 @@ from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import Worst, relative
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 
 PARIKH_BOYD = "Parikh and Boyd, Proximal Algorithms, 2014"
 

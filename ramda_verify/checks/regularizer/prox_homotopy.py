@@ -17,7 +17,8 @@ from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, Worst, relative
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 
 #: Shares of the way. Powers of two, so that no rounding enters by them.
 SHARES = tuple(2.0**-k for k in (1, 2, 4, 7, 10, 14, 20, 30, 40))

@@ -21,7 +21,7 @@ from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement, NothingClaimed
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import Worst
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.members import Regularizer
 
 #: Positions along the ray before bisection: four a decade.
 COARSE = 10.0 ** np.linspace(-5, 5, 41)

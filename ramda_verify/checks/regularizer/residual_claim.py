@@ -16,7 +16,7 @@ from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, Worst, relative
-from solvers.regularizers.base import HasSubgradientResidual
+from solvers.regularizers.members import HasSubgradientResidual
 
 #: Distances, relative to the point, at which slopes are compared: what is true of a slope stays at all of them.
 DISTANCES = (1e-4, 1e-6)

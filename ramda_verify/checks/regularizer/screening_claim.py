@@ -11,7 +11,7 @@ from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement, NothingClaimed
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import Worst, relative
-from solvers.regularizers.base import HasZeroMask
+from solvers.regularizers.members import HasZeroMask
 
 #: lam from where to where, relative to the size of B.
 RANGE = (1e-8, 1e8)

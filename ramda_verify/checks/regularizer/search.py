@@ -14,7 +14,7 @@ from ramda_verify.engine.worst import Worst, relative
 from ramda_verify.oracles.challenger import Challenge, challenge_prox, challenge_subproblem
 from ramda_verify.oracles.naive_prox import naive_prox
 from ramda_verify.oracles.psi import is_known, model_value
-from solvers.regularizers.base import HasMetricProx, Regularizer
+from solvers.regularizers.members import HasMetricProx, Regularizer
 
 #: Line searches take some 300 evaluations an entry: larger tensors are left to the other searches.
 LINE_SEARCHED = 64

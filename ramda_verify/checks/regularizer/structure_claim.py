@@ -14,7 +14,8 @@ from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import Worst
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 
 #: Distances, relative to the point, at which psi rises by the same slope both ways: there it has a kink.
 DISTANCES = (1e-3, 1e-5)

@@ -16,7 +16,8 @@ from ramda_verify.engine.record import Case, Measurement, NothingClaimed
 from ramda_verify.engine.scope import DEVICES, DTYPES
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import Worst, relative
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 
 #: Dtypes narrower than float64, by name; all are tried where a regularizer does not name its own.
 NARROW: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}

@@ -11,7 +11,8 @@ from ramda_verify.engine.targets import Target
 from ramda_verify.oracles import direct
 from ramda_verify.oracles.psi import Atoms, atoms_of, is_known, norm_terms, spectral_atom
 from solvers.regularizers import MetricProx
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 
 #: (regularizer, its atoms, the shape that they are of) -> None, or the reason why a check does not apply.
 Question = Callable[[Regularizer, Atoms, tuple[int, ...]], str | None]

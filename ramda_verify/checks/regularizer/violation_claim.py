@@ -13,7 +13,7 @@ from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, Worst, relative
-from solvers.regularizers.base import HasViolation
+from solvers.regularizers.members import HasViolation
 
 #: Where violation is looked at, from w (0) to its projection (1) and beyond, into the set or out on another side.
 PLACES = (0.0, 0.5, 1.0, 2.0, 5.0)

@@ -15,7 +15,7 @@ from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, Worst, largest, relative
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.members import Regularizer
 from solvers.subproblem import Solution, Subproblem, available_methods, solve, solve_batch
 from solvers.subproblem.criterion import rounding_floor
 

@@ -19,7 +19,7 @@ from ramda_verify.checks.helpers import Array, finite, tensor
 from ramda_verify.checks.subproblem.rows import sizes
 from ramda_verify.engine.record import Measurement
 from ramda_verify.engine.worst import Worst, infinite_if_nan
-from solvers.regularizers.base import Regularizer
+from solvers.regularizers.members import Regularizer
 from solvers.subproblem import Status, Subproblem, available_methods, solve, solve_batch
 from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
 from solvers.subproblem.criterion import rounding_floor

@@ -16,7 +16,8 @@ from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, relative
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi import is_known
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 from solvers.subproblem import Status, Subproblem
 from solvers.subproblem.methods import ITERATIVE
 

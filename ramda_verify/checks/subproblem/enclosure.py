@@ -23,7 +23,8 @@ from ramda_verify.oracles import certificate, duality_gap
 from ramda_verify.oracles.enclosure import enclose, why_not
 from ramda_verify.oracles.psi import Atoms, atoms_of, spectral_atom
 from ramda_verify.output.extras import how_to_install, is_there
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 from solvers.subproblem import Subproblem, solve
 
 #: Iterations after which an iterative method stops with whatever residual it then claims.

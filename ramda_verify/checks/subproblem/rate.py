@@ -20,7 +20,8 @@ from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import infinite_if_nan, relative
-from solvers.regularizers.base import Regularizer, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import Regularizer
 from solvers.subproblem import Subproblem
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.proximal_gradient import proximal_gradient

@@ -20,7 +20,7 @@ from ramda_verify.engine.worst import Worst, relative
 from ramda_verify.oracles import certificate
 from ramda_verify.oracles.psi import atoms_of, spectral_atom
 from solvers.regularizers import singular_values
-from solvers.regularizers.base import HasSubgradientResidual, Regularizer
+from solvers.regularizers.members import HasSubgradientResidual, Regularizer
 from solvers.subproblem import Status, Subproblem, solve
 from solvers.subproblem import splitting as method
 from solvers.subproblem.criterion import certainly_descends, rounding_floor

@@ -21,7 +21,8 @@ from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, Worst, largest, relative
 from ramda_verify.oracles import certificate, cvxpy_models, exact, psi
 from solvers.regularizers import MetricProx
-from solvers.regularizers.base import HasZeroMask, Regularizer, Scalar, offers
+from solvers.regularizers.base import offers
+from solvers.regularizers.members import HasZeroMask, Regularizer, Scalar
 from solvers.subproblem import Subproblem, available_methods, solve
 from solvers.subproblem.result import Solution, Status
 

@@ -15,7 +15,8 @@ from solvers.kernels.contract import OptionalTensors, StepTask
 from solvers.kernels.gpu.entries import step_entries
 from solvers.kernels.gpu.groups import step_groups
 from solvers.kernels.gpu.spec import KernelSpec, Tile
-from solvers.regularizers.base import GroupNorms, accumulation_dtype
+from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.members import GroupNorms
 
 #: Few shapes, so that a whole network takes few launches; 4096 entries each, so that several programs share a
 #: processor, where one computes or waits while others load.

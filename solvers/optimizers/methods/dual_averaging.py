@@ -8,7 +8,7 @@ from solvers.optimizers.method import Counters, Group, State
 from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, set_momentum
 from solvers.optimizers.saving import INNER
 from solvers.optimizers.warm_start import blank
-from solvers.regularizers.base import Scalar
+from solvers.regularizers.members import Scalar
 
 #: How often, the paper's alpha, and the largest lr so far, which scales eps_t.
 COUNTERS = ("step", "weight_sum", "unit")

@@ -11,7 +11,7 @@ from solvers.kernels import Recurrence
 from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
 from solvers.optimizers.options import StepOptions
-from solvers.regularizers.base import Regularizer, Scalar
+from solvers.regularizers.members import Regularizer, Scalar
 
 
 def check_betas(name: str, value: object) -> None:

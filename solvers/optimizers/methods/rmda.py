@@ -12,7 +12,7 @@ from solvers.kernels import Recurrence
 from solvers.optimizers.method import Counters, Group, MethodRecord, NormalForm, State
 from solvers.optimizers.methods.dual_averaging import COUNTERS, DualAveraging
 from solvers.optimizers.options import CommonOptions
-from solvers.regularizers.base import Regularizer, Scalar
+from solvers.regularizers.members import Regularizer, Scalar
 
 
 class RMDA(DualAveraging):
