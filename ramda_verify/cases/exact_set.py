@@ -72,9 +72,24 @@ class ExactSet:
         distance = self._distance(w, projected)
         if distance <= ROUNDING * size * w.numel() ** 0.5:
             return found if bool(found < torch.inf) else self._inside(projected)
-        if distance <= LOOSENESS * size:
+        if distance <= LOOSENESS * size or self._is_loose_at(w, projected, size):
             return torch.full_like(found, torch.inf)
         return found
+
+    def _is_loose_at(self, w: Tensor, projected: Tensor, size: float) -> bool:
+        """Whether the value is finite at ``w``, outside the set, only because w is small: a tolerance that is a number,
+        such as 1e-12, takes in all of a small ball. Where the projection of a multiple of w is that multiple of its
+        projection, as of a cone or a subspace, the multiple of size one decides.
+        """
+        if not 0 < size < 0.5:
+            return False
+        # Twice, since the reciprocal of a denormal number is infinite.
+        half = 2.0 ** (-math.frexp(size)[1] // 2)
+        larger, expected = w * half * half, projected * half * half
+        close = ROUNDING * float(larger.abs().max() + expected.abs().max()) * w.numel() ** 0.5
+        if float((self.inner.prox(larger, VANISHING) - expected).abs().max()) > close:
+            return False
+        return bool(self.inner.value(larger) == torch.inf)
 
     def _distance(self, w: Tensor, projected: Tensor) -> float:
         if offers(self.inner, "violation"):

@@ -15,8 +15,8 @@ from solvers.regularizers.members import Regularizer
 EPS = float(np.finfo(np.float64).eps)
 #: Share of ||w - prox(w)|| by which a prox may be wrong.
 ACCURACY = 1e-9
-#: The smallest unit in which a problem is measured.
-SMALLEST = 1e-150
+#: Where all numbers of a problem are smaller, its objective is lost: squares of 1e-160 vanish, in any formula of psi.
+SMALLEST = 1e-130
 
 
 class Psi:
@@ -118,7 +118,9 @@ class ProxProblem:
 
     def _excesses(self, points: Array, values: Array, convex: bool) -> Array:
         # In units of the problem's own size, whose square need not be a number that float64 holds.
-        unit = max(size(self.root * self.w, self.root * self.z, self.root * points), SMALLEST)
+        unit = size(self.root * self.w, self.root * self.z, self.root * points)
+        if unit < SMALLEST:
+            return np.zeros(len(points))
         moves = (self.root * (points - self.z) / unit).reshape(len(points), -1)
         back, slack, step = (self.root * (self.w - self.z) / unit).ravel(), self.slack / unit, self.step / unit
         lengths = norms(moves)
