@@ -6,13 +6,14 @@ With h(s) = max(1 - tau/sqrt(s), 0) the prox of ``tau * (nuclear norm)`` at an (
     h(X X') H + U (T o (U' (H X' + X H') U)) U' X,   T_ij = (h(s_i) - h(s_j)) / (s_i - s_j),
 
 U and s the eigenvectors and eigenvalues of X X'. Where a singular value is tau this is one element of the generalised
-Jacobian, which is all that a semismooth Newton method asks for (Qi and Sun, 1993). No right singular vector is needed.
+Jacobian, which is all that a semismooth Newton method asks for (Qi and Sun, 1993). No right singular vector is needed,
+so that the eigenvectors of the Gram matrix do.
 
 T is large where singular values are small. With N = diag(max(sigma_i, tau)) and Y = N^-1 U' X, whose rows have at most
 length 1, the second term is ``U (C1 o K + C2 o K') Y``, K = U' H Y', and the entries of ``C1 = T N^2`` and
 ``C2 = N T N`` are at most 1. A product U' X is rounded relative to the largest singular value: where N is not larger
-than that, a row of Y would be all rounding. A full decomposition has it as ``sigma_i v_i'``; without one it is set to
-zero, which gives the derivative at a matrix that differs from X by that rounding.
+than that, a row of Y would be all rounding. Where there are right singular vectors the row is ``sigma_i v_i'``; where
+there are none it is set to zero, which gives the derivative at a matrix that differs from X by that rounding.
 """
 
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ class SpectralProx:
         if self.right is None:
             info = torch.finfo(rows.dtype)
             known = lengths > torch.clamp(ROUNDED_ROW * info.eps * self.sigma[-1], min=info.tiny)
-            rows, lengths = torch.where(known, rows, 0.0), torch.where(known, lengths, 1.0)
+            lengths = torch.where(known, lengths, torch.inf)
         return rows / lengths.to(rows.dtype)
 
     @cached_property
