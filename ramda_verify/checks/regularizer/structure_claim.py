@@ -17,11 +17,13 @@ from ramda_verify.engine.worst import Worst
 from solvers.regularizers.base import offers
 from solvers.regularizers.members import Regularizer
 
-#: Distances, relative to the point, at which psi rises by the same slope both ways: there it has a kink.
-DISTANCES = (1e-3, 1e-5)
+#: Distances, relative to the point, at which psi rises by the same slope both ways, and how well the slopes agree with
+#: the one at 1e-5. They go down to below OFF: beside a point that only lies near a kink psi is smooth, and a prox that
+#: decomposes a matrix leaves singular values of 1e-13. There psi, a number near 1, has two digits of the slope left.
+DISTANCES = {1e-3: 0.02, 1e-5: 0.0, 1e-11: 0.1, 3e-14: 0.5}
 
-#: How well both slopes agree, and how steep they are at least, relative to the steepest seen.
-ALIKE, STEEP = 0.02, 1e-3
+#: How steep the slopes are at least, relative to the steepest seen.
+STEEP = 1e-3
 
 #: How far from the manifold a point is that no longer belongs to it, relative to its size.
 OFF = 1e-12
@@ -82,11 +84,12 @@ def _off_the_manifold(psi: Psi, point: Array, rng: np.random.Generator) -> list[
         rises = [(psi.at(point + h * direction) + psi.at(point - h * direction) - 2 * here) / h for h in DISTANCES]
         slopes.append(rises)
         found.append(point + OFF * direction)
-    steepest = max((abs(slope) for rises in slopes for slope in rises if np.isfinite(slope)), default=0.0)
+    steepest = max((abs(slope) for rises in slopes for slope in rises[:2] if np.isfinite(slope)), default=0.0)
     kept = []
     for rises, off in zip(slopes, found, strict=True):
-        far, near = rises
-        if np.isfinite(far) and near > STEEP * steepest and abs(far - near) <= ALIKE * near:
+        slope = rises[1]
+        alike = (abs(rise - slope) <= most * slope for rise, most in zip(rises, DISTANCES.values(), strict=True))
+        if np.isfinite(slope) and slope > STEEP * steepest and all(alike):
             kept.append(off)
     return kept
 

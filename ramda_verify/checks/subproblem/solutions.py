@@ -204,7 +204,10 @@ def measure_descent(
             terms = (Z - W) * (0.5 * problems.D * (Z + W) - problems.B)
             psi = problems.psi(torch.stack([Z, W]))
             rise = sums(terms) + psi[0] - psi[1]
-            scale = sums(terms.abs()) + np.abs(psi).sum(axis=0)
+            # A point of a constraint is rounded, and off the set by that Q changes by its slope: <s, Z> with s of
+            # lam*dpsi(Z), which for a norm is lam*psi(Z).
+            slope = Z * (problems.B - problems.D * Z)
+            scale = sums(terms.abs()) + sums(slope.abs()) + np.abs(psi).sum(axis=0)
             reported = problems.each(_objective_change, Z, W).numpy()
             violation = relative(np.maximum(rise, np.abs(reported - rise)), scale)
             # From outside a constraint anything finite is a descent.
