@@ -75,7 +75,7 @@ def trace_rate(target: Target) -> dict[str, Any] | None:
     kind="regularizer",
     tolerance=tolerances.RATE,
     cases=_cases,
-    share=2 * SHARE,
+    share=SHARE,
     trace=trace_rate,
 )
 def measure_rate(regularizer: Regularizer, B: Array, D: Array, lam: Array, start: Array) -> Measurement:
