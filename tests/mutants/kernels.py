@@ -180,7 +180,7 @@ class NormsUnweighted(GroupLasso):
 
     def group_norms(self, w):
         claim = super().group_norms(w)
-        return claim._replace(weight=self.reg_weight)
+        return None if claim is None else claim._replace(weight=self.reg_weight)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class MeanMetric(GroupLasso):
     """The ordinary prox of B/D with the mean of D: right for constant D."""
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> MetricProx:
-        return MetricProx(self.prox(B / D, lam / float(D.mean())), 1)
+        return MetricProx(self.prox(B / D, lam / float(D.mean())) if lam > 0 else B / D, 1)
 
 
 def of_length(B: Tensor, D: Tensor, threshold: float, r: Tensor, active: Tensor) -> MetricProx:

@@ -22,12 +22,17 @@ def nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A wrong part by name, the target that shows it, and the checks each of which must reject it."""
+    """A wrong part by name, the target that shows it, and the checks each of which must reject it.
+
+    ``raises`` names the errors that are how it shows, beside those of numbers that are not finite. Any other error says
+    that the mutant itself no longer fits what it stands in for, and then nobody knows what its check would see.
+    """
 
     name: str
     target: Target
     checks: tuple[str, ...]
     patch: Patch = field(default=nothing)
+    raises: tuple[str, ...] = ()
 
 
 def instances_of(cls: type) -> st.SearchStrategy[Any]:
@@ -47,8 +52,8 @@ def regularizer_target_of(cls: type) -> Target:
     return Target(cls.__name__, "regularizer", example_of(cls), instances_of(cls), import_lines, traced=False)
 
 
-def wrong_regularizer(cls: type, *checks: str) -> Mutant:
-    return Mutant(cls.__name__, regularizer_target_of(cls), checks)
+def wrong_regularizer(cls: type, *checks: str, raises: tuple[str, ...] = ()) -> Mutant:
+    return Mutant(cls.__name__, regularizer_target_of(cls), checks, raises=raises)
 
 
 def wrong_solver(name: str, patch: Patch, shown_by: type, *checks: str) -> Mutant:
@@ -56,5 +61,5 @@ def wrong_solver(name: str, patch: Patch, shown_by: type, *checks: str) -> Mutan
     return Mutant(name, regularizer_target_of(shown_by), checks, patch)
 
 
-def wrong_optimizer(name: str, patch: Patch, optimizer: str, *checks: str) -> Mutant:
-    return Mutant(name, plain_target(optimizer, "optimizer"), checks, patch)
+def wrong_optimizer(name: str, patch: Patch, optimizer: str, *checks: str, raises: tuple[str, ...] = ()) -> Mutant:
+    return Mutant(name, plain_target(optimizer, "optimizer"), checks, patch, raises)

@@ -203,7 +203,7 @@ MUTANTS = [
     wrong_regularizer(NanSparsity, "structure-claim"),
     wrong_regularizer(NanSubgradient, "residual-claim", "minimum-norm-subgradient", "solver-agreement"),
     wrong_regularizer(NanSubgradientAtZero, "minimum-norm-subgradient"),
-    wrong_regularizer(NanMask, "safe-screening"),
+    wrong_regularizer(NanMask, "safe-screening", raises=("RuntimeError",)),
     wrong_regularizer(
         NanProxAndMask, "screening-switch", "safe-screening", "certificate-membership", "proximal-gradient-rate"
     ),

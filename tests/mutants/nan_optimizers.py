@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 import torch
@@ -15,8 +16,8 @@ from ramda_verify.engine.targets import plain_target
 from solvers import RAMDA, RMDA, ProxGen, ProxSGD
 from solvers.kernels.contract import StepTask
 from solvers.kernels.gpu.backend import TritonSteps
-from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.diagnostics import DiagnosticsHooks
+from solvers.optimizers.stepper import Stepper
 from tests.mutants.kernels import GPU_GROUPED, GPU_STEP, RESIDUAL, STEP_PROBLEM, of_the_run
 from tests.mutants.kernels import STEP as KERNEL_STEP
 from tests.mutants.mutant import Mutant, Patch, wrong_optimizer
@@ -27,26 +28,17 @@ ITERATIVE, ACCEPTED = "step-transcription-iterative", "criterion-acceptance"
 Change = Callable[[Tensor], Tensor]
 
 
-class _Shown(list):
-    """Observers that see Ŵ changed."""
-
-    change: Change
-
-    def append(self, observe: Callable[[Tensor, Tensor], None]) -> None:
-        super().append(lambda param, structured: observe(param, self.change(structured)))
-
-
 def shown(change_of: Callable[[], Change]) -> Patch:
     """Every observer of an optimizer sees what ``change_of()``, made anew for each optimizer, makes of Ŵ."""
+    right = Stepper._show
+    changes: WeakKeyDictionary[Stepper, Change] = WeakKeyDictionary()
 
-    def observers(self: Any) -> _Shown:
-        if "shown" not in self.__dict__:
-            self.__dict__["shown"] = _Shown()
-            self.__dict__["shown"].change = change_of()
-        return self.__dict__["shown"]
+    def show(self: Stepper, slot: Any, structured: Tensor) -> None:
+        if self not in changes:
+            changes[self] = change_of()
+        right(self, slot, changes[self](structured))
 
-    kept = property(observers, lambda self, value: None)
-    return lambda monkeypatch: monkeypatch.setattr(StructuredOptimizer, "observers", kept, raising=False)
+    return lambda monkeypatch: monkeypatch.setattr(Stepper, "_show", show)
 
 
 def at_call(number: int, change: Change) -> Callable[[], Change]:
@@ -151,10 +143,10 @@ def drop_of_report(report: Any) -> Any:
     return replace(report, objective_drop=math.nan)
 
 
-def write_nan(*places: str) -> Callable[[StepTask], Any]:
+def write_nan(*places: str) -> Callable[[StepTask, Tensor | None], Any]:
     """After a kernel's step: NaN into the point (one entry or all), or into a tensor of the state."""
 
-    def write(task: StepTask) -> None:
+    def write(task: StepTask, w_hat: Tensor | None) -> None:
         with torch.no_grad():
             for place in places:
                 if place == "all":
@@ -189,8 +181,8 @@ def kernel_shows_nan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NativeSteps, "run", run)
 
 
-def _mutant(optimizer: str, wrong: type, *checks: str) -> Mutant:
-    return wrong_optimizer(wrong.__name__, put_in(optimizer, wrong), optimizer, *checks)
+def _mutant(optimizer: str, wrong: type, *checks: str, raises: tuple[str, ...] = ()) -> Mutant:
+    return wrong_optimizer(wrong.__name__, put_in(optimizer, wrong), optimizer, *checks, raises=raises)
 
 
 def _identified(problem: str, patch: Patch, name: str) -> Mutant:
@@ -217,7 +209,7 @@ MUTANTS = [
     _mutant("ramda", NanAtTheEnd, STEP, PARENT, RELOAD),
     _mutant("proxsgd", NanAtTheEndOfSGD, STEP, PARENT, RELOAD),
     _mutant("rmda", NanSums, STEP, PARENT, ACCEPTED),
-    _mutant("proxgen", NanAfterReload, RELOAD),
+    _mutant("proxgen", NanAfterReload, RELOAD, raises=("ValueError",)),
     _mutant("ramda", NanSumsAfterReload, RELOAD),
     _mutant("ramda", NanStructuredIterate, WHAT),
     _mutant("rmda", AlwaysNanStructuredIterate, WHAT),

@@ -123,9 +123,11 @@ class NoRamp(RAMDA):
 class RampInEveryStage(Stages):
     """The ramp begins in the first stage."""
 
-    @property
-    def in_last_stage(self):
-        return True
+    def _update_lr(self, epoch=None):
+        super()._update_lr(epoch)
+        if self.last_epoch > 0 and not self.in_last_stage:
+            entered = max((milestone for milestone in self.milestones if milestone <= self.steps), default=0)
+            self.optimizer.ramp_momentum(self.steps - entered + 1)
 
 
 def ramp_in_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:

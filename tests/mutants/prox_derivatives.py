@@ -1,7 +1,7 @@
 """Proxes whose derivative is that of something else, or NaN. The solver bears them, so the check has to see them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -17,7 +17,8 @@ class LeftFactorAlone(SpectralProx):
 
     def derivative(self, direction: Tensor) -> Tensor:
         flat = direction.reshape(direction.shape[0], -1)
-        found = self._left_factor @ (flat.mT if self.tall else flat)
+        wide = flat.mT if self.tall else flat
+        found = self._active @ (self._factors * (self._active.mT @ wide))
         return (found.mT if self.tall else found).reshape(self.shape)
 
 
@@ -34,7 +35,7 @@ class NotANumber(SpectralProx):
 
 
 def recast(found: SpectralProx, cls: type[SpectralProx]) -> SpectralProx:
-    return cls(found.wide, found.left, found.sigma, found.threshold, found.tall, found.shape)
+    return cls(**{part.name: getattr(found, part.name) for part in fields(found)})
 
 
 @dataclass(frozen=True)

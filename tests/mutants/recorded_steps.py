@@ -47,11 +47,11 @@ def _a_little_long(task: StepTask, before: torch.Tensor, w_hat: torch.Tensor) ->
     w_hat.mul_(1 + 1e-4)
 
 
-def _not_a_number(task: StepTask) -> None:
+def _not_a_number(task: StepTask, w_hat: torch.Tensor | None) -> None:
     task.point.fill_(torch.nan)
 
 
-def _flushes_small_state(task: StepTask) -> None:
+def _flushes_small_state(task: StepTask, w_hat: torch.Tensor | None) -> None:
     """Sums up to 1e-12 are set to zero."""
     for tensor in task.state[1:]:
         tensor.copy_(torch.hardshrink(tensor, SMALL))

@@ -167,6 +167,6 @@ MUTANTS = [
         NuclearNorm,
         "narrow-singular-values",
     ),
-    wrong_regularizer(ReadsTheRank, "batch-of-matrices"),
+    wrong_regularizer(ReadsTheRank, "batch-of-matrices", raises=("RuntimeError",)),
     wrong_regularizer(OneRankForAll, "batch-of-matrices"),
 ]

@@ -103,7 +103,7 @@ class RaisesOnZero(L1):
 
 
 MUTANTS = [
-    wrong_regularizer(ChangesItsInput, "layout-invariance"),
+    wrong_regularizer(ChangesItsInput, "layout-invariance", raises=("RuntimeError",)),
     wrong_regularizer(ReturnsFloat32, "contract"),
     wrong_regularizer(ReturnsFloat64, "dtype-agreement"),
     wrong_regularizer(ComputesInFloat32, "prox-optimality"),
@@ -112,6 +112,6 @@ MUTANTS = [
     wrong_regularizer(RollsDice, "layout-invariance"),
     wrong_regularizer(DividesByZeroNorm, "prox-minimises", "layout-invariance"),
     wrong_regularizer(DividesByZeroAtZeroWeight, "prox-minimises"),
-    wrong_regularizer(ReturnsArray, "layout-invariance", "prox-minimises"),
-    wrong_regularizer(RaisesOnZero, "prox-minimises"),
+    wrong_regularizer(ReturnsArray, "layout-invariance", "prox-minimises", raises=("AttributeError",)),
+    wrong_regularizer(RaisesOnZero, "prox-minimises", raises=("ZeroDivisionError",)),
 ]

@@ -79,6 +79,10 @@ SEEDS = sorted({0, TEST_SEED})
 #: problems; those of optimizers are dear and nearly all show it.
 EXAMPLES = {"regularizer": suite.EXAMPLES["default"], "problem": suite.EXAMPLES["default"], "optimizer": 20}
 
+#: How a check says that an error was raised, and the errors of numbers that are not finite.
+RAISED = re.compile(r"raised (\w+)")
+OF_NUMBERS = ("ArithmeticError", "_LinAlgError")
+
 #: Counterexamples are shrunk where the check has this share of the cases: a smaller one says that they are dear.
 SHRUNK_FROM = 0.5
 
@@ -115,6 +119,8 @@ def test_mutant_is_rejected(mutant, check, seed, monkeypatch):
         pytest.skip(reason)
     result = rejection(mutant, check, seed, monkeypatch)
     assert result.status is Verdict.FAIL, f"{check} accepts {mutant.name}: {result}"
+    error = RAISED.match(result.detail)
+    assert error is None or error[1] in {*OF_NUMBERS, *mutant.raises}, f"{mutant.name} is broken: {result.detail}"
     assert result.counterexample is not None
     assert not result.counterexample.violation <= result.tolerance
     assert not violation_of(result.counterexample.snippet) <= result.tolerance, result.counterexample.snippet

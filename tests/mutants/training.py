@@ -73,7 +73,7 @@ def _no_restart(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _no_ramp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DualAveraging, "ramp_momentum", lambda self, initial, stage_step: None)
+    monkeypatch.setattr(DualAveraging, "ramp_momentum", lambda self, stage_step: None)
 
 
 def _tolerance_stays(monkeypatch: pytest.MonkeyPatch) -> None:
