@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from solvers import L1, GroupLasso, NuclearNorm
-from tests.mutants.mutant import Patch, wrong_regularizer, wrong_solver
+from tests.mutants.mutant import wrong_regularizer, wrong_solver
 from tests.mutants.nans import first_spoiled, spoiled
+from tests.mutants.patching import Patch, member
 from tests.mutants.thresholds import PROX
 
 
@@ -127,7 +128,7 @@ def nan_value(cls: type, where: Callable[[Tensor], Tensor]) -> Patch:
     def value(self: Any, w: Tensor) -> Tensor:
         return spoiled(right(self, w), where(w).any())
 
-    return lambda monkeypatch: monkeypatch.setattr(cls, "value", value)
+    return member(cls, "value", value)
 
 
 VALUE = ("value-consistency", "prox-limits")
