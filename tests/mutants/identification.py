@@ -4,11 +4,12 @@ from functools import cache
 
 import pytest
 
+from ramda_verify.checks.optimizer.runs import CLASSES
 from ramda_verify.checks.problems import identification
 from ramda_verify.engine.targets import plain_target
 from solvers import RAMDA, RMDA, ProxSGD
 from tests.mutants.mutant import Mutant
-from tests.mutants.patching import Patch, class_in, together
+from tests.mutants.patching import Patch, entry, together
 
 
 class PsiDoubled(RAMDA):
@@ -50,21 +51,21 @@ def fresh_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identification, runs.__name__, cache(runs.__wrapped__))
 
 
-def in_place_of(right: type, wrong: type) -> Patch:
+def in_place_of(optimizer: str, wrong: type) -> Patch:
     """The checks make the wrong class, and no run that was made before answers for one of this class."""
-    return together(class_in(identification, right, wrong), fresh_runs)
+    return together(entry(CLASSES, optimizer, wrong), fresh_runs)
 
 
-def _mutant(problem: str, right: type, wrong: type) -> Mutant:
+def _mutant(problem: str, optimizer: str, wrong: type) -> Mutant:
     check = "identification-digits" if problem == "digits" else "identification-planted"
     return Mutant(
-        f"{wrong.__name__}_on_{problem}", plain_target(problem, "problem"), (check,), in_place_of(right, wrong)
+        f"{wrong.__name__}_on_{problem}", plain_target(problem, "problem"), (check,), in_place_of(optimizer, wrong)
     )
 
 
 MUTANTS = [
-    _mutant("group_lasso", RAMDA, PsiQuartered),
-    _mutant("l1", RMDA, PsiOfTheLastStep),
-    _mutant("l1", RAMDA, NoDualAveraging),
-    _mutant("digits", RAMDA, PsiDoubled),
+    _mutant("group_lasso", "ramda", PsiQuartered),
+    _mutant("l1", "rmda", PsiOfTheLastStep),
+    _mutant("l1", "ramda", NoDualAveraging),
+    _mutant("digits", "ramda", PsiDoubled),
 ]

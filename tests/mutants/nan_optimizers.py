@@ -47,7 +47,7 @@ def shown(change_of: Callable[[], Change]) -> Patch:
         return self.__dict__["shown"]
 
     kept = property(observers, lambda self, value: None)
-    return member(StructuredOptimizer, "observers", kept, made_in_init=True)
+    return member(StructuredOptimizer, "observers", kept)
 
 
 def at_call(number: int, change: Change) -> Callable[[], Change]:

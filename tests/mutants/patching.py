@@ -110,20 +110,18 @@ def _for_some(right: Callable[..., Any], wrong: Callable[..., Any], *, of_many: 
     return patch
 
 
-def member(owner: type, name: str, wrong: Any, *, made_in_init: bool = False) -> Patch:
-    """Replace a method or a property of a class and of what inherits it, or put a property over an attribute that
-    ``__init__`` sets.
-    """
+def member(owner: type, name: str, wrong: Any) -> Patch:
+    """Replace a method or a property of a class and of what inherits it."""
 
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
         where = f"{owner.__qualname__}.{name}"
-        assert made_in_init is not hasattr(owner, name), f"{where} is not where it was"
+        assert hasattr(owner, name), f"{where} is not where it was"
         if isinstance(wrong, property):
             assert wrong.fget is not None
             instead: Any = property(counted(monkeypatch, where, wrong.fget), wrong.fset)
         else:
             instead = counted(monkeypatch, where, wrong)
-        monkeypatch.setattr(owner, name, instead, raising=not made_in_init)
+        monkeypatch.setattr(owner, name, instead)
 
     return patch
 

@@ -7,11 +7,7 @@ import torch
 
 from solvers import (
     RAMDA,
-    RMDA,
     GroupLasso,
-    NuclearNorm,
-    ProxGen,
-    ProxSGD,
     Stages,
     parameter_groups,
     structure_levels,
@@ -19,8 +15,9 @@ from solvers import (
     structured_iterate_swapped_in,
     unwrapped,
 )
+from tests.registry import optimizers, weighted
 
-ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
+ALL = optimizers()
 
 
 class Wrapper:
@@ -217,7 +214,7 @@ def test_a_dtensor_that_a_framework_put_into_a_group_is_refused_at_the_step(cls,
 @needs_distributed
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cls", ALL)
-@pytest.mark.parametrize("regularizer", [GroupLasso(1e-3), NuclearNorm(1e-3)], ids=["group", "nuclear"])
+@pytest.mark.parametrize("regularizer", weighted(1e-3, "for_layout"), ids=repr)
 def test_distributed_checkpoints_restore_and_move_nothing(cls, regularizer, one_process):
     from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 
@@ -244,7 +241,7 @@ def test_distributed_checkpoints_restore_and_move_nothing(cls, regularizer, one_
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("flat", [False, True], ids=["files", "flat"])
 @pytest.mark.parametrize("steps", [1, 2, 5])
-@pytest.mark.parametrize("regularizer", [GroupLasso(1e-3), NuclearNorm(1e-3)], ids=["group", "nuclear"])
+@pytest.mark.parametrize("regularizer", weighted(1e-3, "for_layout"), ids=repr)
 @pytest.mark.parametrize("cls", ALL)
 def test_distributed_checkpoints_restore_stages_and_the_ramp(cls, regularizer, steps, flat, one_process, tmp_path):
     """They restore the keys and tensors that are there before loading; the momentum from which the ramp starts is one,

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from solvers import L1, RAMDA, GroupLasso, NuclearNorm, ProxGen, Subproblem, solve
+from solvers import RAMDA, GroupLasso, Subproblem, solve
 from solvers.kernels import BACKENDS, all_finite, plain_memory, subproblem_by_kernel
 from solvers.kernels.native import Native
+from tests.registry import optimizers, weighted
 
 NATIVE = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
@@ -97,10 +98,8 @@ def stepped(wrap, cls, regularizer, check_finite):
 
 
 @pytest.mark.parametrize("check_finite", [True, False])
-@pytest.mark.parametrize(
-    "regularizer", [None, L1(0.01), GroupLasso(0.01), NuclearNorm(0.01)], ids=lambda each: type(each).__name__
-)
-@pytest.mark.parametrize("cls", [RAMDA, ProxGen])
+@pytest.mark.parametrize("regularizer", [None, *weighted(0.01)], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("cls", optimizers(takes="eps"))
 def test_a_wrapper_of_other_tensors_is_stepped_as_they_are(cls, regularizer, check_finite):
     """Whose memory is nothing, and which refuses tolist: torch's TwoTensor, and a step inside functionalize."""
     from torch.testing._internal.two_tensor import TwoTensor

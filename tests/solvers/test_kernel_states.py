@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from ramda_verify.checks.kernels.steps import device_of
-from solvers import RAMDA, GroupLasso, ProxGen
+from solvers import RAMDA, GroupLasso
 from solvers.kernels import BACKENDS, Counts
 from solvers.kernels.native import Native
+from tests.registry import optimizers
 
 # The interpreter's numpy warns of infinities, which the kernels deal with.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -111,7 +112,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("cls", [RAMDA, ProxGen])
+@pytest.mark.parametrize("cls", optimizers(takes="eps"))
 @pytest.mark.parametrize(("backend", "name", "grouping"), CASES)
 def test_the_plain_step(backend, cls, name, grouping, counts, monkeypatch):
     backend, _, build = backend.partition(":")

@@ -7,10 +7,11 @@ import pickle
 import pytest
 import torch
 
-from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD
+from solvers import L1, RAMDA, GroupLasso, NuclearNorm
 from solvers.optimizers import StructuredOptimizer
+from tests.registry import optimizers
 
-ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
+ALL = optimizers()
 each = pytest.mark.parametrize("cls", ALL)
 
 

@@ -13,6 +13,7 @@ from solvers.subproblem.criterion import certainly_descends, rounding_floor
 from solvers.subproblem.solve import allowed_methods
 from solvers.subproblem.splitting import contraction
 from tests.mutants.claims import CountNonzero
+from tests.registry import weighted
 
 
 def problem(rows=24, columns=40, dtype=torch.float64, decades=3.0, seed=0):
@@ -40,7 +41,7 @@ def test_nonconvex_is_refused():
         solve(Subproblem(ones, ones, 1.0, CountNonzero(1.0)), tolerance=1e-3, method="splitting")
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(2.0)], ids=repr)
+@pytest.mark.parametrize("regularizer", [*weighted(0.5, "convex"), NuclearNorm(2.0)], ids=repr)
 def test_agrees_with_the_plain_path(regularizer):
     given = problem()
     given = Subproblem(given.B, given.D, 1.0, regularizer)

@@ -12,6 +12,7 @@ from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve, solv
 from solvers.regularizers.base import shrink
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import rounding_floor
+from tests.registry import weighted
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def test_non_finite(low_rank):
 
 
 @pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient", "splitting"])
-@pytest.mark.parametrize("regularizer", [L1(1e3), GroupLasso(1e3), NuclearNorm(1e3), ZeroTimesInfinity(1e3)], ids=repr)
+@pytest.mark.parametrize("regularizer", [*weighted(1e3, "convex"), ZeroTimesInfinity(1e3)], ids=repr)
 def test_a_residual_out_of_range_is_infinite(regularizer, method):
     """lam*reg_weight overflows, and with it the certificate of the reference, which has zero entries."""
     top, D = 2.0**1016, torch.full((3, 4), 1e-4, dtype=torch.float64)
@@ -183,7 +184,7 @@ def test_residual_at_the_tolerance_is_accepted(method, low_rank):
             assert iterations or (solution.accepted and solution.residual == residual)
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.1), GroupLasso(0.1), NuclearNorm(0.1)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.1, "convex"), ids=repr)
 def test_no_gradient_flows_through_a_solve(regularizer, random):
     B = torch.tensor(random.standard_normal((4, 5)), requires_grad=True)
     D = torch.tensor(random.uniform(0.5, 2, (4, 5)), requires_grad=True) * 2
@@ -209,17 +210,20 @@ def test_better_warm_start_is_taken(low_rank):
     assert solve(low_rank, far, tolerance=1e-9, warm_starts=[far, best]).iterations == 0
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)], ids=repr)
+@pytest.mark.parametrize(
+    ("regularizer", "largest"),
+    [
+        (L1(0.5), lambda B: np.abs(B).max()),
+        (GroupLasso(0.5), lambda B: np.linalg.norm(B, axis=0).max() / 2),
+        (NuclearNorm(0.5), lambda B: np.linalg.norm(B, 2)),
+    ],
+    ids=repr,
+)
 @pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient"])
-def test_smallest_weight_at_which_zero_is_the_solution(regularizer, method, random):
+def test_smallest_weight_at_which_zero_is_the_solution(regularizer, largest, method, random):
     B = random.standard_normal((4, 3))
     D = torch.tensor(random.uniform(0.5, 5, (4, 3)))
-    largest = {
-        "L1": np.abs(B).max(),
-        "GroupLasso": np.linalg.norm(B, axis=0).max() / 2,
-        "NuclearNorm": np.linalg.norm(B, 2),
-    }[type(regularizer).__name__]
-    critical = largest / 0.5
+    critical = largest(B) / 0.5
     above = solve(Subproblem(torch.tensor(B), D, critical * (1 + 1e-9), regularizer), tolerance=1e-12, method=method)
     below = solve(Subproblem(torch.tensor(B), D, critical * (1 - 1e-3), regularizer), tolerance=1e-9, method=method)
     assert above.point.eq(0).all()
@@ -227,7 +231,7 @@ def test_smallest_weight_at_which_zero_is_the_solution(regularizer, method, rand
     assert below.point.ne(0).any()
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.5, "convex"), ids=repr)
 @pytest.mark.parametrize("constant", [1e-6, 1.0, 1e6])
 def test_constant_metric_is_the_ordinary_prox(regularizer, constant, random):
     w = torch.tensor(random.standard_normal((4, 3)))
@@ -238,7 +242,7 @@ def test_constant_metric_is_the_ordinary_prox(regularizer, constant, random):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.5, "convex"), ids=repr)
 def test_weight_zero_is_division(regularizer, random):
     B, D = torch.tensor(random.standard_normal((4, 3))), torch.tensor(random.uniform(0.5, 5, (4, 3)))
     for method in ("auto", "accelerated", "proximal_gradient"):

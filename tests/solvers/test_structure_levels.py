@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from solvers import L1, RAMDA, GroupLasso, NuclearNorm, StructureLevel, structure_levels
+from solvers import RAMDA, GroupLasso, NuclearNorm, StructureLevel, structure_levels
+from tests.registry import weighted
 
 
 def test_structure_is_read_from_what():
@@ -101,9 +102,7 @@ def test_levels_add_up_over_parameters():
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 0, 3)])
-@pytest.mark.parametrize(
-    "regularizer", [GroupLasso(0.1), GroupLasso(0.1, "output"), NuclearNorm(0.1), L1(0.1)], ids=repr
-)
+@pytest.mark.parametrize("regularizer", [*weighted(0.1, "sparsity"), GroupLasso(0.1, "output")], ids=repr)
 def test_empty_parameters_count_for_nothing(regularizer, shape):
     params = [torch.nn.Parameter(torch.zeros(shape)), torch.nn.Parameter(torch.zeros(4, 5))]
     optimizer = RAMDA(params, regularizer=regularizer)

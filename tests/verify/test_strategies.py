@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from ramda_verify.cases import strategies
 from ramda_verify.cases.companions import array as companions_array
-from ramda_verify.engine.targets import known_target
+from ramda_verify.engine.targets import known_regularizers, known_target
 from solvers import L1, GroupLasso, NuclearNorm
 
-NAMES = ("l1", "group_lasso", "nuclear_norm")
+#: All registered regularizers that have a weight.
+NAMES = [name for name in known_regularizers() if hasattr(known_target(name).example, "reg_weight")]
 
 
 def drawn(strategy, count=400):
