@@ -40,7 +40,7 @@ def ratio_of_medians(
     if len(above) != len(below):
         raise ValueError(f"numerators and denominators must be of one length, got {len(above)} and {len(below)}")
 
-    def ratio(rounds: Array) -> Array:
+    def ratio(rounds: Drawn) -> Array:
         return factor * np.median(above[rounds], axis=-1) / np.median(below[rounds], axis=-1)
 
     return _estimate([len(above)], lambda drawn: ratio(drawn[0]), seed)

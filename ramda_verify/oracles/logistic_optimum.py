@@ -72,9 +72,10 @@ def certified_optimum(
     raw, y, reg_weight = _checked(features, labels, classes, reg_weight)
     question = (raw, y, classes, reg_weight, ALGORITHM_VERSION)
 
-    def described(point: Any, from_cache: bool) -> CertifiedOptimum:
-        certificate = certify(raw.astype(np.float64), y, reg_weight=reg_weight, weight=point[0], bias=point[1])
-        return _describe(certificate, *point, from_cache)
+    def described(point: tuple[Array, Array], from_cache: bool) -> CertifiedOptimum:
+        weight, bias = point
+        found = certify(raw.astype(np.float64), y, reg_weight=reg_weight, weight=weight, bias=bias)
+        return _describe(found, weight, bias, from_cache)
 
     if not cache:
         return described(_solution(*question), False)
@@ -100,7 +101,7 @@ def _is_point(value: Any, shape: tuple[int, int]) -> bool:
 
 
 def _solution(
-    features: Array, labels: NDArray[np.int64], classes: int, reg_weight: float, version: int
+    features: NDArray[np.floating], labels: NDArray[np.int64], classes: int, reg_weight: float, version: int
 ) -> tuple[Array, Array]:
     """(weight, bias) by ``version`` of the algorithm, a number that is there to tell entries of the cache apart."""
     return _minimise(features.astype(np.float64), labels, classes, reg_weight)
