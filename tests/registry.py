@@ -188,7 +188,7 @@ def _weights(regularizer: Any) -> list[str]:
     return [each.name for each in fields(regularizer) if each.name.endswith("weight")]
 
 
-def optimizers(*, averages: bool | None = None, takes: str | None = None) -> list[type[StructuredOptimizer]]:
+def optimizers(*, averages: bool | None = None, takes: str | None = None) -> list[Any]:
     """The classes of all rows; those whose iterate is an average or is not; those that take a setting."""
     return [
         row.cls

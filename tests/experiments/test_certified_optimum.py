@@ -20,7 +20,7 @@ def small_problem(seed: int = 0, n: int = 60, p: int = 8):
     return features, labels
 
 
-def solve(features, labels, reg_weight=REG_WEIGHT, cache=False):
+def solve(features, labels, *, reg_weight=REG_WEIGHT, cache=False):
     return certified_optimum(features, labels, classes=CLASSES, reg_weight=reg_weight, cache=cache)
 
 

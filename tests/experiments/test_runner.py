@@ -93,8 +93,8 @@ def test_evaluation_agrees_with_the_certificate():
     weight, bias = generator.standard_normal((3, 6)), generator.standard_normal(3)
     weight[:, [1, 4]] = 0
     truth = certify(features, labels, reg_weight=0.1, weight=weight, bias=bias)
-    tensors = [torch.from_numpy(array) for array in (weight, bias, features, labels)]
-    found = evaluate(*tensors, GroupLasso(0.1), chunk=7)
+    w, b, x, y = (torch.from_numpy(array) for array in (weight, bias, features, labels))
+    found = evaluate(w, b, x, y, GroupLasso(0.1), chunk=7)
     assert found.objective == pytest.approx(truth.objective, rel=1e-13)
     assert found.stationarity == pytest.approx(truth.residual, rel=1e-12)
 

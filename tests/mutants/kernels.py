@@ -27,7 +27,7 @@ RESIDUAL, RESIDUAL_64 = "float32-residual", "float64-residual"
 Change = Callable[[Any], Any]
 
 
-def of_the_task(change: Callable[[StepTask], StepTask], backend: type = Native) -> Patch:
+def of_the_task(change: Callable[[StepTask], StepTask], backend: Any = Native) -> Patch:
     """Prepare changed tasks; tensors are shared, so that what the kernel writes arrives."""
     right = backend.prepare
 
@@ -41,7 +41,7 @@ def of_the_run(
     scalars: Change = lambda rows: rows,
     gradients: Change = lambda tensors: tensors,
     afterwards: Callable[[StepTask, Tensor | None], Any] = lambda task, w_hat: None,
-    steps: type = NativeSteps,
+    steps: Any = NativeSteps,
 ) -> Patch:
     """Run with other numbers or gradients, or do something to the task and its Ŵ afterwards."""
     right = steps.run

@@ -121,7 +121,7 @@ class NanValueOfOne(L1):
         return spoiled(super().value(w), (w != 0).sum() == 1)
 
 
-def nan_value(cls: type, where: Callable[[Tensor], Tensor]) -> Patch:
+def nan_value(cls: Any, where: Callable[[Tensor], Tensor]) -> Patch:
     """value of one of our own classes is NaN where the mask has a true entry."""
     right = cls.value
 

@@ -34,7 +34,7 @@ class NotANumber(SpectralProx):
 
 
 def recast(found: SpectralProx, cls: type[SpectralProx]) -> SpectralProx:
-    return cls(found.wide, found.left, found.sigma, found.threshold, found.tall, found.shape)
+    return cls(found.wide, found.left, found.sigma, found.right, found.threshold, found.tall, found.shape)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ GPU_STEP, GPU_RESIDUAL = "recorded-gpu-kernel-step", "recorded-gpu-residual"
 SMALL = 1e-12
 
 
-def of_w_hat(change: Callable[[StepTask, torch.Tensor, torch.Tensor], None], steps: type = NativeSteps) -> Patch:
+def of_w_hat(change: Callable[[StepTask, torch.Tensor, torch.Tensor], None], steps: Any = NativeSteps) -> Patch:
     """Change Ŵ after the run, given the task, W before the step and Ŵ."""
     right = steps.run
 

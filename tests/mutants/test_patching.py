@@ -3,6 +3,7 @@
 import functools
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -31,10 +32,10 @@ def test_every_holder_sees_an_edit(monkeypatch):
 
 
 def test_functions_under_decorators_are_edited_and_put_back(monkeypatch):
-    before = patching.plain(solve_batch).__code__
+    before, edited = patching.plain(solve_batch).__code__, cast(Any, solve_batch)
     with monkeypatch.context() as inner:
         patching.everywhere(solve_batch, zero)(inner)
-        assert solve_batch() == 0.0
+        assert edited() == 0.0
     assert patching.plain(solve_batch).__code__ is before
 
 

@@ -12,7 +12,7 @@ from solvers.kernels import BACKENDS
 from solvers.regularizers.members import GroupNorms
 from tests.registry import optimizers
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
     NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )

@@ -1,6 +1,7 @@
 """The optimizers inside frameworks: wrapped, distributed, scheduled by them, saved and restored by them."""
 
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,8 @@ def advance(model, optimizer, steps=3, after=()):
 @pytest.mark.parametrize("names", [("optimizer",), ("_optimizer",), ("optim",), ("optimizer", "_optimizer", "optim")])
 def test_wrapped_optimizers_are_opened(names):
     model = network()
-    inner = wrapped = RAMDA(parameter_groups(model, linear=GroupLasso(0.1)), momentum=0.1)
+    inner = RAMDA(parameter_groups(model, linear=GroupLasso(0.1)), momentum=0.1)
+    wrapped: Any = inner
     for name in names:
         wrapped = Wrapper(name, wrapped)
     advance(model, inner)
@@ -134,7 +136,7 @@ def test_trainer_of_transformers(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 def test_lightning(tmp_path):
-    lightning = pytest.importorskip("lightning", reason="lightning is optional")
+    lightning: Any = pytest.importorskip("lightning", reason="lightning is optional")
     levels = []
 
     class Regression(lightning.LightningModule):
@@ -186,7 +188,7 @@ def test_a_dtensor_is_refused_by_name(cls, one_process):
     from torch.distributed.tensor import Shard, distribute_tensor
 
     mesh = init_device_mesh("cpu", (1,))
-    sharded = torch.nn.Parameter(distribute_tensor(torch.randn(4, 3), mesh, [Shard(0)]))
+    sharded: Any = torch.nn.Parameter(distribute_tensor(torch.randn(4, 3), mesh, [Shard(0)]))
     with pytest.raises(TypeError, match=r"parameter layer\.weight is a DTensor"):
         cls([("layer.weight", sharded)], regularizer=GroupLasso(0.1))
 
@@ -202,7 +204,7 @@ def test_a_dtensor_that_a_framework_put_into_a_group_is_refused_at_the_step(cls,
 
     mesh = init_device_mesh("cpu", (1,))
     optimizer = cls([torch.nn.Parameter(torch.zeros(4, 3))], check_finite=check_finite)
-    sharded = torch.nn.Parameter(distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)]))
+    sharded: Any = torch.nn.Parameter(distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)]))
     sharded.grad = distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)])
     optimizer.param_groups[0]["params"] = [sharded]
     with pytest.raises(TypeError, match="is a DTensor"):

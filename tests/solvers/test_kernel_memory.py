@@ -1,5 +1,7 @@
 """Tensors whose memory is not their value never reach a kernel, and one pass over memory finds what is not finite."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from solvers.kernels import BACKENDS, all_finite, plain_memory, subproblem_by_ke
 from solvers.kernels.native import Native
 from tests.registry import optimizers, weighted
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
     NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )
@@ -57,8 +59,13 @@ def test_memory_that_is_the_value():
 
 def test_tensors_of_torch_func():
     seen = []
-    torch.vmap(lambda w: (seen.append(plain_memory(w)), w)[1])(torch.ones(4, 3))
-    torch.func.grad(lambda w: (seen.append(plain_memory(w)), w.sum())[1])(torch.ones(3))
+
+    def noted(w):
+        seen.append(plain_memory(w))
+        return w
+
+    torch.vmap(noted)(torch.ones(4, 3))
+    torch.func.grad(lambda w: noted(w).sum())(torch.ones(3))
     assert len(seen) == 2
     assert None not in seen
 

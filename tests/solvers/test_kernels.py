@@ -4,6 +4,7 @@ suite's business (kernel-step, float32-residual)."""
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from solvers.kernels import BACKENDS
 from solvers.kernels.native import Native
 from tests.registry import optimizers
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
     NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,9 +69,9 @@ def test_every_missing_method_is_named():
 
 
 @pytest.mark.parametrize("regularizer", list(good_regularizers()))
-def test_frozen_and_equal_by_value(regularizer):
-    assert isinstance(regularizer, Regularizer)
+def test_frozen_and_equal_by_value(regularizer: Any):
     twin = dataclasses.replace(regularizer)
+    assert isinstance(regularizer, Regularizer)
     assert regularizer == twin
     assert hash(regularizer) == hash(twin)
     assert eval(repr(regularizer), vars(solvers)) == regularizer

@@ -153,9 +153,10 @@ def test_objective_where_it_is_in_range_and_where_not():
 def test_comparison_of_objectives_at_every_scale(s):
     """(7b) is decided in numbers of the size of B: Q itself is 0 or infinite here."""
     B, D, W = numbers()
-    problem = Subproblem(B * s, D, 0.7 * s, NuclearNorm(0.5))
+    psi = NuclearNorm(0.5)
+    problem = Subproblem(B * s, D, 0.7 * s, psi)
     best = solve(problem, tolerance=1e-9 * s).point
-    member = problem.regularizer.subgradient_residual(best, problem.gradient(best), problem.lam)
+    member = psi.subgradient_residual(best, problem.gradient(best), problem.lam)
     assert certainly_descends(problem, best, member, W * s)
     assert not certainly_descends(problem, W * s, problem.gradient(W * s), best)
     change, rounding, _ = problem.change_per_unit(best, W * s)

@@ -1,6 +1,7 @@
 """The sparse group LASSO: its two parts alone, zeros of both kinds in training, and the compiled steps."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from solvers.kernels.subproblem import SUBPROBLEM
 from solvers.regularizers.members import GroupNorms
 from tests.registry import optimizers
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 compiled = pytest.mark.skipif(
     NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )

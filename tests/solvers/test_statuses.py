@@ -1,6 +1,7 @@
 """Every way in which a solve can end is reached, and says what it says."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ class Breaks(NuclearNorm):
 class ZeroTimesInfinity(L1):
     """Its subgradient is NaN at zero entries where the threshold has overflowed."""
 
-    metric_prox = None
+    metric_prox: Any = None
 
     def subgradient_residual(self, point, gradient, lam):
         threshold = lam * self.reg_weight
@@ -61,7 +62,9 @@ def test_converged(low_rank):
 class Unsure(L1):
     """Its direct solution is a little off; no exact subgradient tells by how much, and no step per entry mends it."""
 
-    separable, blockwise_max, subgradient_residual = False, None, None
+    separable = False
+    blockwise_max: Any = None
+    subgradient_residual: Any = None
     off = 0.0
 
     def metric_prox(self, B, D, lam):
@@ -331,5 +334,6 @@ def test_constraint_holds_however_small_its_weight(method, dtype, lam):
     found = solve(Subproblem(B, D, lam, NonNegative()), tolerance=1e-5, method=method)
     assert found.status is Status.CONVERGED
     torch.testing.assert_close(found.point, (B / D).clamp_min(0), rtol=1e-5, atol=1e-8)
-    many = solve_batch(*(x.expand(4, 2, 2).contiguous() for x in (B, D)), lam, NonNegative(), tolerance=1e-5)
+    many_B, many_D = (x.expand(4, 2, 2).contiguous() for x in (B, D))
+    many = solve_batch(many_B, many_D, lam, NonNegative(), tolerance=1e-5)
     assert bool((many.point >= 0).all())

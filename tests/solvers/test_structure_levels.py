@@ -1,5 +1,7 @@
 """How much structure a network has: read from Ŵ, or from the parameters, which then say that they are."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -78,7 +80,7 @@ class Wrapper:
 
 @pytest.mark.parametrize("attributes", [["optimizer"], ["_optimizer"], ["optimizer", "_optimizer"]])
 def test_levels_look_inside_wrappers(attributes):
-    wrapped = RAMDA([nn.Parameter(torch.zeros(2, 3))], regularizer=GroupLasso(0.1))
+    wrapped: Any = RAMDA([nn.Parameter(torch.zeros(2, 3))], regularizer=GroupLasso(0.1))
     for attribute in attributes:
         wrapped = Wrapper(wrapped, attribute)
     assert structure_levels(wrapped)["GroupLasso"] == StructureLevel(6, 6)
@@ -86,7 +88,7 @@ def test_levels_look_inside_wrappers(attributes):
 
 def test_wrappers_of_nothing():
     other = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1)
-    circle = Wrapper(None, "optimizer")
+    circle: Any = Wrapper(None, "optimizer")
     circle.optimizer = circle
     for optimizer in (other, Wrapper(other, "optimizer"), circle, None, "RAMDA"):
         with pytest.raises(TypeError, match="optimizer must be a StructuredOptimizer or wrap one, got"):

@@ -24,6 +24,7 @@ from tests.solvers.triton_cases import DEVICE, INTERPRETED
 # The interpreter's numpy warns of infinities, which the kernels deal with.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
+TRITON: Any = BACKENDS["triton"]
 METHODS: dict[str, Any] = {
     **{cls.record.name: partial(cls, lr=0.1) for cls in optimizers()},
     **{f"{cls.record.name}, amsgrad": partial(cls, lr=0.1, amsgrad=True) for cls in optimizers(takes="amsgrad")},
@@ -132,7 +133,7 @@ def test_one_launch_takes_many_tensors():
     points = [drawn(8 + size, 16) for size in range(6)]
     plain, fused = both("ramda", points, REGULARIZERS["input"], steps=1)
     assert_same(plain, fused)
-    plans = [plan for plan in BACKENDS["triton"]._plans.values() if len(plan.shapes) == len(points)]
+    plans = [plan for plan in TRITON._plans.values() if len(plan.shapes) == len(points)]
     assert all(len(plan.launches) == 1 for plan in plans)
 
 

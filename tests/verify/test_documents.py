@@ -148,7 +148,7 @@ def test_a_report_comes_back(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_read_is_not_written() -> None:
-    wrong: Any = Part(size="big", colour=Colour.RED)  # type: ignore[arg-type]
+    wrong: Any = Part(size="big", colour=Colour.RED)
     with pytest.raises(DocumentError, match=r"Part.*size"):
         to_json(wrong)
 
