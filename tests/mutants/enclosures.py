@@ -13,7 +13,7 @@ from ramda_verify.oracles.certificate import shortest, stationarity
 from ramda_verify.oracles.duality_gap import lower_bound
 from solvers import L1, GroupLasso, MetricProx, NuclearNorm, SparseGroupLasso
 from solvers import Simplex as SimplexSet
-from solvers.subproblem.iterate import best_residual
+from solvers.subproblem.criterion import best_residual
 from tests.mutants.claims import ResidualUnweighted
 from tests.mutants.mutant import nothing, wrong_regularizer, wrong_solver
 from tests.mutants.patching import Patch, everywhere, for_one, member, original, together

@@ -8,9 +8,9 @@ import torch
 from solvers import L1, GroupLasso, NuclearNorm, PowerSchedule, Subproblem
 from solvers.regularizers import norm_equation
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
-from solvers.subproblem.criterion import RoundingFloor, exact_member, prox_member, residual_norm
+from solvers.subproblem.criterion import RoundingFloor, best_residual, exact_member, prox_member, residual_norm
 from solvers.subproblem.ending import Ending, Iterate
-from solvers.subproblem.iterate import best_residual, run
+from solvers.subproblem.iterate import run
 from solvers.subproblem.proximal_gradient import proximal_gradient
 from solvers.subproblem.result import Solution, Status
 from solvers.subproblem.verdict import enforce_descent
