@@ -1,13 +1,80 @@
 """The folder of a run: a log with one line per evaluation and a result that is written whole or not at all."""
 
-import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ramda_verify.output.documents import Document, DocumentError, Number, Record, from_json, plain, to_json
 from ramda_verify.output.writing import why_unwritable, write_whole
 
 RESULT, LOG = "result.json", "log.jsonl"
+
+
+class LogEntry(Record, frozen=True, kw_only=True):
+    """One line of ``log.jsonl``: an epoch as ``measure.Measure.of_point`` describes it."""
+
+    epoch: int
+    step: int
+    lr: Number
+    momentum: Number | None
+    objective: Number | None
+    objective_gap: Number | None
+    stationarity: Number | None
+    test_accuracy: Number
+    test_accuracy_of_average: Number
+    support_size: int
+    differing_groups: int
+    seconds: Number
+
+
+class DifferingGroup(Record, frozen=True, kw_only=True):
+    """A group on which Ŵ and the certified optimum disagree."""
+
+    index: int
+    certified_margin: Number
+    certified_zero: bool
+
+
+class Certified(Record, frozen=True, kw_only=True):
+    """The certified optimum."""
+
+    status: str
+    objective: Number
+    residual: Number
+    zero_groups: int
+    smallest_zero_margin: Number
+    smallest_nonzero_norm: Number
+    test_accuracy: Number
+    support: list[int]
+
+
+class RunResult(Document, frozen=True, kw_only=True):
+    """``result.json``, schema 1; the first of them were written without a version."""
+
+    schema: int = 1
+    task: str
+    optimizer: str
+    settings: dict[str, Any]
+    seed: int
+    device: str
+    steps: int
+    objective: Number
+    objective_gap: Number
+    stationarity: Number
+    test_accuracy: Number
+    test_accuracy_of_average: Number
+    groups: int
+    zero_groups: int
+    support: list[int]
+    support_stable_from_step: int | None
+    identified_from_step: int | None
+    differing_groups: list[DifferingGroup]
+    certified: Certified
+    seconds: Number
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    processor_seconds: Number | None = None
+    certificate_seconds: Number | None = None
 
 
 class RunFolder:
@@ -37,22 +104,23 @@ class RunFolder:
         self._log.close()
 
     def log(self, entry: dict[str, Any]) -> None:
-        self._log.write(json.dumps(entry) + "\n")
+        """Add a line to ``log.jsonl``; ``entry`` has the fields of ``LogEntry``."""
+        self._log.write(to_json(LogEntry(**entry), indent=None) + "\n")
         self._log.flush()
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write ``result.json``."""
-        write_whole(self.path / RESULT, json.dumps(result, indent=2) + "\n")
+        """Write ``result.json``; ``result`` has the fields of ``RunResult``."""
+        write_whole(self.path / RESULT, to_json(RunResult(**result), indent=2) + "\n")
 
 
 def read_run(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Result and log of a finished run. Raises ValueError where ``path`` does not hold one."""
     try:
-        result = json.loads((path / RESULT).read_text(encoding="utf-8"))
+        result = from_json((path / RESULT).read_text(encoding="utf-8"), RunResult, RESULT)
         lines = (path / LOG).read_text(encoding="utf-8").splitlines()
-        log = [json.loads(line) for line in lines]
-    except (OSError, json.JSONDecodeError) as error:
+        log = [from_json(line, LogEntry, f"line {number} of {LOG}") for number, line in enumerate(lines, 1)]
+    except (OSError, UnicodeDecodeError, DocumentError) as error:
         raise ValueError(f"{path} is not the folder of a finished run: {error}") from error
     if not log:
         raise ValueError(f"{path} is not the folder of a finished run: {LOG} is empty")
-    return result, log
+    return plain(result), [plain(entry) for entry in log]

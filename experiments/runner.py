@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from experiments.data import Dataset
 from experiments.machine import describe, resolve_device
 from experiments.measure import Measure
-from experiments.run_folder import RunFolder
+from experiments.run_folder import RunFolder, RunResult
 from experiments.settings import Settings, read_settings
 from experiments.support import SupportTracker
 from experiments.tasks import TASKS, LogisticTask
@@ -143,6 +143,7 @@ def _train(
 def _result(plan: Plan, tracker: SupportTracker, measure: Measure, last: Entry) -> Entry:
     support = tracker.nonzero()
     return {
+        "schema": RunResult.VERSION,
         "task": plan.task.name,
         "optimizer": plan.settings.optimizer,
         "settings": asdict(plan.settings),

@@ -43,10 +43,14 @@ class Case:
     name: str
     data: Callable[[], Dataset]
     network: Callable[[], nn.Module]
-    regularizer: str
     kinds: Callable[[float], dict[str, Any]]
     epochs: int
     learning_rate: float = 0.1
+
+    @property
+    def regularizer(self) -> str:
+        """The classes of the regularizers."""
+        return ", ".join(dict.fromkeys(type(psi).__name__ for psi in self.kinds(1.0).values()))
 
 
 def digits_mlp() -> nn.Module:
@@ -74,12 +78,12 @@ def channels(weight: float) -> dict[str, Any]:
 
 
 CASES = (
-    Case("digits, 64-32-10", load_digits, digits_mlp, "GroupLasso", linear(GroupLasso), 60),
-    Case("digits, 64-32-10", load_digits, digits_mlp, "L1", linear(L1), 60),
-    Case("digits, 64-32-10", load_digits, digits_mlp, "NuclearNorm", linear(NuclearNorm), 60),
-    Case("digits, two convolutions with BatchNorm", load_digits, digits_convolutions, "GroupLasso", channels, 40, 0.03),
-    Case("MNIST, 784-300-10", load_mnist, mnist_mlp, "GroupLasso", linear(GroupLasso), 10, 0.03),
-    Case("MNIST, 784-300-10", load_mnist, mnist_mlp, "L1", linear(L1), 10, 0.03),
+    Case("digits, 64-32-10", load_digits, digits_mlp, linear(GroupLasso), 60),
+    Case("digits, 64-32-10", load_digits, digits_mlp, linear(L1), 60),
+    Case("digits, 64-32-10", load_digits, digits_mlp, linear(NuclearNorm), 60),
+    Case("digits, two convolutions with BatchNorm", load_digits, digits_convolutions, channels, 40, 0.03),
+    Case("MNIST, 784-300-10", load_mnist, mnist_mlp, linear(GroupLasso), 10, 0.03),
+    Case("MNIST, 784-300-10", load_mnist, mnist_mlp, linear(L1), 10, 0.03),
 )
 
 

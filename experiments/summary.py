@@ -3,7 +3,6 @@
 python -m experiments.summary runs/* --out experiments/results
 """
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from experiments.plots import Curve, draw, read_curves, save
 from experiments.settings import DISPLAY_NAMES
+from ramda_verify.output.documents import Document, to_json
 from ramda_verify.output.writing import write_whole
 
 #: Table 7 of the paper, one run each from an unseeded default initialisation: accuracy and zero groups in percent.
@@ -22,6 +22,17 @@ PAPER = {"ramda": (91.35, 57.40), "rmda": (91.34, 57.02), "proxsgd": (91.31, 39.
 NAMED = 5
 
 Row = dict[str, Any]
+
+
+class Comparison(Document, frozen=True, kw_only=True):
+    """The table as a document, schema 1; the first of them were written without a version."""
+
+    schema: int = 1
+    date: str
+    machine: str
+    versions: dict[str, str]
+    certified: Row
+    runs: list[Row]
 
 
 def summarise(curve: Curve) -> Row:
@@ -135,8 +146,8 @@ def main(
     rows = [summarise(curve) for curve in curves]
     certified = {key: value for key, value in first["certified"].items() if key != "support"}
     out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**origin, "certified": certified, "runs": rows}, indent=2) + "\n"
-    write_whole(out / f"{name}.json", text)
+    document = Comparison(**origin, certified=certified, runs=rows)
+    write_whole(out / f"{name}.json", to_json(document, indent=2) + "\n")
     table = markdown(rows, certified, first["groups"], origin)
     write_whole(out / f"{name}.md", f"{table}\n{note}\n" if note else table)
     # One run of each optimizer: more seeds of one method would hide the differences between the methods.

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from ramda_verify.engine.worst import largest
 from ramda_verify.output import machine
+from ramda_verify.output.documents import Document, Number, to_json
 from ramda_verify.output.writing import write_whole
 
 REFERENCE = "ismoptgroup/RAMDA"
@@ -32,6 +33,23 @@ TRAJECTORY_LIMIT_EPS = 100.0
 #: Our residual relative to ||B||: a difference of numbers of that size, rounded in float32 (eps is 1.2e-7).
 RESIDUAL_LIMIT = 1e-6
 RATIO_GOAL = 1000.0
+
+
+class Comparison(Document, frozen=True, kw_only=True):
+    """What was compared, where, measurements and verdicts, schema 1; the first were written without a version."""
+
+    schema: int = 1
+    reference: dict[str, str | None]
+    date: str
+    machine: str
+    versions: dict[str, str]
+    steps: int
+    seed: int
+    verdicts: dict[str, bool]
+    trajectories: dict[str, dict[str, Number]]
+    ramda_subproblems_shipped: dict[str, Any]
+    ramda_subproblems_float64: dict[str, Any]
+    ramda_subproblems_early_stop_off: dict[str, Any]
 
 
 def compare(reference_path: Path, steps: int = 100, seed: int = 0) -> dict[str, Any]:
@@ -54,6 +72,7 @@ def compare(reference_path: Path, steps: int = 100, seed: int = 0) -> dict[str, 
         raise RuntimeError(f"the comparison failed:\n{done.stderr[-2000:]}")
     measured = json.loads(done.stdout)
     return {
+        "schema": Comparison.VERSION,
         "reference": {"repository": REFERENCE, "commit": _commit(path)},
         "date": datetime.date.today().isoformat(),
         "machine": f"{machine.processors()} cores CPU",
@@ -148,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     show(result, Console())
     if given.out is not None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(given.out, json.dumps(result, indent=2) + "\n")
+        write_whole(given.out, to_json(Comparison(**result), indent=2) + "\n")
     held = result["verdicts"]["trajectories_agree_to_rounding"] and result["verdicts"]["our_residual_is_rounding"]
     return 0 if held else 1
 

@@ -1,6 +1,5 @@
 """Outcomes for people and programs: live progress, the table of verdicts, paper.json and the pictures."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +12,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from paper_checks.claim import Claim, Settings
+from paper_checks.claim import Claim, Kind, Settings
 from paper_checks.outcome import Outcome
 from ramda_verify.engine.record import Verdict
 from ramda_verify.output import machine
-from ramda_verify.output.jsonable import jsonable
+from ramda_verify.output.documents import Document, Record, to_json
 from ramda_verify.output.writing import write_whole
 
 NAME = "paper.json"
@@ -59,6 +58,34 @@ def watch(total: int, console: Console) -> Iterator[tuple[Callable[[str], None],
         yield describe, advance
 
 
+class WrittenClaim(Record, frozen=True, kw_only=True):
+    """A claim and what was found of it."""
+
+    id: str
+    title: str
+    source: str
+    statement: str
+    kind: Kind
+    verdict: Verdict
+    measured: str
+    bound: str
+    tolerance: str
+    detail: str
+    numbers: dict[str, Any]
+    seconds: float
+    picture: str | None
+
+
+class PaperReport(Document, frozen=True, kw_only=True):
+    """paper.json, schema 1."""
+
+    seed: int
+    full: bool
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    claims: list[WrittenClaim]
+
+
 def show_outcomes(console: Console, outcomes: Sequence[Outcome]) -> None:
     """The table, then one paragraph a claim, then the count of each verdict."""
     table = Table(title="The paper's claims", title_justify="left", header_style="bold")
@@ -87,32 +114,31 @@ def write_report(folder: Path, outcomes: Sequence[Outcome], settings: Settings) 
             save = partial(outcome.evidence.picture.savefig, format="png", dpi=150)
             pictures.append(write_whole(folder / name, save))
         rows.append(_row(outcome, name))
-    document = {
-        "schema": 1,
-        "seed": settings.seed,
-        "full": settings.full,
-        "versions": machine.versions(),
-        "machine": machine.facts(),
-        "claims": rows,
-    }
-    text = json.dumps(jsonable(document), indent=1, allow_nan=False) + "\n"
-    return [write_whole(folder / NAME, text), *pictures]
+    document = PaperReport(
+        schema=PaperReport.VERSION,
+        seed=settings.seed,
+        full=settings.full,
+        versions=machine.versions(),
+        machine=machine.facts(),
+        claims=rows,
+    )
+    return [write_whole(folder / NAME, to_json(document) + "\n"), *pictures]
 
 
-def _row(outcome: Outcome, picture: str | None) -> dict[str, Any]:
+def _row(outcome: Outcome, picture: str | None) -> WrittenClaim:
     claim, evidence = outcome.claim, outcome.evidence
-    return {
-        "id": claim.id,
-        "title": claim.title,
-        "source": claim.source,
-        "statement": claim.statement,
-        "kind": claim.kind,
-        "verdict": evidence.verdict,
-        "measured": evidence.measured,
-        "bound": evidence.bound,
-        "tolerance": evidence.tolerance,
-        "detail": evidence.detail,
-        "numbers": evidence.numbers,
-        "seconds": round(outcome.seconds, 3),
-        "picture": picture,
-    }
+    return WrittenClaim(
+        id=claim.id,
+        title=claim.title,
+        source=claim.source,
+        statement=claim.statement,
+        kind=claim.kind,
+        verdict=evidence.verdict,
+        measured=evidence.measured,
+        bound=evidence.bound,
+        tolerance=evidence.tolerance,
+        detail=evidence.detail,
+        numbers=dict(evidence.numbers),
+        seconds=round(outcome.seconds, 3),
+        picture=picture,
+    )

@@ -108,8 +108,9 @@ def path(seed: int, steps: int) -> Path:
     mean = problem.curvature * (problem.solution - problem.target)
     # The noise of Planted.gradients: xi has standard deviation 0.1.
     second = mean**2 + (0.1 * problem.curvature) ** 2
-    gradient_error = np.sqrt(((run.gradient - mean) ** 2).mean(axis=1))
-    squared_error = np.sqrt(((run.squared_gradient - second) ** 2).mean(axis=1))
+    entries = tuple(range(1, 1 + mean.ndim))
+    gradient_error = np.sqrt(((run.gradient - mean) ** 2).mean(axis=entries))
+    squared_error = np.sqrt(((run.squared_gradient - second) ** 2).mean(axis=entries))
     return Path(seed, run.steps, gradient_error, squared_error)
 
 

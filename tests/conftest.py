@@ -20,9 +20,13 @@ settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hypothesis draws by the same seed; its plugin reads this option after us."""
+    """Hypothesis draws by the same seed; its plugin reads this option after us. pytest-randomly, where it is installed,
+    shuffles by it, too; without a seed of ours it draws the order anew and prints it.
+    """
     if TEST_SEED and config.getoption("--hypothesis-seed", None) is None:
         config.option.hypothesis_seed = TEST_SEED
+    if TEST_SEED and getattr(config.option, "randomly_seed", None) == "default":
+        config.option.randomly_seed = TEST_SEED
 
 
 def pytest_report_header() -> str:

@@ -6,7 +6,7 @@ The rows are modelled on torch.testing._internal.common_optimizers, by which tor
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 
 from solvers import L1, MCP, RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD, Simplex, SparseGroupLasso
 from solvers.optimizers import StructuredOptimizer
+from solvers.regularizers.base import offers
 
 #: Settings that all methods take.
 COMMON: dict[str, dict[str, Any]] = {
@@ -170,6 +171,30 @@ REGULARIZERS = (
     ),
     RegularizerRow(Simplex, {"unit": {}, "radius": {"radius": 3}}, bad_numbers("radius", zero=True), ((0, 2),)),
 )
+
+
+def weighted(weight: float, *members: str) -> list[Any]:
+    """A regularizer of every row that has weights, all of them ``weight``, and that offers all of the members."""
+    made = [at_weight(row.plain, weight) for row in REGULARIZERS if _weights(row.plain)]
+    return [psi for psi in made if all(offers(psi, member) for member in members)]
+
+
+def at_weight(regularizer: Any, weight: float) -> Any:
+    """The regularizer with all of its weights ``weight``."""
+    return replace(regularizer, **dict.fromkeys(_weights(regularizer), weight))
+
+
+def _weights(regularizer: Any) -> list[str]:
+    return [each.name for each in fields(regularizer) if each.name.endswith("weight")]
+
+
+def optimizers(*, averages: bool | None = None, takes: str | None = None) -> list[Any]:
+    """The classes of all rows; those whose iterate is an average or is not; those that take a setting."""
+    return [
+        row.cls
+        for row in OPTIMIZERS
+        if averages in (None, row.cls.record.averages) and (takes is None or takes in row.cls.record.hyperparameters)
+    ]
 
 
 def good_regularizers() -> Iterator[Any]:

@@ -1,24 +1,58 @@
-"""bench.json, schema 1: written whole or not at all, read with every refusal before anything is measured."""
+"""bench.json: written whole or not at all, read with every refusal before anything is measured."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from experiments.bench.plan import Plan
 from experiments.bench.rows import Row, Skipped
-from ramda_verify.output import machine
-from ramda_verify.output.jsonable import jsonable
+from ramda_verify.output import documents, machine
+from ramda_verify.output.documents import DocumentError, Number, Record
 from ramda_verify.output.writing import write_whole
 
-SCHEMA = 1
 NAME = "bench.json"
-REQUIRED = ("case", "measure", "device", "threads", "ratio", "low", "high", "goal", "holds")
 
 
-class DocumentError(ValueError):
-    """A file is not a report of this schema."""
+class WrittenRow(Record, frozen=True, kw_only=True):
+    """See ``rows.Row``; the fields without a default are those that every row must have."""
+
+    case: str
+    measure: str
+    device: str
+    threads: int
+    ratio: Number
+    low: Number
+    high: Number
+    goal: str | None
+    holds: bool | None
+    better: str | None = None
+    ours_ms: Number | None = None
+    peer_ms: Number | None = None
+    detail: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class WrittenSkip(Record, frozen=True, kw_only=True):
+    """See ``rows.Skipped``."""
+
+    case: str
+    measure: str
+    reason: str
+
+
+class BenchFile(documents.Document, frozen=True, kw_only=True):
+    """bench.json, schema 1."""
+
+    machine: dict[str, Any]
+    rows: list[WrittenRow]
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+    quick: bool = False
+    skipped: list[WrittenSkip] = msgspec.field(default_factory=list)
+
+
+REQUIRED = tuple(field.name for field in msgspec.structs.fields(WrittenRow) if field.required)
 
 
 @dataclass(frozen=True)
@@ -33,15 +67,15 @@ class Document:
 
     def to_json(self) -> str:
         """JSON text; a number that is not finite, which JSON has not, is written as a string."""
-        document = {
-            "schema": SCHEMA,
-            "machine": self.machine,
-            "versions": self.versions,
-            "quick": self.quick,
-            "rows": [row.as_dict() for row in self.rows],
-            "skipped": [entry._asdict() for entry in self.skipped],
-        }
-        return json.dumps(jsonable(document), indent=1, allow_nan=False) + "\n"
+        file = BenchFile(
+            schema=BenchFile.VERSION,
+            machine=self.machine,
+            versions=self.versions,
+            quick=self.quick,
+            rows=[WrittenRow(**row.as_dict()) for row in self.rows],
+            skipped=[WrittenSkip(**asdict(entry)) for entry in self.skipped],
+        )
+        return documents.to_json(file) + "\n"
 
 
 def make_document(rows: Sequence[Row], skipped: Sequence[Skipped], plan: Plan) -> Document:
@@ -63,35 +97,21 @@ def write_document(folder: Path, document: Document) -> Path:
 def read_document(path: Path) -> Document:
     """Read a report. Raises DocumentError, saying what is wrong and what is expected, on anything else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DocumentError(f"{str(path)!r} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise DocumentError(f"{str(path)!r} must be a {NAME}, it is no JSON: {error}") from error
-    found = content.get("schema") if isinstance(content, dict) else None
-    if found != SCHEMA or isinstance(found, bool):
-        raise DocumentError(f"{str(path)!r} must be a {NAME} of schema {SCHEMA}, got schema {found!r}")
-    rows = content.get("rows")
-    if not isinstance(rows, list) or not isinstance(content.get("machine"), dict):
-        raise DocumentError(f"{str(path)!r} must be a {NAME} with machine and rows")
-    skipped = [Skipped(**entry) for entry in content.get("skipped", [])]
-    read = [_row(path, number, row) for number, row in enumerate(rows)]
-    return Document(content["machine"], content.get("versions", {}), bool(content.get("quick")), read, skipped)
+        raise DocumentError(f"{str(path)!r} must be a {NAME}, it is no text: {error}") from error
+    file = documents.from_json(text, BenchFile, f"{str(path)!r}, a {NAME},")
+    skipped = [Skipped(entry.case, entry.measure, entry.reason) for entry in file.skipped]
+    return Document(file.machine, file.versions, file.quick, [_row(row) for row in file.rows], skipped)
 
 
-def _row(path: Path, number: int, row: Any) -> Row:
-    where = f"rows[{number}] of {str(path)!r}"
-    missing = [key for key in REQUIRED if not isinstance(row, dict) or key not in row]
-    if missing:
-        raise DocumentError(f"{where} lacks {', '.join(missing)}")
-    numbers = {}
-    for key in ("ratio", "low", "high"):
-        try:
-            numbers[key] = float(row[key])
-        except (TypeError, ValueError):
-            raise DocumentError(f"{key} in {where} must be a number, got {row[key]!r}") from None
-    known = {key: row[key] for key in Row.__dataclass_fields__ if key in row}
-    return Row(**{"better": _direction(row["goal"]), **known, **numbers})
+def _row(written: WrittenRow) -> Row:
+    found = msgspec.structs.asdict(written)
+    for key in ("ratio", "low", "high", "ours_ms", "peer_ms"):
+        found[key] = None if found[key] is None else documents.number(found[key])
+    return Row(**{**found, "better": written.better or _direction(written.goal)})
 
 
 def _direction(goal: Any) -> str:

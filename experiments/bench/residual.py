@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.bench.workload import group_axis
-from solvers import RAMDA, GroupLasso
+from experiments.bench.workload import group_axis, grouped
+from solvers import RAMDA
 
 #: Entries of a slice that is lifted to float64 at once.
 SLICE_ENTRIES = 4_000_000
@@ -50,11 +50,11 @@ def step_residuals(optimizer: RAMDA, structured: dict[Tensor, Tensor]) -> list[f
     found = []
     for group in optimizer.param_groups:
         psi = group["regularizer"]
-        axis = group_axis(psi) if isinstance(psi, GroupLasso) else None
+        axis = group_axis(psi) if grouped(psi) else None
         for param in group["params"]:
             residual = size = 0.0
             price = 0.0
-            if isinstance(psi, GroupLasso):
+            if grouped(psi):
                 price = psi.reg_weight * math.sqrt(param.numel() / param.shape[group_axis(psi)])
             for part, state, Z in _slices(param, optimizer.state[param], structured[param], axis or 0):
                 form = optimizer.normal_form(part, state, group)

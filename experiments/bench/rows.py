@@ -58,7 +58,8 @@ class Row:
         return asdict(self)
 
 
-class Skipped(NamedTuple):
+@dataclass(frozen=True)
+class Skipped:
     """What was not measured, and why."""
 
     case: str

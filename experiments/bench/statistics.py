@@ -1,6 +1,6 @@
-"""Ratios of medians with intervals, and slopes; plain numpy."""
+"""Ratios of medians and slopes, with percentile intervals by scipy's bootstrap."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,8 @@ RESAMPLES = 2000
 COVERAGE = 0.95
 
 Array = NDArray[np.float64]
+#: Indices of samples, drawn with repetition.
+Drawn = NDArray[np.int64]
 
 
 class Estimate(NamedTuple):
@@ -37,11 +39,11 @@ def ratio_of_medians(
     above, below = _samples("numerators", numerators), _samples("denominators", denominators)
     if len(above) != len(below):
         raise ValueError(f"numerators and denominators must be of one length, got {len(above)} and {len(below)}")
-    drawn = np.random.default_rng(seed).integers(len(above), size=(RESAMPLES, len(above)))
-    ratios = np.median(above[drawn], axis=1) / np.median(below[drawn], axis=1)
-    low, high = np.quantile(ratios, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
-    value = np.median(above) / np.median(below)
-    return Estimate(float(factor * value), float(factor * low), float(factor * high))
+
+    def ratio(rounds: Drawn) -> Array:
+        return factor * np.median(above[rounds], axis=-1) / np.median(below[rounds], axis=-1)
+
+    return _estimate([len(above)], lambda drawn: ratio(drawn[0]), seed)
 
 
 def quantile_of_ratios(
@@ -61,18 +63,18 @@ def quantile_of_ratios(
     if not len(numerators) == len(denominators) == len(weights) or not len(weights):
         counts = f"{len(numerators)}, {len(denominators)} and {len(weights)}"
         raise ValueError(f"numerators, denominators and weights must be of one length >= 1, got {counts}")
-    counted, random = _samples("weights", weights), np.random.default_rng(seed)
-    values, resampled = [], []
+    counted, pairs = _samples("weights", weights), []
     for index, pair in enumerate(zip(numerators, denominators, strict=True)):
         above, below = (_samples(f"samples of step {index}", samples) for samples in pair)
         if len(above) != len(below):
             raise ValueError(f"samples of step {index} must be pairs, got {len(above)} and {len(below)}")
-        drawn = random.integers(len(above), size=(RESAMPLES, len(above)))
-        values.append(float(typical(above) / typical(below)))
-        resampled.append(typical(above[drawn]) / typical(below[drawn]))
-    found = [weighted_quantile(ratios, counted, share) for ratios in np.stack(resampled, axis=1)]
-    low, high = np.quantile(found, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
-    return Estimate(weighted_quantile(values, counted, share), float(low), float(high))
+        pairs.append((above, below))
+
+    def quantile(drawn: Sequence[Drawn]) -> Array:
+        ratios = [typical(above[i]) / typical(below[i]) for (above, below), i in zip(pairs, drawn, strict=True)]
+        return np.apply_along_axis(weighted_quantile, -1, np.stack(ratios, axis=-1), counted, share)
+
+    return _estimate([len(above) for above, _ in pairs], quantile, seed)
 
 
 def typical(samples: Sequence[float] | Array) -> Array:
@@ -99,12 +101,46 @@ def growth_exponent(sizes: Sequence[float], samples: Sequence[Sequence[float]], 
     if len(x) < 2 or len(x) != len(samples):
         raise ValueError(f"sizes must be two or more, one for each list of samples, got {len(x)} and {len(samples)}")
     lists = [_samples(f"samples[{index}]", entry) for index, entry in enumerate(samples)]
-    random = np.random.default_rng(seed)
-    resampled = np.stack([np.median(random.choice(entry, size=(RESAMPLES, len(entry))), axis=1) for entry in lists])
-    slopes = np.polyfit(x, np.log(resampled), 1)[0]
-    low, high = np.quantile(slopes, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
-    value = np.polyfit(x, np.log([np.median(entry) for entry in lists]), 1)[0]
-    return Estimate(float(value), float(low), float(high))
+
+    def slope(drawn: Sequence[Drawn]) -> Array:
+        medians = np.stack([np.median(entry[i], axis=-1) for entry, i in zip(lists, drawn, strict=True)])
+        return np.polyfit(x, np.log(medians), 1)[0]
+
+    return _estimate([len(entry) for entry in lists], slope, seed)
+
+
+def _estimate(counts: Sequence[int], statistic: Callable[[Sequence[Drawn]], Array], seed: int) -> Estimate:
+    """``statistic`` of lists of samples, and its interval where each list is drawn again from itself.
+
+    ``statistic`` gets one array of indices for each list, of shape (..., counts[i]), and reduces the last axis. A list
+    of one sample is the same whenever it is drawn.
+    """
+    from scipy.stats import bootstrap
+
+    whole = [np.arange(count) for count in counts]
+    several = [place for place, count in enumerate(counts) if count > 1]
+    value = float(statistic(whole))
+    if not several:
+        return exactly(value)
+
+    def of_drawn(*drawn: Array, axis: int) -> Array:
+        lengths = drawn[0].shape[:-1]
+        lists: list[Drawn] = [np.zeros((*lengths, 1), dtype=np.int64) for _ in counts]
+        for place, indices in zip(several, drawn, strict=True):
+            lists[place] = indices.astype(np.int64)
+        return statistic(lists)
+
+    found = bootstrap(
+        [whole[place] for place in several],
+        of_drawn,
+        n_resamples=RESAMPLES,
+        confidence_level=COVERAGE,
+        method="percentile",
+        vectorized=True,
+        axis=-1,
+        rng=np.random.default_rng(seed),
+    )
+    return Estimate(value, float(found.confidence_interval.low), float(found.confidence_interval.high))
 
 
 def _samples(name: str, values: Sequence[float]) -> Array:

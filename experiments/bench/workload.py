@@ -3,7 +3,7 @@
 import inspect
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from experiments.bench.shapes import ParameterList
 from solvers import RAMDA, GroupLasso
 from solvers.optimizers import StructuredOptimizer
+from solvers.regularizers.members import MetricProx, Scalar
 
 #: Steps before anything is timed, each with a gradient of its own.
 WARM_UP_STEPS = 8
@@ -20,10 +21,32 @@ REG_WEIGHT = 1.0
 GROUP_AXIS = {"input": 1, "channel": 1, "output": 0, "filter": 0}
 
 
-def group_axis(psi: GroupLasso) -> int:
-    """The axis that numbers the groups of ``psi``. Raises ValueError where groups are pairs of a block and an index."""
-    if psi.conv_groups != 1:
-        raise ValueError(f"conv_groups must be 1 in a benchmark, got {psi!r}")
+@runtime_checkable
+class Grouped(Protocol):
+    """``psi(w) = reg_weight * sum_g sqrt(|g|) ||w_g||`` and its groups, as the benchmark reads them."""
+
+    reg_weight: float
+    grouping: str
+    layout: str
+    conv_groups: int
+
+    def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar, /) -> MetricProx: ...
+
+
+def grouped(psi: object) -> TypeGuard[Grouped]:
+    """Whether ``psi`` is a sum of group norms and nothing else. Raises ValueError where it charges entries as well, or
+    where its groups are pairs of a block and an index: no benchmark has a formula for those.
+    """
+    if not isinstance(psi, Grouped):
+        return False
+    for name, wanted in (("conv_groups", 1), ("entry_weight", 0)):
+        if getattr(psi, name, wanted) != wanted:
+            raise ValueError(f"{name} must be {wanted} in a benchmark, got {psi!r}")
+    return True
+
+
+def group_axis(psi: Grouped) -> int:
+    """The axis that numbers the groups of ``psi``."""
     axis = GROUP_AXIS[psi.grouping]
     return 1 - axis if psi.layout == "in_out" else axis
 
@@ -141,7 +164,7 @@ def zero_group_share(optimizer: RAMDA) -> float:
     """Share of the groups of Ŵ that are zero, over all tensors with groups."""
     structured, zero, total = optimizer.structured_iterate(), 0, 0
     for group in optimizer.param_groups:
-        if not isinstance(group["regularizer"], GroupLasso):
+        if not grouped(group["regularizer"]):
             continue
         for param in group["params"]:
             axis = group_axis(group["regularizer"])

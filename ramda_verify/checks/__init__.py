@@ -11,7 +11,9 @@ from ramda_verify.checks.problems import identification, training
 from ramda_verify.checks.regularizer import (
     claims,
     contract,
+    layout_claim,
     manners,
+    metric_prox_claim,
     narrow_members,
     proof,
     prox,
@@ -52,6 +54,8 @@ ALL_CHECKS: tuple[Check, ...] = checks_of(
     prox_derivative,
     search,
     claims,
+    metric_prox_claim,
+    layout_claim,
     violation_claim,
     structure_claim,
     screening_claim,

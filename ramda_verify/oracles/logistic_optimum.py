@@ -6,6 +6,7 @@ training run's support is compared with. Imports nothing of the solvers that it 
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,20 +70,41 @@ def certified_optimum(
     Raises ValueError on data that do not fit together.
     """
     raw, y, reg_weight = _checked(features, labels, classes, reg_weight)
-    x = raw.astype(np.float64)
-    key = logistic_cache.key(raw, y, classes=classes, reg_weight=reg_weight, version=ALGORITHM_VERSION)
-    if cache:
-        kept = logistic_cache.load(key, (classes, x.shape[1]))
-        if kept is not None:
-            found = _describe(certify(x, y, reg_weight=reg_weight, weight=kept[0], bias=kept[1]), *kept, True)
+    question = (raw, y, classes, reg_weight, ALGORITHM_VERSION)
+
+    def described(point: tuple[Array, Array], from_cache: bool) -> CertifiedOptimum:
+        weight, bias = point
+        found = certify(raw.astype(np.float64), y, reg_weight=reg_weight, weight=weight, bias=bias)
+        return _describe(found, weight, bias, from_cache)
+
+    if not cache:
+        return described(_solution(*question), False)
+    # What is read and is no optimum is forgotten, and so is what could not be solved.
+    for _ in range(2):
+        kept = logistic_cache.remembered(_solution, *question)
+        if _is_point(kept.value, (classes, raw.shape[1])):
+            found = described(kept.value, kept.from_cache)
             if found.status is not OptimumStatus.NOT_CONVERGED:
                 return found
-            logistic_cache.discard(key)
-    weight, bias = _minimise(x, y, classes, reg_weight)
-    found = _describe(certify(x, y, reg_weight=reg_weight, weight=weight, bias=bias), weight, bias, False)
-    if cache and found.status is not OptimumStatus.NOT_CONVERGED:
-        logistic_cache.store(key, weight, bias)
+        kept.discard()
+        if not kept.from_cache:
+            break
     return found
+
+
+def _is_point(value: Any, shape: tuple[int, int]) -> bool:
+    """Whether a value is a float64 weight of this shape and its bias."""
+    if not (isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, np.ndarray) for part in value)):
+        return False
+    weight, bias = value
+    return weight.shape == shape and bias.shape == shape[:1] and weight.dtype == bias.dtype == np.float64
+
+
+def _solution(
+    features: NDArray[np.floating], labels: NDArray[np.int64], classes: int, reg_weight: float, version: int
+) -> tuple[Array, Array]:
+    """(weight, bias) by ``version`` of the algorithm, a number that is there to tell entries of the cache apart."""
+    return _minimise(features.astype(np.float64), labels, classes, reg_weight)
 
 
 def _describe(certificate: Certificate, weight: Array, bias: Array, from_cache: bool) -> CertifiedOptimum:

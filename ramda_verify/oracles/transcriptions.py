@@ -21,12 +21,13 @@ def no_regularizer(B: Array, D: Array, lam: float) -> Array:
 
 
 class Method(Protocol):
-    """What ``run`` drives."""
+    """What ``run`` drives; ``divided_by_rate`` tells whether its subproblem is that of the paper divided by lr."""
 
     W: Array
     structured: Array
     c: float
     averages: bool
+    divided_by_rate: bool
 
     def step(self, gradient: Array) -> Array: ...
 
@@ -40,7 +41,7 @@ class RamdaTranscription:
     Ŵ_t = argmin <V_t, W> + 1/2 <W - W0, P_t*(W - W0)> + alpha_t*psi(W); W_t = (1 - c)*W_{t-1} + c*Ŵ_t.
     """
 
-    averages = True
+    averages, divided_by_rate = True, False
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class RmdaTranscription:
     Ŵ_t = argmin <V_t, W> + beta_t/2 ||W - W0||^2 + alpha_t*psi(W).
     """
 
-    averages = True
+    averages, divided_by_rate = True, False
 
     def __init__(
         self, initial: Array, lr: float, momentum: float, weight_decay: float = 0.0, solve: Solve = no_regularizer
@@ -123,7 +124,7 @@ class ProxSgdTranscription:
     Needs lr > 0.
     """
 
-    averages = False
+    averages, divided_by_rate = False, True
 
     def __init__(
         self, initial: Array, lr: float, momentum: float, weight_decay: float = 0.0, solve: Solve = no_regularizer
@@ -152,7 +153,7 @@ class ProxGenTranscription:
     takes the place of v before the correction. Stages change lr only.
     """
 
-    averages = False
+    averages, divided_by_rate = False, False
     c = 1.0
 
     def __init__(

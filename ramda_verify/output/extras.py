@@ -17,6 +17,8 @@ EXTRAS: dict[str, dict[str, str]] = {
         "jinja2": "jinja2",
         "matplotlib": "matplotlib",
         "platformdirs": "platformdirs",
+        "joblib": "joblib",
+        "msgspec": "msgspec",
     },
     "train": {
         "matplotlib": "matplotlib",
@@ -24,6 +26,8 @@ EXTRAS: dict[str, dict[str, str]] = {
         "scikit-learn": "sklearn",
         "scipy": "scipy",
         "threadpoolctl": "threadpoolctl",
+        "joblib": "joblib",
+        "msgspec": "msgspec",
     },
     "bench": {
         "clarabel": "clarabel",
@@ -31,6 +35,7 @@ EXTRAS: dict[str, dict[str, str]] = {
         "matplotlib": "matplotlib",
         "scikit-learn": "sklearn",
         "scipy": "scipy",
+        "msgspec": "msgspec",
     },
 }
 

@@ -13,6 +13,6 @@ def jsonable(value: Any) -> Any:
         return [jsonable(entry) for entry in value]
     if hasattr(value, "tolist"):  # arrays, tensors and their numbers
         return jsonable(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
     return value

@@ -1,13 +1,55 @@
-"""The content of report.json: schema 1."""
+"""The content of report.json."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from ramda_verify.engine.record import CheckResult
+from ramda_verify.engine.record import CheckResult, Verdict
 from ramda_verify.output import machine
-from ramda_verify.output.jsonable import jsonable
+from ramda_verify.output.documents import Document, Number, Record, from_json, to_json
+
+
+class WrittenCounterexample(Record, frozen=True, kw_only=True):
+    """See ``engine.record.Counterexample``."""
+
+    case: str
+    violation: Number
+    note: str
+    snippet: str
+    entries: int | None
+
+
+class WrittenResult(Record, frozen=True, kw_only=True):
+    """See ``engine.record.CheckResult``, without what pictures and progress need."""
+
+    check: str
+    target: str
+    status: Verdict
+    cases: int
+    worst: Number | None
+    tolerance: Number | None
+    seconds: Number
+    counterexample: WrittenCounterexample | None
+    detail: str
+    problems: int
+    recorded: int
+    enclosed: int
+    scope: str
+
+
+class Report(Document, frozen=True, kw_only=True):
+    """report.json, schema 1."""
+
+    seed: int
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    results: list[WrittenResult]
+
+
+def read_report(path: Path) -> Report:
+    """Read a report.json. Raises DocumentError on anything else, and OSError where it cannot be read."""
+    return from_json(path.read_text(encoding="utf-8"), Report, f"{str(path)!r}, a report.json,")
 
 
 @dataclass(frozen=True)
@@ -25,9 +67,13 @@ class Summary:
         for result in self.results:
             row = asdict(result)
             del row["trace"], row["pace"]
-            rows.append(row)
-        document = {"schema": 1, "seed": self.seed, "versions": self.versions, "machine": self.machine, "results": rows}
-        return json.dumps(jsonable(document), indent=1, allow_nan=False)
+            found = row.pop("counterexample")
+            shown = None if found is None else WrittenCounterexample(**found)
+            rows.append(WrittenResult(**row, counterexample=shown))
+        report = Report(
+            schema=Report.VERSION, seed=self.seed, versions=self.versions, machine=self.machine, results=rows
+        )
+        return to_json(report)
 
 
 def machine_and_versions(results: Sequence[CheckResult], *, seed: int) -> Summary:

@@ -1,24 +1,37 @@
-"""A stochastic convex problem built backwards from its solution, one for each regularizer.
+"""A stochastic convex problem built backwards from its solution, for every registered regularizer that allows it.
 
     minimise  E 1/2 <W - T - xi, A*(W - T - xi)> + psi(W),   A > 0 elementwise, E xi = 0
 
 Choose a structured W*, a member v of dpsi(W*) strictly inside where it is a set, and T = W* + v/A: then
--A*(W* - T) = v, so W* is the solution and its support is identified with a known margin.
+-A*(W* - T) = v, so W* is the solution and its support is identified with a known margin. W* is sparse in every sense at
+once, in entries, rows, columns and rank, and v comes from the oracle's atoms of psi: so no class has a branch.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from solvers import L1, GroupLasso, NuclearNorm
+from ramda_verify.engine.targets import known_regularizers
+from ramda_verify.oracles.certificate import shortest
+from ramda_verify.oracles.psi import atoms_of, is_known
+from solvers.regularizers.base import offers
 from solvers.regularizers.members import HasStructure
 
 Array = np.ndarray
 
 #: v uses this share of the room that dpsi leaves at a structured zero, so the margin is 1 - SHARE.
 SHARE = 0.5
+#: Every weight of psi.
+WEIGHT = 0.1
+#: The matrix W*, its nonzero blocks, each of rank 1, and the sizes of the entries of their factors.
+SHAPE = (6, 8)
+BLOCKS = ((slice(0, 2), slice(0, 3)), (slice(2, 4), slice(3, 6)))
+SMALLEST, LARGEST = 0.8, 1.5
+#: A random direction of this size leaves dpsi(W*) in every direction that it has; singular values below are zero.
+OUTSIDE, RANK_TOLERANCE = 100.0, 1e-12
 
 
 @dataclass(frozen=True)
@@ -42,47 +55,56 @@ class Planted:
         return self.curvature * (W - self.target - xi)
 
 
+def plantable() -> tuple[str, ...]:
+    """Names of the registered regularizers with a planted problem: convex, finite everywhere, with a structure, and
+    known to the oracles.
+    """
+    return tuple(name for name, cls in known_regularizers().items() if _allows(cls))
+
+
+def _allows(cls: type) -> bool:
+    wanted = offers(cls, "examples") and offers(cls, "structure") and offers(cls, "convex")
+    return wanted and not offers(cls, "violation") and is_known(_plainest(cls))
+
+
+def _plainest(cls: Any) -> Any:
+    """The first example, with WEIGHT for all of its weights."""
+    example = cls.examples()[0]
+    return replace(example, **{field.name: WEIGHT for field in fields(example) if field.name.endswith("weight")})
+
+
 def planted(name: str, seed: int) -> Planted:
-    """The problem of regularizer ``name``: "l1", "group_lasso" or "nuclear_norm". Raises KeyError on another."""
-    rng = np.random.default_rng(seed)
-    return _BUILDERS[name](rng)
+    """The problem of a regularizer.
 
+    Arguments:
+        name: one of ``plantable()``.
+        seed: decides W*, v and A.
 
-def _planted_l1(rng: np.random.Generator) -> Planted:
-    weight = 0.1
-    solution = rng.standard_normal(30)
-    solution[rng.permutation(30)[:18]] = 0.0
-    solution = np.where(solution != 0, solution + 0.5 * np.sign(solution), 0.0)
-    member = np.where(solution != 0, weight * np.sign(solution), weight * SHARE * rng.uniform(-1, 1, 30))
-    return _finish("l1", L1(weight), solution, member, rng)
-
-
-def _planted_group_lasso(rng: np.random.Generator) -> Planted:
-    weight, rows, columns = 0.1, 5, 20
-    price = weight * np.sqrt(rows)
-    solution = rng.standard_normal((rows, columns))
-    solution[:, rng.permutation(columns)[:12]] = 0.0
-    norms = np.linalg.norm(solution, axis=0)
-    inside = rng.standard_normal((rows, columns))
-    inside *= SHARE * price * rng.uniform(0, 1, columns) / np.linalg.norm(inside, axis=0)
-    member = np.where(norms > 0, price * solution / np.where(norms > 0, norms, 1.0), inside)
-    return _finish("group_lasso", GroupLasso(weight, "input"), solution, member, rng)
-
-
-def _planted_nuclear_norm(rng: np.random.Generator) -> Planted:
-    weight, rows, columns, rank = 0.2, 6, 8, 2
-    left, _ = np.linalg.qr(rng.standard_normal((rows, rows)))
-    right, _ = np.linalg.qr(rng.standard_normal((columns, columns)))
-    sigma = rng.uniform(1.0, 2.0, rank)
-    solution = (left[:, :rank] * sigma) @ right[:, :rank].T
-    inside = np.diag(SHARE * rng.uniform(0, 1, rows - rank))
-    member = weight * (left[:, :rank] @ right[:, :rank].T + left[:, rank:] @ inside @ right[:, rank:rows].T)
-    return _finish("nuclear_norm", NuclearNorm(weight), solution, member, rng)
-
-
-def _finish(name: str, regularizer: HasStructure, solution: Array, member: Array, rng: np.random.Generator) -> Planted:
-    curvature = rng.uniform(0.5, 2.0, solution.shape)
+    Raises:
+        KeyError: the name is none of these.
+    """
+    if name not in plantable():
+        raise KeyError(f"name must be one of {', '.join(plantable())}, got {name!r}")
+    rng, regularizer = np.random.default_rng(seed), _plainest(known_regularizers()[name])
+    solution = _structured(rng)
+    member = _inner_subgradient(regularizer, solution, rng)
+    curvature = rng.uniform(0.5, 2.0, SHAPE)
     return Planted(name, regularizer, solution, curvature, solution + member / curvature)
 
 
-_BUILDERS = {"l1": _planted_l1, "group_lasso": _planted_group_lasso, "nuclear_norm": _planted_nuclear_norm}
+def _structured(rng: np.random.Generator) -> Array:
+    """Two blocks of rank 1 that share no row and no column, zero elsewhere, rows and columns in random order."""
+    solution = np.zeros(SHAPE)
+    for block in BLOCKS:
+        rows, columns = solution[block].shape
+        signed = rng.uniform(SMALLEST, LARGEST, rows + columns) * rng.choice([-1.0, 1.0], rows + columns)
+        solution[block] = np.outer(signed[:rows], signed[rows:])
+    return solution[rng.permutation(SHAPE[0])][:, rng.permutation(SHAPE[1])]
+
+
+def _inner_subgradient(regularizer: Any, solution: Array, rng: np.random.Generator) -> Array:
+    """A member of dpsi(W*) at SHARE of the way from the middle of two opposite ones to one of them."""
+    atoms, direction = atoms_of(regularizer, SHAPE), OUTSIDE * rng.standard_normal(solution.size)
+    ends = [shortest(atoms, solution.ravel(), g, RANK_TOLERANCE) - g for g in (-direction, direction)]
+    middle, half = (ends[0] + ends[1]) / 2, (ends[0] - ends[1]) / 2
+    return (middle + SHARE * half).reshape(SHAPE)

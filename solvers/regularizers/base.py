@@ -163,6 +163,19 @@ def check_prox_arguments(w: Tensor, step: Scalar) -> None:
         validate.positive("step", step)
 
 
+def priced(price: Scalar, direction: Tensor) -> Tensor:
+    """``price * direction``, 0 where the direction is 0: also at an infinite price, of a lam*reg_weight out of range.
+
+    Arguments:
+        price: a number >= 0, or a tensor that broadcasts against ``direction``; may be infinite.
+        direction: a floating-point tensor.
+
+    Returns:
+        A tensor of the shape of ``direction``.
+    """
+    return torch.where(direction != 0, price * direction, 0.0)
+
+
 def shrink(w: Tensor, threshold: Scalar) -> Tensor:
     """Soft threshold ``sign(w) * max(|w| - threshold, 0)``, entry by entry; exact zeros, never -0 or NaN.
 

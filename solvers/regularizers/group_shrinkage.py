@@ -7,7 +7,7 @@ tensor that broadcasts against the reductions of ``groups``.
 import torch
 from torch import Tensor
 
-from solvers.regularizers.base import accumulation_dtype
+from solvers.regularizers.base import accumulation_dtype, priced
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.members import Scalar
 
@@ -24,9 +24,7 @@ def shortest_with_norms(point: Tensor, gradient: Tensor, price: Scalar, groups: 
     # At a nonzero group the norm has one gradient; at zero dpsi is a ball and the distance is that of -gradient to it.
     direction = (point / torch.where(norm > 0, norm, torch.ones_like(norm))).to(accumulation_dtype(point))
     outside = _share_left(groups.norm(gradient), price).to(direction.dtype)
-    # An infinite price, of a lam*reg_weight out of range, is no product 0*inf at an entry that is zero.
-    fixed = torch.where(direction != 0, price * direction, 0.0)
-    return torch.where(norm > 0, gradient + fixed, gradient * outside)
+    return torch.where(norm > 0, gradient + priced(price, direction), gradient * outside)
 
 
 def _share_left(norm: Tensor, price: Scalar) -> Tensor:

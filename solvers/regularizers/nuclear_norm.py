@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import accumulation_dtype, check_prox_arguments
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, priced
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.members import Scalar
 from solvers.regularizers.singular_values import shrink_singular_values, singular_spaces
@@ -74,9 +74,7 @@ class NuclearNorm:
         left, right = singular_spaces(matrix, max(matrix.shape) * torch.finfo(matrix.dtype).eps)
         normal = slope - left @ (left.mT @ slope)
         normal = normal - (normal @ right.mT) @ right
-        aligned = left @ right
-        # At a zero point an infinite threshold, of a lam*reg_weight out of range, is no product 0*inf.
-        fixed = torch.where(aligned != 0, threshold * aligned, 0.0)
+        fixed = priced(threshold, left @ right)
         free = shrink_singular_values(normal, threshold)
         return (slope - normal + fixed + free).reshape(point.shape)
 

@@ -7,12 +7,12 @@ from solvers import validate
 from solvers.regularizers.members import Regularizer, Scalar
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.batch_result import BatchSolution
+from solvers.subproblem.conclude import Request, conclude
 from solvers.subproblem.ending import statuses, unended
 from solvers.subproblem.methods import DIRECT, MANY_ENTRIES, SMALL_SPREAD, SPLITTING, available_methods, in_order
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.per_problem import put, rows_of
 from solvers.subproblem.result import Leg
-from solvers.subproblem.solve import Request, conclude
 
 
 @torch.no_grad()

@@ -163,3 +163,23 @@ class PowerSchedule:
     def sum_of_squares(self) -> float:
         """An upper bound on sum (eps_t / unit)^2: tolerance^2 * (1 + 1/(2 power - 1))."""
         return self.tolerance**2 * (1 + 1 / (2 * self.power - 1))
+
+
+def best_residual(problems: Problems, member: Tensor, point: Tensor, level: Number) -> Number:
+    """The residual of the exact minimum-norm subgradient, where there is one, else that of the certificate; and the
+    certificate's where the exact one is larger by more than the rounding ``level``.
+
+    The exact one is the smaller one but for rounding: a singular value barely above zero leaves its singular vectors,
+    and with them the subdifferential at the rounded point, undetermined, while the certificate of the step stays
+    accurate. A certificate in turn does not see that the point was rounded, and may be zero where that is not.
+    """
+    return smaller_residual(problems, residual_norm(problems, member), point, level)
+
+
+def smaller_residual(problems: Problems, certificate: Number, point: Tensor, level: Number) -> Number:
+    """``best_residual``, given the residual of the certificate."""
+    exact = exact_member(problems, point)
+    if exact is None:
+        return certificate
+    minimal = residual_norm(problems, exact)
+    return where((certificate + level < minimal) | (minimal != minimal), certificate, minimal)

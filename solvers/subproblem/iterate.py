@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from solvers.subproblem.criterion import RoundingFloor, exact_member, residual_norm, rounding_floor
+from solvers.subproblem.criterion import exact_member, residual_norm, rounding_floor, smaller_residual
 from solvers.subproblem.ending import RUNNING, Ending, Iterate, ended_by, status_where, unended
-from solvers.subproblem.pace import PATIENCE, REACH, Pace, Stagnation
+from solvers.subproblem.pace import PATIENCE, REACH, Pace
 from solvers.subproblem.per_problem import (
     Flag,
     Number,
@@ -19,100 +19,16 @@ from solvers.subproblem.per_problem import (
     all_of,
     any_of,
     complement,
-    larger,
     put,
     rows_of,
     where,
 )
 from solvers.subproblem.problems import Problems
+from solvers.subproblem.progress import Progress
 from solvers.subproblem.result import Status
 
 #: Called after every iteration with its number (from 1), the point and the residual.
 Observer = Callable[[int, Tensor, float], None]
-
-
-def best_residual(problems: Problems, iterate: Iterate, level: Number) -> Number:
-    """The residual of the exact minimum-norm subgradient, where there is one, else that of the certificate; and the
-    certificate's where the exact one is larger by more than the rounding ``level``.
-
-    The exact one is the smaller one but for rounding: a singular value barely above zero leaves its singular vectors,
-    and with them the subdifferential at the rounded point, undetermined, while the certificate of the step stays
-    accurate. A certificate in turn does not see that the point was rounded, and may be zero where that is not.
-    """
-    return _best(problems, residual_norm(problems, iterate.member), iterate.point, level)
-
-
-def _best(problems: Problems, certificate: Number, point: Tensor, level: Number) -> Number:
-    """``best_residual``, given the residual of the certificate."""
-    exact = exact_member(problems, point)
-    if exact is None:
-        return certificate
-    minimal = residual_norm(problems, exact)
-    return where((certificate + level < minimal) | (minimal != minimal), certificate, minimal)
-
-
-class Progress(PerProblem):
-    """What the loop knows of the problems that still run.
-
-    Arguments:
-        best: for each the point to begin with, of its residual.
-        tolerance, budget: of each.
-        exact_always, pace, patience, usual: as in ``run``.
-    """
-
-    def __init__(
-        self,
-        problems: Problems,
-        best: Ending,
-        tolerance: Number,
-        budget: Number,
-        *,
-        exact_always: bool,
-        pace: Pace | None,
-        patience: int,
-        usual: float,
-    ) -> None:
-        self.problems, self.best, self.residual = problems, best, best.residual
-        self.floor = RoundingFloor(problems)
-        self._tolerance, self._budget, self._usual, self._exact_always = tolerance, budget, usual, exact_always
-        self._pace, self._stagnation = pace, Stagnation(problems, patience)
-
-    def see(self, count: int, iterate: Iterate) -> Flag:
-        """Take in the iterate of a number ``count``; the status that each problem ends by here, RUNNING where it does
-        not.
-        """
-        problems, best, tolerance = self.problems, self.best, self._tolerance
-        usable = problems.finite(iterate.point)
-        # A regularizer is promised finite points.
-        point = where(usable, iterate.point, best.point)
-        level = self.floor(point)
-        if self._exact_always:
-            residual = best_residual(problems, Iterate(point, iterate.member), level)
-        else:
-            residual = residual_norm(problems, iterate.member)
-        usable = usable & (residual == residual)
-        better = usable & ((residual < best.residual) | (best.residual == math.inf))
-        self.best = best = Ending(
-            where(better, point, best.point),
-            best.status,
-            best.iterations,
-            where(better, residual, best.residual),
-            where(better, iterate.member, best.member),
-        )
-        self.residual = residual
-        under = (residual <= level) & (level < math.inf)
-        out_of_reach = (tolerance <= level / REACH) | (larger(residual, tolerance) <= level / self._usual)
-        at_rest = under & (self._stagnation.seen(residual, under) | out_of_reach)
-        if any_of(at_rest):
-            # An iterate far out is rounded coarsely: its level is not that of a best point near zero.
-            at_rest = at_rest & (best.residual <= self.floor(best.point))
-        spent = count >= self._budget
-        if self._pace is not None:
-            spent = spent | self._pace.hopeless(count, best.residual, larger(level / REACH, tolerance))
-        status = status_where(spent, Status.ITERATION_LIMIT, problems.full(RUNNING))
-        status = status_where(at_rest, Status.PRECISION_LIMIT, status)
-        status = status_where(residual <= tolerance, Status.CONVERGED, status)
-        return status_where(complement(usable), Status.NON_FINITE, status)
 
 
 def run(
@@ -200,7 +116,7 @@ def run(
         unmet = (ends.residual > tolerance) & complement(ended_by(ends.status, Status.NON_FINITE))
         if any_of(unmet):
             level = rounding_floor(problems, ends.point)
-            residual = where(unmet, _best(problems, ends.residual, ends.point, level), ends.residual)
+            residual = where(unmet, smaller_residual(problems, ends.residual, ends.point, level), ends.residual)
             ends = ends._replace(
                 residual=residual, status=status_where(unmet & (residual <= tolerance), Status.CONVERGED, ends.status)
             )

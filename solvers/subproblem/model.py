@@ -1,9 +1,7 @@
 """The subproblem, the one object that the library stands on."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,12 +9,13 @@ from torch import Tensor
 from solvers import validate
 from solvers.regularizers.base import offers, require_regularizer
 from solvers.regularizers.members import ProxWithDerivative, Scalar
+from solvers.subproblem.numbers import NumbersOfOne
 from solvers.subproblem.problems import Problems
-from solvers.subproblem.scale_free import is_batched, is_finite, norm, unit
+from solvers.subproblem.scale_free import is_batched, is_finite, unit
 
 
 @dataclass(frozen=True)
-class Subproblem(Problems):
+class Subproblem(NumbersOfOne, Problems):
     """``min over Z of Q(Z) = 1/2<Z, D*Z> - <B, Z> + lam * psi(Z)``, D > 0 and "*" elementwise.
 
     The solution is the proximal operator of ``lam*psi`` in the metric D at the centre B/D. ``check_values`` looks at
@@ -197,34 +196,3 @@ class Subproblem(Problems):
         if not isinstance(self.lam, Tensor):
             return value / size * self.lam if self.lam > 0 else torch.zeros_like(size)
         return torch.where(self.lam > 0, value / size * self.lam, 0.0)
-
-    def each(self, function: Callable[..., Any], *tensors: Tensor) -> Any:
-        return function(self, *tensors)
-
-    def read(self, tensor: Tensor) -> Any:
-        return tensor.item()
-
-    def full(self, value: Any) -> Any:
-        return value
-
-    def along(self, number: Any, like: Tensor) -> Any:
-        return number
-
-    def norm(self, tensor: Tensor) -> float:
-        return norm(tensor)
-
-    def sum(self, tensor: Tensor) -> float:
-        return float(tensor.sum())
-
-    def largest(self, tensor: Tensor) -> float:
-        return float(tensor.amax())
-
-    def bounds(self, tensor: Tensor) -> tuple[float, float]:
-        low, high = tensor.aminmax()
-        return float(low), float(high)
-
-    def finite(self, tensor: Tensor) -> bool:
-        return is_finite(tensor)
-
-    def rows(self, chosen: Any) -> "Subproblem":
-        return self

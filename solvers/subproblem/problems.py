@@ -1,9 +1,8 @@
 """What the inner solvers ask of one subproblem, or of many in lock-step: their formulas are written once for both."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,11 +10,12 @@ from torch import Tensor
 from solvers import validate
 from solvers.regularizers.base import offers
 from solvers.regularizers.members import Regularizer, Scalar
-from solvers.subproblem.per_problem import Flag, Number, all_of, where
+from solvers.subproblem.numbers import Numbers
+from solvers.subproblem.per_problem import Number, all_of, where
 
 
 @dataclass(frozen=True)
-class Problems(ABC):
+class Problems(Numbers):
     """``1/2<Z, D*Z> - <B, Z> + lam*psi(Z)``, of one problem or with a leading dimension for a batch of them.
 
     ``Subproblem`` is the one, ``SubproblemBatch`` the other. Elementwise formulas hold for both as they are. What sums
@@ -117,116 +117,4 @@ class Problems(ABC):
 
         Raises:
             ValueError: ``step_rule`` is none of the two.
-        """
-
-    @abstractmethod
-    def each(self, function: Callable[..., Any], *tensors: Tensor) -> Any:
-        """``function(problem, *tensors_of_the_problem)`` of every problem.
-
-        Arguments:
-            function: of a ``Subproblem`` and tensors; returns a tensor or a tuple of tensors.
-            *tensors: of the shape of B, or with one entry for each problem.
-
-        Returns:
-            What the function returns, stacked along a first dimension for a batch.
-        """
-
-    @abstractmethod
-    def read(self, tensor: Tensor) -> Any:
-        """The number or flag in a tensor.
-
-        Arguments:
-            tensor: one entry for each problem.
-
-        Returns:
-            A number or bool, for a batch a float64 or boolean tensor of shape (batch,).
-        """
-
-    @abstractmethod
-    def full(self, value: Any) -> Any:
-        """The same number or flag for every problem.
-
-        Arguments:
-            value: a number or bool.
-
-        Returns:
-            As ``read``.
-        """
-
-    @abstractmethod
-    def along(self, number: Number, like: Tensor) -> Any:
-        """A number per problem, or one per block, in the shape and dtype in which it multiplies points.
-
-        Arguments:
-            number: as ``read`` returns it, or a tensor of the shape that ``step_lipschitz`` has.
-            like: a point.
-
-        Returns:
-            A number, or a tensor that broadcasts to ``like``.
-        """
-
-    @abstractmethod
-    def norm(self, tensor: Tensor) -> Number:
-        """The Euclidean norm of each problem's part, in float64: 0 only where every entry is, at any scale.
-
-        Arguments:
-            tensor: of the shape of B.
-
-        Returns:
-            The number.
-        """
-
-    @abstractmethod
-    def sum(self, tensor: Tensor) -> Number:
-        """The sum of the entries of each problem's part, in the tensor's own dtype.
-
-        Arguments:
-            tensor: of the shape of B.
-
-        Returns:
-            The number.
-        """
-
-    @abstractmethod
-    def largest(self, tensor: Tensor) -> Number:
-        """The largest entry of each problem's part.
-
-        Arguments:
-            tensor: of the shape of B.
-
-        Returns:
-            The number.
-        """
-
-    @abstractmethod
-    def bounds(self, tensor: Tensor) -> tuple[Number, Number]:
-        """The smallest and the largest entry of each problem's part.
-
-        Arguments:
-            tensor: of the shape of B.
-
-        Returns:
-            The two numbers.
-        """
-
-    @abstractmethod
-    def finite(self, tensor: Tensor) -> Flag:
-        """Whether every entry of a problem's part is finite.
-
-        Arguments:
-            tensor: of the shape of B.
-
-        Returns:
-            The flag.
-        """
-
-    @abstractmethod
-    def rows(self, chosen: Flag) -> Self:
-        """Some of the problems.
-
-        Arguments:
-            chosen: the flag, or for a batch the indices, of those.
-
-        Returns:
-            An object of this class; a single problem is itself.
         """

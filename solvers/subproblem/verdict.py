@@ -5,9 +5,15 @@ import math
 import torch
 from torch import Tensor
 
-from solvers.subproblem.criterion import certainly_descends, descends, exact_member, residual_norm, rounding_floor
+from solvers.subproblem.criterion import (
+    best_residual,
+    certainly_descends,
+    descends,
+    exact_member,
+    residual_norm,
+    rounding_floor,
+)
 from solvers.subproblem.ending import Ending, ended_by, status_of_all, status_where
-from solvers.subproblem.iterate import best_residual
 from solvers.subproblem.per_problem import Flag, Number, all_of, any_of, complement, where
 from solvers.subproblem.problems import Problems
 from solvers.subproblem.proximal_gradient import proximal_gradient
@@ -30,7 +36,7 @@ def certify(problems: Problems, point: Tensor, iterations: Number, tolerance: Nu
         step = step._replace(point=where(held, step.point, point))
         point = where(usable, step.point, point)
         level = rounding_floor(problems, step.point)
-        residual = best_residual(problems, step, level)
+        residual = best_residual(problems, step.member, step.point, level)
         usable = usable & held
     usable = usable & (residual == residual)
     status = status_of_all(problems, Status.NOT_STATIONARY)
@@ -59,7 +65,7 @@ def enforce_descent(problems: Problems, ending: Ending, reference: Tensor) -> tu
     point = where(better, stepped, reference)
     exact = exact_member(problems, reference)
     own = problems.full(math.inf) if exact is None else residual_norm(problems, exact)
-    certified = best_residual(problems, step._replace(point=point), rounding_floor(problems, point))
+    certified = best_residual(problems, step.member, point, rounding_floor(problems, point))
     residual = where(better, certified, own)
     residual = where(residual == residual, residual, math.inf)
     status = status_where(complement(broken), Status.FELL_BACK, ending.status)

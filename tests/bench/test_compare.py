@@ -79,11 +79,16 @@ def test_rows_need_only_the_documented_keys(tmp_path):
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ("no json", "no JSON"),
+        ("no json", "old.json"),
+        ('{"schema": 1, "machine"', "old.json"),
         ("[]", "schema None"),
         ('{"schema": 2, "machine": {}, "rows": []}', "schema 2"),
-        ('{"schema": 1}', "machine and rows"),
-        ('{"schema": 1, "machine": {}, "rows": [{"case": "mlp"}]}', r"rows\[0\].* lacks measure"),
+        ('{"schema": true, "machine": {}, "rows": []}', "schema True"),
+        ('{"machine": {}, "rows": []}', "schema None"),
+        ('{"schema": 1}', "`machine`"),
+        ('{"schema": 1, "machine": {}, "rows": 3}', r"array.*`\$\.rows`"),
+        ('{"schema": 1, "machine": {}, "rows": [{"case": "mlp"}]}', r"`measure`.*rows\[0\]"),
+        ('{"schema": 1, "machine": {}, "rows": [], "row": []}', "`row`"),
     ],
 )
 def test_what_is_no_report(tmp_path, content, word):
@@ -96,7 +101,7 @@ def test_what_is_no_report(tmp_path, content, word):
 def test_a_ratio_that_is_no_number(tmp_path):
     path = tmp_path / "old.json"
     path.write_text(json.dumps({"schema": 1, "machine": {}, "rows": [{**row().as_dict(), "ratio": "fast"}]}))
-    with pytest.raises(DocumentError, match=r"ratio in rows\[0\].*'fast'"):
+    with pytest.raises(DocumentError, match=r"old\.json.*'fast'.*rows\[0\]\.ratio.*'inf'.*'nan'"):
         read_document(path)
 
 

@@ -10,9 +10,9 @@ from experiments.bench.cases.quality import iteration_row, judged_residuals, res
 from experiments.bench.plan import Plan
 from experiments.bench.residual import nuclear_residual, relative_residual, step_residuals, structured_by_step
 from experiments.bench.shapes import Entry, ParameterList, mlp
-from experiments.bench.workload import group_axis, make_workload, warmed_up, zero_group_share
+from experiments.bench.workload import group_axis, grouped, make_workload, warmed_up, zero_group_share
 from ramda_verify.oracles.certificate import stationarity
-from solvers import GroupLasso, NuclearNorm, Subproblem, solve
+from solvers import L1, GroupLasso, NuclearNorm, SparseGroupLasso, Subproblem, Zero, solve
 
 CPU = torch.device("cpu")
 MIXED = ParameterList(
@@ -49,9 +49,18 @@ def test_group_residual_is_that_of_the_oracle(grouping, layout, axis, wrong):
     assert relative_residual(Z, B, D, price, axis) == pytest.approx(expected, rel=1e-9, abs=1e-14)
 
 
-def test_pairs_of_block_and_index_are_no_axis():
-    with pytest.raises(ValueError, match="conv_groups must be 1"):
-        group_axis(GroupLasso(0.7, "channel", conv_groups=2))
+@pytest.mark.parametrize(
+    ("psi", "named"),
+    [(GroupLasso(0.7, "channel", conv_groups=2), "conv_groups"), (SparseGroupLasso(0.7, 0.1), "entry_weight")],
+)
+def test_groups_without_a_formula_of_the_benchmark_are_refused(psi, named):
+    with pytest.raises(ValueError, match=named):
+        grouped(psi)
+
+
+@pytest.mark.parametrize("psi", [None, Zero(), L1(0.7), NuclearNorm(0.7)], ids=repr)
+def test_others_have_no_groups(psi):
+    assert not grouped(psi)
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1e-2])

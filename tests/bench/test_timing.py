@@ -1,5 +1,6 @@
 """Contestants take turns fairly, threads come back, memory is counted to the byte."""
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -14,8 +15,8 @@ FLOATS = 3_000_000
 
 
 def turns(names, effort):
-    seen = []
-    contestants = {name: Contestant(lambda name=name: seen.append(name)) for name in names}
+    seen: list[str] = []
+    contestants = {name: Contestant(partial(seen.append, name)) for name in names}
     return take_turns(contestants, device=CPU, effort=effort), seen
 
 

@@ -1,6 +1,7 @@
 """The certified optimum against CVXPY, degenerate data, and wrong points that its certificate must refuse."""
 
 import cvxpy as cp
+import joblib
 import numpy as np
 import pytest
 
@@ -19,7 +20,7 @@ def small_problem(seed: int = 0, n: int = 60, p: int = 8):
     return features, labels
 
 
-def solve(features, labels, reg_weight=REG_WEIGHT, cache=False):
+def solve(features, labels, *, reg_weight=REG_WEIGHT, cache=False):
     return certified_optimum(features, labels, classes=CLASSES, reg_weight=reg_weight, cache=cache)
 
 
@@ -114,7 +115,7 @@ def test_shift_of_all_biases_changes_nothing():
 
 
 def cached_files():
-    return sorted(logistic_cache.folder().glob("*.npz"))
+    return sorted(logistic_cache.folder().rglob("output.pkl"))
 
 
 @pytest.fixture
@@ -149,17 +150,28 @@ def _truncate(path):
 
 
 def _move_the_point(path):
-    with np.load(path) as archive:
-        weight, bias = archive["weight"], archive["bias"]
-    np.savez(path, weight=weight * 1.01, bias=bias)
+    weight, bias = joblib.load(path)
+    joblib.dump((weight * 1.01, bias), path)
 
 
 def _change_the_shape(path):
-    np.savez(path, weight=np.zeros((2, 2)), bias=np.zeros(2))
+    joblib.dump((np.zeros((2, 2)), np.zeros(2)), path)
+
+
+def _change_the_kind(path):
+    joblib.dump({"weight": None}, path)
+
+
+def _narrow(path):
+    joblib.dump(tuple(part.astype(np.float32) for part in joblib.load(path)), path)
+
+
+def _empty(path):
+    path.write_bytes(b"")
 
 
 @pytest.mark.usefixtures("empty_cache")
-@pytest.mark.parametrize("corrupt", [_truncate, _move_the_point, _change_the_shape])
+@pytest.mark.parametrize("corrupt", [_truncate, _empty, _move_the_point, _change_the_shape, _change_the_kind, _narrow])
 def test_corrupt_cache_is_discarded(corrupt):
     data = small_problem()
     first = solve(*data, cache=True)

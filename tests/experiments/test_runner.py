@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.run_folder import RunFolder, read_run
+from experiments.run_folder import LOG, RESULT, LogEntry, RunFolder, read_run
 from experiments.runner import RunFailedError, prepare, run
 from experiments.settings import OPTIMIZERS, read_settings
 from experiments.support import SupportTracker
@@ -93,8 +93,8 @@ def test_evaluation_agrees_with_the_certificate():
     weight, bias = generator.standard_normal((3, 6)), generator.standard_normal(3)
     weight[:, [1, 4]] = 0
     truth = certify(features, labels, reg_weight=0.1, weight=weight, bias=bias)
-    tensors = [torch.from_numpy(array) for array in (weight, bias, features, labels)]
-    found = evaluate(*tensors, GroupLasso(0.1), chunk=7)
+    w, b, x, y = (torch.from_numpy(array) for array in (weight, bias, features, labels))
+    found = evaluate(w, b, x, y, GroupLasso(0.1), chunk=7)
     assert found.objective == pytest.approx(truth.objective, rel=1e-13)
     assert found.stationarity == pytest.approx(truth.residual, rel=1e-12)
 
@@ -169,6 +169,34 @@ def test_threads_are_given_back(tmp_path):
 
 def test_read_run_refuses_an_unfinished_one(tmp_path):
     with RunFolder(tmp_path / "run") as folder:
-        folder.log({"epoch": 1})
+        folder.log(dict.fromkeys(LogEntry.__struct_fields__, 1))
     with pytest.raises(ValueError, match="not the folder of a finished run"):
         read_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        (RESULT, lambda text: text[:-30], "result.json"),
+        (RESULT, lambda text: text.replace('"seed": 0', '"seed": "0"'), r"result.json.*int.*seed"),
+        (RESULT, lambda text: text.replace('"schema": 1', '"schema": 2'), r"result.json.*schema 1.*2"),
+        (RESULT, lambda text: text.replace('"groups"', '"group"'), r"result.json.*group"),
+        (LOG, lambda text: text.splitlines()[0][:-30], "line 1 of log.jsonl"),
+        (LOG, lambda text: text.replace('"epoch": 1', '"epoch": 1.5'), r"line 1 of log.jsonl.*int.*epoch"),
+        (LOG, lambda text: "", "log.jsonl is empty"),
+    ],
+)
+def test_read_run_refuses_another_document(tmp_path, file, change, words):
+    short_run(tmp_path / "run")
+    path = tmp_path / "run" / file
+    path.write_text(change(path.read_text()))
+    with pytest.raises(ValueError, match=words):
+        read_run(tmp_path / "run")
+
+
+def test_a_run_without_a_version_is_read(tmp_path):
+    short_run(tmp_path / "run")
+    result, log = read_run(tmp_path / "run")
+    path = tmp_path / "run" / RESULT
+    path.write_text(path.read_text().replace('"schema": 1,', "", 1))
+    assert read_run(tmp_path / "run") == (result, log)

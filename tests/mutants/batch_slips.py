@@ -1,45 +1,32 @@
 """Batch solvers that mix up their problems, put in the place of the right one."""
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 
 from solvers import L1, GroupLasso, NuclearNorm
-from solvers.subproblem import accelerated
+from solvers.subproblem import accelerated, batch
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import RoundingFloor
 from solvers.subproblem.ending import CODE, status_where
+from solvers.subproblem.iterate import run
 from solvers.subproblem.methods import ITERATIVE
 from solvers.subproblem.result import Status
+from solvers.subproblem.verdict import enforce_descent
 from tests.mutants.claims import CountNonzero
 from tests.mutants.metric_proxes import IgnoresMetric
-from tests.mutants.mutant import Patch, wrong_solver
-from tests.mutants.solver_slips import of_one
+from tests.mutants.mutant import wrong_solver
+from tests.mutants.patching import Patch, everywhere, for_batches, member, original
 
-# The package has functions of these names as well.
-BATCH = importlib.import_module("solvers.subproblem.batch")
-SOLVE = importlib.import_module("solvers.subproblem.solve")
-
-PER_PROBLEM, RUN, ENFORCE_DESCENT = BATCH._per_problem, SOLVE.run, SOLVE.enforce_descent
+PER_PROBLEM, RUN, ENFORCE_DESCENT = original(batch._per_problem), original(run), original(enforce_descent)
 NORM, LIPSCHITZ, FLOOR = SubproblemBatch.norm, SubproblemBatch.step_lipschitz, RoundingFloor.__call__
 EXTRAPOLATE = accelerated._Accelerated._extrapolate
 
 
-def in_batch(name: str, wrong: Callable[..., Any]) -> Patch:
-    return lambda monkeypatch: monkeypatch.setattr(BATCH, name, wrong)
-
-
-def in_solve(name: str, wrong: Callable[..., Any]) -> Patch:
-    """Replace a function of the solve that both share, for batches alone."""
-    return lambda monkeypatch: monkeypatch.setattr(SOLVE, name, of_one(wrong, getattr(SOLVE, name)))
-
-
 def in_problem(name: str, wrong: Callable[..., Any]) -> Patch:
-    return lambda monkeypatch: monkeypatch.setattr(SubproblemBatch, name, wrong)
+    return member(SubproblemBatch, name, wrong)
 
 
 def of_the_first(wanted: str) -> Callable[..., Tensor]:
@@ -130,34 +117,30 @@ def screened_by_the_first(batch, iterates, start, **options):
     return ends._replace(point=torch.where(ends.point[:1] == 0, 0.0, ends.point))
 
 
-def floor_of_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RoundingFloor, "__call__", one_floor)
-
-
 EQUAL = "batch-equals-solve"
 MUTANTS = [
     wrong_solver(
-        "batch_tolerance_of_the_first", in_batch("_per_problem", of_the_first("tolerance")), GroupLasso, EQUAL
+        "batch_tolerance_of_the_first", everywhere(batch._per_problem, of_the_first("tolerance")), GroupLasso, EQUAL
     ),
-    wrong_solver("batch_lam_of_the_first", in_batch("_per_problem", of_the_first("lam")), L1, EQUAL),
-    wrong_solver("batch_never_frozen", in_solve("run", never_frozen), GroupLasso, EQUAL),
-    wrong_solver("batch_iterations_of_the_slowest", in_solve("run", all_end_together), NuclearNorm, EQUAL),
-    wrong_solver("batch_one_status", in_solve("run", all_end_alike), GroupLasso, EQUAL),
+    wrong_solver("batch_lam_of_the_first", everywhere(batch._per_problem, of_the_first("lam")), L1, EQUAL),
+    wrong_solver("batch_never_frozen", for_batches(run, never_frozen), GroupLasso, EQUAL),
+    wrong_solver("batch_iterations_of_the_slowest", for_batches(run, all_end_together), NuclearNorm, EQUAL),
+    wrong_solver("batch_one_status", for_batches(run, all_end_alike), GroupLasso, EQUAL),
     wrong_solver("batch_residuals_of_neighbours", in_problem("norm", residuals_of_neighbours), L1, EQUAL),
     wrong_solver("batch_one_residual", in_problem("norm", one_residual), GroupLasso, EQUAL),
-    wrong_solver("batch_one_floor", floor_of_the_largest, NuclearNorm, EQUAL),
-    wrong_solver("batch_one_floor_of_groups", floor_of_the_largest, GroupLasso, EQUAL),
+    wrong_solver("batch_one_floor", member(RoundingFloor, "__call__", one_floor), NuclearNorm, EQUAL),
+    wrong_solver("batch_one_floor_of_groups", member(RoundingFloor, "__call__", one_floor), GroupLasso, EQUAL),
     wrong_solver("batch_one_step_size", in_problem("step_lipschitz", one_step_size), CountNonzero, EQUAL),
     wrong_solver(
         "batch_shared_restart",
-        lambda monkeypatch: monkeypatch.setattr(accelerated._Accelerated, "_extrapolate", shared_restart),
+        member(accelerated._Accelerated, "_extrapolate", shared_restart),
         GroupLasso,
         EQUAL,
     ),
-    wrong_solver("batch_all_fall_back", in_solve("enforce_descent", all_fall_back), IgnoresMetric, EQUAL),
-    wrong_solver("batch_back_to_another", in_solve("enforce_descent", back_to_another), IgnoresMetric, EQUAL),
+    wrong_solver("batch_all_fall_back", for_batches(enforce_descent, all_fall_back), IgnoresMetric, EQUAL),
+    wrong_solver("batch_back_to_another", for_batches(enforce_descent, back_to_another), IgnoresMetric, EQUAL),
     wrong_solver(
-        "batch_no_descent", in_solve("enforce_descent", no_descent), IgnoresMetric, EQUAL, "objective-descent"
+        "batch_no_descent", for_batches(enforce_descent, no_descent), IgnoresMetric, EQUAL, "objective-descent"
     ),
-    wrong_solver("batch_screened_by_the_first", in_solve("run", screened_by_the_first), L1, EQUAL, "solver-agreement"),
+    wrong_solver("batch_screened_by_the_first", for_batches(run, screened_by_the_first), L1, EQUAL, "solver-agreement"),
 ]

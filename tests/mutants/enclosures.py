@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
-from ramda_verify.oracles import certificate, duality_gap
 from ramda_verify.oracles.atoms import Norm, Scalar, Simplex, Spectral
+from ramda_verify.oracles.certificate import shortest, stationarity
+from ramda_verify.oracles.duality_gap import lower_bound
 from solvers import L1, GroupLasso, MetricProx, NuclearNorm, SparseGroupLasso
 from solvers import Simplex as SimplexSet
-from solvers.subproblem.result import Solution
+from solvers.subproblem.criterion import best_residual
 from tests.mutants.claims import ResidualUnweighted
-from tests.mutants.mutant import Patch, wrong_regularizer, wrong_solver
-from tests.mutants.solver_slips import everywhere, objective_per_group, of_subproblem
+from tests.mutants.mutant import nothing, wrong_regularizer, wrong_solver
+from tests.mutants.patching import Patch, everywhere, for_one, member, original, together
+from tests.mutants.solver_slips import objective_per_group, of_solution, of_subproblem
 
 SOLUTION, CERTIFICATES = "enclosure", "enclosed-certificates"
 
@@ -41,21 +42,12 @@ class SolvedInFloat32(SparseGroupLasso):
 
 def claimed(**wrong: Any) -> Patch:
     """A solution says this of itself, whatever is true."""
-    right = Solution.__init__
-
-    def init(self: Solution, **fields: Any) -> None:
-        right(self, **{**fields, **{name: change(fields[name]) for name, change in wrong.items()}})
-
-    return lambda monkeypatch: monkeypatch.setattr(Solution, "__init__", init)
+    return of_solution(lambda fields: {**fields, **{name: change(fields[name]) for name, change in wrong.items()}})
 
 
-def in_place(holder: Any, name: str, wrong: Any) -> Patch:
-    return lambda monkeypatch: monkeypatch.setattr(holder, name, wrong)
-
-
-#: The right parts, as they were before any patch.
-RIGHT_RESIDUAL, RIGHT_SCALAR, RIGHT_BOUND = Norm.residual, Scalar.residual, duality_gap.lower_bound
-RIGHT_SHORTEST = certificate.shortest
+#: The right parts, which no patch reaches.
+RIGHT_RESIDUAL, RIGHT_SCALAR = Norm.residual, Scalar.residual
+RIGHT_BOUND, RIGHT_SHORTEST = original(lower_bound), original(shortest)
 
 
 def half_the_price(self: Norm, z: np.ndarray, slope: np.ndarray, relative: float) -> np.ndarray:
@@ -74,10 +66,9 @@ def without_the_last(atoms: Any, z: Any, slope: Any, rank_tolerance: float) -> A
     return RIGHT_SHORTEST(atoms[:-1], z, slope, rank_tolerance)
 
 
-def dual_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def dual_too_long(atom: type) -> Patch:
     """The dual point is not brought into the ball of its norm, and nobody looks."""
-    monkeypatch.setattr(Norm, "multiplier", lambda self, v, z, d: v)
-    monkeypatch.setattr(Norm, "conjugate", lambda self, u: 0.0)
+    return together(member(atom, "multiplier", lambda self, v, z, d: v), member(atom, "conjugate", lambda self, u: 0.0))
 
 
 def support_of_the_mean(self: Simplex, u: np.ndarray) -> float:
@@ -90,30 +81,24 @@ def slightly_high(Z: Any, B: Any, D: Any, lam: float, regularizer: Any) -> float
     return RIGHT_BOUND(Z, B, D, lam, regularizer) + 1e-9 * float((B * B / D).sum())
 
 
-def spectral_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The singular values of the dual point are not bounded."""
-    monkeypatch.setattr(Spectral, "multiplier", lambda self, v, z, d: v)
-    monkeypatch.setattr(Spectral, "conjugate", lambda self, u: 0.0)
-
-
 MUTANTS = [
     wrong_regularizer(SlightlyLong, SOLUTION),
     wrong_regularizer(SolvedInFloat32, SOLUTION),
-    wrong_solver("residual_of_no_sizes", lambda monkeypatch: None, ResidualUnweighted, SOLUTION),
-    wrong_solver("residual_forgotten", everywhere("best_residual", lambda *_: 0.0), NuclearNorm, SOLUTION),
+    wrong_solver("residual_of_no_sizes", nothing, ResidualUnweighted, SOLUTION),
+    wrong_solver("residual_forgotten", for_one(best_residual, lambda *_: 0.0), NuclearNorm, SOLUTION),
     wrong_solver("half_of_the_residual", claimed(residual=lambda r: r / 2), NuclearNorm, SOLUTION),
     wrong_solver("nan_residual_claimed", claimed(residual=lambda r: math.nan), L1, SOLUTION),
     wrong_solver("nan_objective_claimed", claimed(objective=lambda q: math.nan), GroupLasso, SOLUTION),
     wrong_solver("objective_a_little_low", claimed(objective=lambda q: q - 1e-12 * abs(q)), L1, SOLUTION),
     wrong_solver("objective_of_groups", of_subproblem("objective", objective_per_group), GroupLasso, SOLUTION),
     wrong_solver("point_moved", claimed(point=lambda z: torch.where(z > 0, z * (1 + 1e-13), z)), SimplexSet, SOLUTION),
-    wrong_solver("half_the_price", in_place(Norm, "residual", half_the_price), GroupLasso, CERTIFICATES),
-    wrong_solver("one_sided_slope", in_place(Scalar, "residual", one_sided), L1, CERTIFICATES),
-    wrong_solver("group_dropped", in_place(certificate, "shortest", without_the_last), SparseGroupLasso, CERTIFICATES),
-    wrong_solver("dual_too_long", dual_too_long, GroupLasso, CERTIFICATES),
-    wrong_solver("spectral_dual_too_long", spectral_without_bound, NuclearNorm, CERTIFICATES),
-    wrong_solver("support_of_the_mean", in_place(Simplex, "conjugate", support_of_the_mean), SimplexSet, CERTIFICATES),
-    wrong_solver("bound_a_little_high", in_place(duality_gap, "lower_bound", slightly_high), L1, CERTIFICATES),
-    wrong_solver("nan_stationarity", in_place(certificate, "stationarity", lambda *_: math.nan), L1, CERTIFICATES),
-    wrong_solver("nan_lower_bound", in_place(duality_gap, "lower_bound", lambda *_: math.nan), L1, CERTIFICATES),
+    wrong_solver("half_the_price", member(Norm, "residual", half_the_price), GroupLasso, CERTIFICATES),
+    wrong_solver("one_sided_slope", member(Scalar, "residual", one_sided), L1, CERTIFICATES),
+    wrong_solver("group_dropped", everywhere(shortest, without_the_last), SparseGroupLasso, CERTIFICATES),
+    wrong_solver("dual_too_long", dual_too_long(Norm), GroupLasso, CERTIFICATES),
+    wrong_solver("spectral_dual_too_long", dual_too_long(Spectral), NuclearNorm, CERTIFICATES),
+    wrong_solver("support_of_the_mean", member(Simplex, "conjugate", support_of_the_mean), SimplexSet, CERTIFICATES),
+    wrong_solver("bound_a_little_high", everywhere(lower_bound, slightly_high), L1, CERTIFICATES),
+    wrong_solver("nan_stationarity", everywhere(stationarity, lambda *_: math.nan), L1, CERTIFICATES),
+    wrong_solver("nan_lower_bound", everywhere(lower_bound, lambda *_: math.nan), L1, CERTIFICATES),
 ]

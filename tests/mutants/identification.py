@@ -1,11 +1,15 @@
 """Optimizers that go to another manifold than the solution's, or to none."""
 
+from functools import cache
+
 import pytest
 
+from ramda_verify.checks.optimizer.runs import CLASSES
 from ramda_verify.checks.problems import identification
 from ramda_verify.engine.targets import plain_target
 from solvers import RAMDA, RMDA, ProxSGD
-from tests.mutants.mutant import Mutant, Patch
+from tests.mutants.mutant import Mutant
+from tests.mutants.patching import Patch, entry, together
 
 
 class PsiDoubled(RAMDA):
@@ -39,25 +43,29 @@ class NoDualAveraging(ProxSGD):
         super().__init__(params, lr=lr, momentum=1.0, regularizer=regularizer)
 
 
-def in_place_of(name: str, wrong: type) -> Patch:
-    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(identification, name, wrong)
-        # A run that was made before would answer for this one, and this one for those after it.
-        monkeypatch.setattr(identification, "_digits_run", identification._digits_run.__wrapped__)
+def fresh_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of runs of its own for this test: one that was made before would answer for this one, and this one for
+    those after it.
+    """
+    runs = identification._digits_run
+    monkeypatch.setattr(identification, runs.__name__, cache(runs.__wrapped__))
 
-    return patch
+
+def in_place_of(optimizer: str, wrong: type) -> Patch:
+    """The checks make the wrong class, and no run that was made before answers for one of this class."""
+    return together(entry(CLASSES, optimizer, wrong), fresh_runs)
 
 
-def _mutant(problem: str, name: str, wrong: type) -> Mutant:
+def _mutant(problem: str, optimizer: str, wrong: type) -> Mutant:
     check = "identification-digits" if problem == "digits" else "identification-planted"
     return Mutant(
-        f"{wrong.__name__}_on_{problem}", plain_target(problem, "problem"), (check,), in_place_of(name, wrong)
+        f"{wrong.__name__}_on_{problem}", plain_target(problem, "problem"), (check,), in_place_of(optimizer, wrong)
     )
 
 
 MUTANTS = [
-    _mutant("group_lasso", "RAMDA", PsiQuartered),
-    _mutant("l1", "RMDA", PsiOfTheLastStep),
-    _mutant("l1", "RAMDA", NoDualAveraging),
-    _mutant("digits", "RAMDA", PsiDoubled),
+    _mutant("group_lasso", "ramda", PsiQuartered),
+    _mutant("l1", "rmda", PsiOfTheLastStep),
+    _mutant("l1", "ramda", NoDualAveraging),
+    _mutant("digits", "ramda", PsiDoubled),
 ]

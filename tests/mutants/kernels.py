@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -19,7 +18,8 @@ from solvers.regularizers import norm_equation
 from solvers.regularizers.base import shrink
 from solvers.regularizers.members import GroupNorms
 from tests.mutants import trusting
-from tests.mutants.mutant import Mutant, Patch, wrong_optimizer, wrong_regularizer
+from tests.mutants.mutant import Mutant, wrong_optimizer, wrong_regularizer
+from tests.mutants.patching import Patch, constant, member
 
 STEP, GPU_STEP, GPU_GROUPED = "kernel-step", "gpu-kernel-step", "gpu-grouped-step"
 RESIDUAL, RESIDUAL_64 = "float32-residual", "float64-residual"
@@ -27,21 +27,21 @@ RESIDUAL, RESIDUAL_64 = "float32-residual", "float64-residual"
 Change = Callable[[Any], Any]
 
 
-def of_the_task(change: Callable[[StepTask], StepTask], backend: type = Native) -> Patch:
+def of_the_task(change: Callable[[StepTask], StepTask], backend: Any = Native) -> Patch:
     """Prepare changed tasks; tensors are shared, so that what the kernel writes arrives."""
     right = backend.prepare
 
     def prepare(self, tasks):
         return right(self, [change(task) for task in tasks])
 
-    return lambda monkeypatch: monkeypatch.setattr(backend, "prepare", prepare)
+    return member(backend, "prepare", prepare)
 
 
 def of_the_run(
     scalars: Change = lambda rows: rows,
     gradients: Change = lambda tensors: tensors,
     afterwards: Callable[[StepTask, Tensor | None], Any] = lambda task, w_hat: None,
-    steps: type = NativeSteps,
+    steps: Any = NativeSteps,
 ) -> Patch:
     """Run with other numbers or gradients, or do something to the task and its Ŵ afterwards."""
     right = steps.run
@@ -55,7 +55,7 @@ def of_the_run(
                 afterwards(task, w_hat)
         return counts
 
-    return lambda monkeypatch: monkeypatch.setattr(steps, "run", run)
+    return member(steps, "run", run)
 
 
 def scalar(place: int, change: Callable[[Tensor], Tensor | float]) -> Change:
@@ -98,7 +98,7 @@ def entries_in_the_norm(task: StepTask) -> StepTask:
     return replace(task, norms=norms._replace(weight=norms.weight + norms.entry_weight, entry_weight=0.0))
 
 
-def _entries_after_the_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+def _entries_after_the_norm() -> Patch:
     """Solves for the group norms first and then shrinks the entries, in a step of RAMDA with momentum 1."""
     right = NativeSteps.run
 
@@ -114,7 +114,7 @@ def _entries_after_the_norm(monkeypatch: pytest.MonkeyPatch) -> None:
                     task.point.copy_(w_hat)
         return counts
 
-    monkeypatch.setattr(NativeSteps, "run", run)
+    return member(NativeSteps, "run", run)
 
 
 def _to_both(change: Callable[[Tensor], Any]) -> Callable[[StepTask, Tensor | None], None]:
@@ -128,7 +128,7 @@ def _to_both(change: Callable[[Tensor], Any]) -> Callable[[StepTask, Tensor | No
     return afterwards
 
 
-def _drops_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+def _drops_in_silence() -> Patch:
     """Groups without a solution are set to zero, and nothing is counted."""
     right = NativeSteps.run
 
@@ -142,15 +142,10 @@ def _drops_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
                     task.point[task.point == old] = 0
         return counts._replace(kept=[0] * len(counts.kept))
 
-    monkeypatch.setattr(NativeSteps, "run", run)
+    return member(NativeSteps, "run", run)
 
 
-def _believes_a_small_residual(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes a root for exact that is wrong by 1e-4 (float32), and looks no further."""
-    monkeypatch.setattr(norm_equation, "TIGHT", 1e-4 * 2**23)
-
-
-def _trusts_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def _trusts_its_bounds() -> Patch:
     """The compiled step as it was: bounds with their rounding on, and no look at the root that came out."""
     right = NativeSteps.run
 
@@ -167,11 +162,7 @@ def _trusts_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
                     task.point.copy_(w_hat)
         return counts
 
-    monkeypatch.setattr(NativeSteps, "run", run)
-
-
-def _one_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(norm_equation, "MAX_ITERATIONS", 1)
+    return member(NativeSteps, "run", run)
 
 
 @dataclass(frozen=True)
@@ -232,12 +223,13 @@ MUTANTS = [
             ("kernel_too_long", of_the_run(afterwards=_to_both(lambda w: w.mul_(1 + 1e-4))), (RESIDUAL, RESIDUAL_64)),
             ("kernel_is_nan", of_the_run(afterwards=_to_both(lambda w: w.fill_(torch.nan))), (RESIDUAL, RESIDUAL_64)),
             ("kernel_leaves_entries_out", of_the_task(no_entry_weight), (RESIDUAL, RESIDUAL_64)),
-            ("kernel_shrinks_entries_last", _entries_after_the_norm, (RESIDUAL, RESIDUAL_64)),
+            ("kernel_shrinks_entries_last", _entries_after_the_norm(), (RESIDUAL, RESIDUAL_64)),
             ("kernel_ignores_blocks", of_the_task(blocks_merged), (RESIDUAL, RESIDUAL_64)),
-            ("kernel_drops_in_silence", _drops_in_silence, (RESIDUAL,)),
-            ("kernel_believes", _believes_a_small_residual, (RESIDUAL, RESIDUAL_64)),
-            ("kernel_trusts_its_bounds", _trusts_its_bounds, (RESIDUAL,)),
-            ("norm_equation_stops_early", _one_iteration, (RESIDUAL, RESIDUAL_64)),
+            ("kernel_drops_in_silence", _drops_in_silence(), (RESIDUAL,)),
+            # Takes a root for exact that is wrong by 1e-4 (float32), and looks no further.
+            ("kernel_believes", constant(norm_equation, "TIGHT", 1e-4 * 2**23), (RESIDUAL, RESIDUAL_64)),
+            ("kernel_trusts_its_bounds", _trusts_its_bounds(), (RESIDUAL,)),
+            ("norm_equation_stops_early", constant(norm_equation, "MAX_ITERATIONS", 1), (RESIDUAL, RESIDUAL_64)),
         )
     ),
 ]

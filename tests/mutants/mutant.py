@@ -1,6 +1,5 @@
 """What a mutant is: a wrong part, how to put it in place, and the checks that must reject it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +10,7 @@ from ramda_verify.cases import strategies
 from ramda_verify.cases.strategies import reg_weights
 from ramda_verify.engine.targets import Target, plain_target
 from solvers.regularizers.base import offers
-
-#: Puts a wrong part of the solvers or optimizers in place until the test ends.
-Patch = Callable[[pytest.MonkeyPatch], None]
+from tests.mutants.patching import Patch
 
 
 def nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -18,11 +17,13 @@ from solvers.kernels.contract import StepTask
 from solvers.kernels.gpu.backend import TritonSteps
 from solvers.optimizers.diagnostics import DiagnosticsHooks
 from solvers.optimizers.stepper import Stepper
+from tests.mutants.identification import fresh_runs
 from tests.mutants.kernels import GPU_GROUPED, GPU_STEP, RESIDUAL, STEP_PROBLEM, of_the_run
 from tests.mutants.kernels import STEP as KERNEL_STEP
-from tests.mutants.mutant import Mutant, Patch, wrong_optimizer
+from tests.mutants.mutant import Mutant, wrong_optimizer
 from tests.mutants.nans import first_spoiled, spoiled
 from tests.mutants.optimizers import PARENT, RELOAD, STEP, WHAT, put_in
+from tests.mutants.patching import Patch, member, together
 
 ITERATIVE, ACCEPTED = "step-transcription-iterative", "criterion-acceptance"
 Change = Callable[[Tensor], Tensor]
@@ -38,7 +39,7 @@ def shown(change_of: Callable[[], Change]) -> Patch:
             changes[self] = change_of()
         right(self, slot, changes[self](structured))
 
-    return lambda monkeypatch: monkeypatch.setattr(Stepper, "_show", show)
+    return member(Stepper, "_show", show)
 
 
 def at_call(number: int, change: Change) -> Callable[[], Change]:
@@ -124,9 +125,7 @@ class AlwaysNanStructuredIterate(RMDA):
 def reported(change: Callable[[Any], Any]) -> Patch:
     """Reports of steps, changed before anyone sees them."""
     right = DiagnosticsHooks.emit
-    return lambda monkeypatch: monkeypatch.setattr(
-        DiagnosticsHooks, "emit", lambda self, report: right(self, change(report))
-    )
+    return member(DiagnosticsHooks, "emit", lambda self, report: right(self, change(report)))
 
 
 def residual_of_report(report: Any) -> Any:
@@ -159,26 +158,16 @@ def write_nan(*places: str) -> Callable[[StepTask, Tensor | None], Any]:
     return write
 
 
-def mixes_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+def mixes_nan() -> Patch:
     """A plain step writes a NaN into W."""
     right = RAMDA.mix
-    monkeypatch.setattr(RAMDA, "mix", lambda self, *arguments: first_spoiled(right(self, *arguments)))
+    return member(RAMDA, "mix", lambda self, *arguments: first_spoiled(right(self, *arguments)))
 
 
-def kernel_shows_nan(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ŵ of every kernel, and of nothing else, is NaN; W is right."""
-    from solvers.kernels.native.binding import NativeSteps
-
-    right = NativeSteps.run
-
-    def run(self: Any, rows: Tensor, tensors: Any, structured: Any) -> Tensor:
-        kept = right(self, rows, tensors, structured)
-        for value in structured:
-            if value is not None:
-                value.fill_(math.nan)
-        return kept
-
-    monkeypatch.setattr(NativeSteps, "run", run)
+def spoil_shown(task: StepTask, w_hat: Tensor | None) -> None:
+    """Ŵ of a kernel is NaN; W is right."""
+    if w_hat is not None:
+        w_hat.fill_(math.nan)
 
 
 def _mutant(optimizer: str, wrong: type, *checks: str, raises: tuple[str, ...] = ()) -> Mutant:
@@ -186,15 +175,8 @@ def _mutant(optimizer: str, wrong: type, *checks: str, raises: tuple[str, ...] =
 
 
 def _identified(problem: str, patch: Patch, name: str) -> Mutant:
-    def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-        from ramda_verify.checks.problems import identification
-
-        patch(monkeypatch)
-        # A run that was made before would answer for this one, and this one for those after it.
-        monkeypatch.setattr(identification, "_digits_run", identification._digits_run.__wrapped__)
-
     check = "identification-digits" if problem == "digits" else "identification-planted"
-    return Mutant(f"{name}_on_{problem}", plain_target(problem, "problem"), (check,), fresh)
+    return Mutant(f"{name}_on_{problem}", plain_target(problem, "problem"), (check,), together(patch, fresh_runs))
 
 
 ALL, LATE, SUPPORT = (
@@ -219,7 +201,7 @@ MUTANTS = [
     wrong_optimizer("nan_kernel", of_the_run(afterwards=write_nan("all")), "ramda", KERNEL_STEP),
     wrong_optimizer("nan_kernel_one_entry", of_the_run(afterwards=write_nan("point")), "proxgen", KERNEL_STEP),
     wrong_optimizer("nan_kernel_state", of_the_run(afterwards=write_nan("state")), "rmda", KERNEL_STEP),
-    wrong_optimizer("nan_kernel_shows", kernel_shows_nan, "ramda", KERNEL_STEP),
+    wrong_optimizer("nan_kernel_shows", of_the_run(afterwards=spoil_shown), "ramda", KERNEL_STEP),
     wrong_optimizer("nan_gpu_kernel", of_the_run(afterwards=write_nan("all"), steps=TritonSteps), "ramda", GPU_STEP),
     wrong_optimizer(
         "nan_gpu_kernel_of_blocks", of_the_run(afterwards=write_nan("all"), steps=TritonSteps), "ramda", GPU_GROUPED
@@ -229,7 +211,7 @@ MUTANTS = [
     ),
     Mutant("nan_kernel_residual", STEP_PROBLEM, (RESIDUAL,), of_the_run(afterwards=write_nan("all"))),
     Mutant("nan_kernel_residual_one_entry", STEP_PROBLEM, (RESIDUAL,), of_the_run(afterwards=write_nan("point"))),
-    Mutant("nan_plain_residual_one_entry", STEP_PROBLEM, (RESIDUAL,), mixes_nan),
+    Mutant("nan_plain_residual_one_entry", STEP_PROBLEM, (RESIDUAL,), mixes_nan()),
     _identified("l1", SUPPORT, "nan_support"),
     _identified("group_lasso", SUPPORT, "nan_support"),
     _identified("digits", SUPPORT, "nan_support"),

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from solvers import L1, GroupLasso, NuclearNorm
-from tests.mutants.mutant import Patch, wrong_regularizer, wrong_solver
+from tests.mutants.mutant import wrong_regularizer, wrong_solver
 from tests.mutants.nans import first_spoiled, spoiled
+from tests.mutants.patching import Patch, member
 from tests.mutants.thresholds import PROX
 
 
@@ -120,14 +121,14 @@ class NanValueOfOne(L1):
         return spoiled(super().value(w), (w != 0).sum() == 1)
 
 
-def nan_value(cls: type, where: Callable[[Tensor], Tensor]) -> Patch:
+def nan_value(cls: Any, where: Callable[[Tensor], Tensor]) -> Patch:
     """value of one of our own classes is NaN where the mask has a true entry."""
     right = cls.value
 
     def value(self: Any, w: Tensor) -> Tensor:
         return spoiled(right(self, w), where(w).any())
 
-    return lambda monkeypatch: monkeypatch.setattr(cls, "value", value)
+    return member(cls, "value", value)
 
 
 VALUE = ("value-consistency", "prox-limits")

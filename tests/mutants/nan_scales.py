@@ -2,30 +2,23 @@
 
 import math
 
-import pytest
+import torch
 
 from solvers import GroupLasso, NuclearNorm
-from solvers.subproblem.result import Solution
 from tests.mutants.mutant import wrong_solver
 from tests.mutants.scales import CHOICE, FAR, RANGE, SCALE
+from tests.mutants.solver_slips import of_solution
 
 
-def nan_residual(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Solution.__init__
-    monkeypatch.setattr(Solution, "__init__", lambda self, **fields: right(self, **{**fields, "residual": math.nan}))
+def first_entry(point: torch.Tensor) -> torch.Tensor:
+    """The point with NaN in its first entry, in memory of its own."""
+    wrong = point.clone()
+    wrong.reshape(-1)[0] = math.nan
+    return wrong
 
 
-def nan_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first entry of every point."""
-    right = Solution.__init__
-
-    def spoiled(self: Solution, **fields: object) -> None:
-        right(self, **fields)
-        object.__setattr__(self, "point", self.point.clone())
-        self.point.reshape(-1)[0] = math.nan
-
-    monkeypatch.setattr(Solution, "__init__", spoiled)
-
+nan_residual = of_solution(lambda fields: {**fields, "residual": math.nan})
+nan_point = of_solution(lambda fields: {**fields, "point": first_entry(fields["point"])})
 
 MUTANTS = [
     wrong_solver("nan_residual_of_a_scale", nan_residual, GroupLasso, SCALE, RANGE, FAR),

@@ -1,53 +1,45 @@
 """Inner solvers whose point, certificate, residual or objective is NaN, for one problem or one iteration."""
 
-import importlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import pytest
 import torch
 
 from solvers import L1, GroupLasso, NuclearNorm
-from solvers.regularizers import singular_values
-from solvers.subproblem import Subproblem, criterion, splitting
+from solvers.regularizers.singular_values import shrink_singular_values
+from solvers.subproblem import Subproblem, solve_batch
 from solvers.subproblem.batch_result import BatchSolution
+from solvers.subproblem.criterion import prox_member
 from solvers.subproblem.ending import Ending, Iterate
-from solvers.subproblem.result import Solution, Status
-from tests.mutants.mutant import Patch, wrong_solver
+from solvers.subproblem.iterate import run
+from solvers.subproblem.proximal_gradient import proximal_gradient
+from solvers.subproblem.result import Status
+from solvers.subproblem.splitting import splitting_step
+from solvers.subproblem.verdict import certify
+from tests.mutants.mutant import wrong_solver
 from tests.mutants.nans import first_spoiled, spoiled
-from tests.mutants.solver_slips import RIGHT, everywhere, of_one
+from tests.mutants.patching import Patch, everywhere, for_one, member, original
+from tests.mutants.solver_slips import PROX_MEMBER, PROXIMAL_GRADIENT, of_solution
 
-SOLVE = importlib.import_module("solvers.subproblem.solve")
-CHECKS = "ramda_verify.checks.subproblem"
-SHRINK = singular_values.shrink_singular_values
-SPLITTING_STEP = splitting.splitting_step
-PROX_MEMBER, RUN = criterion.prox_member, SOLVE.run
+SHRINK, SPLITTING_STEP, RUN = original(shrink_singular_values), original(splitting_step), original(run)
+SOLVE_BATCH = original(solve_batch)
 
 
-def of_solution(**wrong: Any) -> Patch:
+def with_fields(**wrong: Any) -> Patch:
     """Fields of every Solution replaced."""
-    right = Solution.__init__
-    return lambda monkeypatch: monkeypatch.setattr(
-        Solution, "__init__", lambda self, **fields: right(self, **{**fields, **wrong})
-    )
+    return of_solution(lambda fields: {**fields, **wrong})
 
 
 def of_batch(change: Callable[[BatchSolution], BatchSolution]) -> Patch:
-    """What ``solve_batch`` returns, changed, wherever the checks call it."""
+    """What ``solve_batch`` returns, changed."""
 
-    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in (importlib.import_module(f"{CHECKS}.{name}") for name in ("batch", "batches")):
-            right = module.solve_batch
+    def wrong(*arguments: Any, **options: Any) -> BatchSolution:
+        found = SOLVE_BATCH(*arguments, **options)
+        return change(found) if len(found) else found
 
-            def wrong(*arguments: Any, _right: Any = right, **options: Any) -> BatchSolution:
-                found = _right(*arguments, **options)
-                return change(found) if len(found) else found
-
-            monkeypatch.setattr(module, "solve_batch", wrong)
-
-    return patch
+    return everywhere(solve_batch, wrong)
 
 
 def point_of_one(found: BatchSolution) -> BatchSolution:
@@ -71,20 +63,20 @@ def objective_of_one(found: BatchSolution) -> BatchSolution:
 
 def certificate(slope, w, Z, theta):
     """The certificate of a step has a NaN where the point has a positive entry first."""
-    member = PROX_MEMBER(slope, w, Z, theta)
-    return torch.where(Z.reshape(-1)[0] > 0, first_spoiled(member), member)
+    found = PROX_MEMBER(slope, w, Z, theta)
+    return torch.where(Z.reshape(-1)[0] > 0, first_spoiled(found), found)
 
 
 def second_iterate(subproblem, start, *, step_rule="block"):
     """The second point and its certificate are NaN; the first and the third are right."""
-    iterates = RIGHT["proximal_gradient"](subproblem, start, step_rule=step_rule)
+    iterates = PROXIMAL_GRADIENT(subproblem, start, step_rule=step_rule)
     for count, iterate in enumerate(iterates, 1):
         yield Iterate(*map(spoiled, iterate)) if count == 2 else iterate
 
 
 def second_certificate(subproblem, start, *, step_rule="block"):
     """The certificate alone."""
-    iterates = RIGHT["proximal_gradient"](subproblem, start, step_rule=step_rule)
+    iterates = PROXIMAL_GRADIENT(subproblem, start, step_rule=step_rule)
     for count, iterate in enumerate(iterates, 1):
         yield iterate._replace(member=spoiled(iterate.member)) if count == 2 else iterate
 
@@ -128,18 +120,14 @@ def shrunk_in_float32(matrix: Any, threshold: Any) -> Any:
     return first_spoiled(found) if matrix.dtype == torch.float32 else found
 
 
-def replaced(owner: Any, name: str, wrong: Any) -> Patch:
-    return lambda monkeypatch: monkeypatch.setattr(owner, name, wrong)
-
-
 AGREE, DESCENT, EQUAL, SOUND = "solver-agreement", "objective-descent", "batch-equals-solve", "criterion-soundness"
 MEMBER, RATE, ORACLE = "certificate-membership", "proximal-gradient-rate", "subproblem-oracle"
 MUTANTS = [
-    wrong_solver("nan_objective", of_solution(objective=math.nan), GroupLasso, ORACLE, EQUAL),
-    wrong_solver("nan_residual", of_solution(residual=math.nan), L1, AGREE, EQUAL, SOUND, "splitting-solution"),
+    wrong_solver("nan_objective", with_fields(objective=math.nan), GroupLasso, ORACLE, EQUAL),
+    wrong_solver("nan_residual", with_fields(residual=math.nan), L1, AGREE, EQUAL, SOUND, "splitting-solution"),
     wrong_solver(
         "nan_residual_not_converged",
-        of_solution(residual=math.nan, status=Status.ITERATION_LIMIT),
+        with_fields(residual=math.nan, status=Status.ITERATION_LIMIT),
         NuclearNorm,
         EQUAL,
         SOUND,
@@ -149,21 +137,21 @@ MUTANTS = [
     wrong_solver("nan_residual_of_a_batch", of_batch(residual_of_one), L1, EQUAL, AGREE, SOUND),
     wrong_solver("nan_residual_that_misses", of_batch(residual_that_misses), GroupLasso, EQUAL, SOUND),
     wrong_solver("nan_objective_of_a_batch", of_batch(objective_of_one), NuclearNorm, EQUAL),
-    wrong_solver("nan_certificate", everywhere("prox_member", certificate), L1, MEMBER, RATE),
-    wrong_solver("nan_second_iterate", everywhere("proximal_gradient", second_iterate), GroupLasso, MEMBER, RATE),
+    wrong_solver("nan_certificate", everywhere(prox_member, certificate), L1, MEMBER, RATE),
+    wrong_solver("nan_second_iterate", for_one(proximal_gradient, second_iterate), GroupLasso, MEMBER, RATE),
     wrong_solver(
         "nan_second_certificate",
-        everywhere("proximal_gradient", second_certificate),
+        for_one(proximal_gradient, second_certificate),
         NuclearNorm,
         MEMBER,
         RATE,
         "minimum-norm-subgradient",
     ),
-    wrong_solver("nan_taken_for_solved", everywhere("certify", takes_nan_for_solved), GroupLasso, ORACLE, EQUAL, AGREE),
-    wrong_solver("nan_change", replaced(Subproblem, "objective_change", change_of_objective), L1, DESCENT),
+    wrong_solver("nan_taken_for_solved", for_one(certify, takes_nan_for_solved), GroupLasso, ORACLE, EQUAL, AGREE),
+    wrong_solver("nan_change", member(Subproblem, "objective_change", change_of_objective), L1, DESCENT),
     wrong_solver(
         "nan_splitting_point",
-        replaced(splitting, "splitting_step", splitting_point),
+        everywhere(splitting_step, splitting_point),
         GroupLasso,
         "splitting-certificate",
         "splitting-rate",
@@ -171,21 +159,21 @@ MUTANTS = [
     ),
     wrong_solver(
         "nan_splitting_certificate",
-        replaced(splitting, "splitting_step", splitting_certificate),
+        everywhere(splitting_step, splitting_certificate),
         NuclearNorm,
         "splitting-certificate",
         "splitting-rate",
     ),
     wrong_solver(
         "nan_splitting_accepted",
-        replaced(SOLVE, "run", of_one(RUN, accepts_nan)),
+        for_one(run, accepts_nan),
         NuclearNorm,
         "splitting-solution",
         "narrow-certificate",
     ),
     wrong_solver(
         "nan_shrunk_in_float32",
-        replaced(singular_values, "shrink_singular_values", shrunk_in_float32),
+        everywhere(shrink_singular_values, shrunk_in_float32),
         NuclearNorm,
         "narrow-singular-values",
     ),

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 import torch
 
 from ramda_verify.checks.optimizer import steps as checks
@@ -10,13 +9,14 @@ from solvers import RAMDA, RMDA, ProxGen, ProxSGD, Stages
 from solvers.optimizers import StructuredOptimizer
 from solvers.optimizers.method import NormalForm
 from solvers.optimizers.saving import checked
-from tests.mutants.mutant import Mutant, Patch, wrong_optimizer
+from tests.mutants.mutant import Mutant, wrong_optimizer
+from tests.mutants.patching import Patch, class_in, entry
 
 STEP, PARENT, RELOAD, WHAT = "step-transcription", "parent-method", "save-and-continue", "structured-iterate"
 
 
 def put_in(optimizer: str, wrong: Any) -> Patch:
-    return lambda monkeypatch: monkeypatch.setitem(checks.CLASSES, optimizer, wrong)
+    return entry(checks.CLASSES, optimizer, wrong)
 
 
 class MomentumOfOldIterate(RAMDA):
@@ -128,10 +128,6 @@ class RampInEveryStage(Stages):
         if self.last_epoch > 0 and not self.in_last_stage:
             entered = max((milestone for milestone in self.milestones if milestone <= self.steps), default=0)
             self.optimizer.ramp_momentum(self.steps - entered + 1)
-
-
-def ramp_in_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "Stages", RampInEveryStage)
 
 
 class LinearBeta(RMDA):
@@ -272,7 +268,7 @@ MUTANTS = [
     _mutant("rmda", RateWithoutGamma, STEP),
     _mutant("rmda", RampOffByOne, STEP),
     _mutant("ramda", NoRamp, STEP),
-    wrong_optimizer("RampInEveryStage", ramp_in_every_stage, "ramda", STEP),
+    wrong_optimizer("RampInEveryStage", class_in(checks, Stages, RampInEveryStage), "ramda", STEP),
     _mutant("rmda", LinearBeta, STEP, PARENT),
     _mutant("proxsgd", BufferUndampened, STEP, PARENT),
     _mutant("proxsgd", PsiWithoutRate, STEP),

@@ -1,20 +1,22 @@
 """Wrong steps that show from a recorded state: most of them only in groups that are small beside others."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import pytest
 import torch
 
 from solvers.kernels.contract import StepTask
 from solvers.kernels.gpu.backend import TritonSteps
 from solvers.kernels.native.binding import NativeSteps
-from solvers.optimizers import diagnostics
-from solvers.subproblem import Status, criterion
+from solvers.optimizers.diagnostics import block_report
+from solvers.subproblem import Status
+from solvers.subproblem.criterion import residual_norm
 from tests.mutants.kernels import of_the_run, scalar
-from tests.mutants.mutant import Mutant, Patch, wrong_optimizer
+from tests.mutants.mutant import Mutant, wrong_optimizer
+from tests.mutants.patching import Patch, everywhere, member, original
+
+RESIDUAL_NORM, BLOCK_REPORT = original(residual_norm), original(block_report)
 
 STEP, RESIDUAL, CRITERION = "recorded-kernel-step", "recorded-residual", "recorded-criterion"
 GPU_STEP, GPU_RESIDUAL = "recorded-gpu-kernel-step", "recorded-gpu-residual"
@@ -23,7 +25,7 @@ GPU_STEP, GPU_RESIDUAL = "recorded-gpu-kernel-step", "recorded-gpu-residual"
 SMALL = 1e-12
 
 
-def of_w_hat(change: Callable[[StepTask, torch.Tensor, torch.Tensor], None], steps: type = NativeSteps) -> Patch:
+def of_w_hat(change: Callable[[StepTask, torch.Tensor, torch.Tensor], None], steps: Any = NativeSteps) -> Patch:
     """Change Ŵ after the run, given the task, W before the step and Ŵ."""
     right = steps.run
 
@@ -35,7 +37,7 @@ def of_w_hat(change: Callable[[StepTask, torch.Tensor, torch.Tensor], None], ste
                 change(task, point, w_hat)
         return kept
 
-    return lambda monkeypatch: monkeypatch.setattr(steps, "run", run)
+    return member(steps, "run", run)
 
 
 def _keeps_small_weights(task: StepTask, before: torch.Tensor, w_hat: torch.Tensor) -> None:
@@ -57,7 +59,7 @@ def _flushes_small_state(task: StepTask, w_hat: torch.Tensor | None) -> None:
         tensor.copy_(torch.hardshrink(tensor, SMALL))
 
 
-def _no_decay_of_small_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_decay_of_small_weights() -> Patch:
     """W stays as it is where it has almost decayed."""
     right = NativeSteps.run
 
@@ -69,30 +71,20 @@ def _no_decay_of_small_weights(monkeypatch: pytest.MonkeyPatch) -> None:
                 task.point.copy_(torch.where(point.abs() < SMALL, point, task.point))
         return kept
 
-    monkeypatch.setattr(NativeSteps, "run", run)
+    return member(NativeSteps, "run", run)
 
 
-def certificates_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_residual(*arguments: Any) -> Any:
     """Residuals are a thousandth of what they are."""
-    right = criterion.residual_norm
-    for module in _users("residual_norm", right):
-        monkeypatch.setattr(module, "residual_norm", lambda *arguments: 1e-3 * right(*arguments))
+    return 1e-3 * RESIDUAL_NORM(*arguments)
 
 
-def _never_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+def _never_accepted(*arguments: Any, **options: Any) -> Any:
     """A report calls every step refused."""
-    right = diagnostics.block_report
-
-    def wrong(*arguments: Any) -> Any:
-        return replace(right(*arguments), accepted=False, status=Status.ITERATION_LIMIT)
-
-    for module in _users("block_report", right):
-        monkeypatch.setattr(module, "block_report", wrong)
+    return replace(BLOCK_REPORT(*arguments, **options), accepted=False, status=Status.ITERATION_LIMIT)
 
 
-def _users(name: str, function: Any) -> list[Any]:
-    """The modules that have the function under this name."""
-    return [module for module in list(sys.modules.values()) if vars(module).get(name) is function]
+certificates_shrunk = everywhere(residual_norm, _small_residual)
 
 
 def _mutant(name: str, optimizer: str, patch: Patch, *found_by: str) -> Mutant:
@@ -100,7 +92,7 @@ def _mutant(name: str, optimizer: str, patch: Patch, *found_by: str) -> Mutant:
 
 
 MUTANTS = [
-    _mutant("recorded_no_decay_of_small_weights", "ramda", _no_decay_of_small_weights, STEP),
+    _mutant("recorded_no_decay_of_small_weights", "ramda", _no_decay_of_small_weights(), STEP),
     _mutant("recorded_flushes_small_state", "ramda", of_the_run(afterwards=_flushes_small_state), STEP),
     _mutant("recorded_old_momentum", "proxsgd", of_the_run(scalar(2, lambda c: 0.9 * c)), STEP),
     _mutant("recorded_w_is_not_a_number", "proxgen", of_the_run(afterwards=_not_a_number), STEP),
@@ -122,6 +114,6 @@ MUTANTS = [
     _mutant("recorded_w_hat_is_nan", "ramda", of_w_hat(lambda task, before, w_hat: w_hat.fill_(torch.nan)), RESIDUAL),
     _mutant("recorded_gpu_lam", "ramda", of_the_run(scalar(0, lambda lam: 1.1 * lam), steps=TritonSteps), GPU_RESIDUAL),
     _mutant("recorded_certificates_shrunk", "ramda", certificates_shrunk, CRITERION),
-    _mutant("recorded_never_accepted", "proxgen", _never_accepted, CRITERION),
+    _mutant("recorded_never_accepted", "proxgen", everywhere(block_report, _never_accepted), CRITERION),
     _mutant("recorded_report_of_nan", "ramda", of_w_hat(lambda task, before, w_hat: w_hat.fill_(torch.nan)), CRITERION),
 ]

@@ -1,48 +1,18 @@
 """Solvers that square before they scale, hand infinities around, or stay with the method that they began with."""
 
-import importlib
-from collections.abc import Callable
-from typing import Any
-
-import pytest
 import torch
 
 from solvers import L1, GroupLasso, NuclearNorm, Subproblem
+from solvers.subproblem import methods, scale_free
+from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.criterion import RoundingFloor
 from solvers.subproblem.ending import Iterate
 from solvers.subproblem.problems import Problems
-from tests.mutants.mutant import Patch, wrong_solver
-from tests.mutants.solver_slips import of_one
+from solvers.subproblem.relay import in_turn
+from tests.mutants.mutant import wrong_solver
+from tests.mutants.patching import everywhere, for_batches, for_one, member, original, together
 
-#: Every module of the inner solvers, by its name. (The package holds functions of some of these names.)
-MODULES = {
-    name: importlib.import_module(f"solvers.subproblem.{name}")
-    for name in (
-        "accelerated",
-        "anderson",
-        "batch",
-        "batch_problem",
-        "criterion",
-        "methods",
-        "model",
-        "newton",
-        "relay",
-        "solve",
-        "splitting",
-    )
-}
-IN_TURN = MODULES["relay"].in_turn
-
-
-def wherever(name: str, wrong: Callable[..., Any]) -> Patch:
-    """Replace a function in every module of the inner solvers that has it, as an edit of its source would."""
-
-    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in MODULES.values():
-            if hasattr(module, name):
-                monkeypatch.setattr(module, name, wrong)
-
-    return patch
+IN_TURN = original(in_turn)
 
 
 def norm_without_scaling(tensor):
@@ -64,10 +34,6 @@ def floor_without_point(self, Z):
     return self._share * self._size * self._scale
 
 
-def no_point_in_floor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RoundingFloor, "__call__", floor_without_point)
-
-
 def prox_of_anything(self, w, theta):
     """Asks for the prox of an infinity."""
     return self.regularizer.prox(w, theta * self.lam)
@@ -84,22 +50,19 @@ def accelerated_with_overflow(subproblem, start, *, step_rule="block"):
         Z = Z_next
 
 
-def overflowing(monkeypatch: pytest.MonkeyPatch) -> None:
-    iterative = MODULES["methods"].ITERATIVE
-    monkeypatch.setitem(iterative, "accelerated", of_one(iterative["accelerated"], accelerated_with_overflow))
+def first_method_alone(problems, methods, *more):
+    """Nobody takes over from the first method."""
+    return IN_TURN(problems, methods[:1], *more)
 
 
-def by_entry_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few entries mean "accelerated", whatever the metric, and nobody takes over."""
-    monkeypatch.setattr(MODULES["methods"], "_splitting_first", lambda subproblem: subproblem.B.numel() >= 256)
-    wrong = of_one(IN_TURN, lambda problems, methods, *more: IN_TURN(problems, methods[:1], *more))
-    monkeypatch.setattr(MODULES["solve"], "in_turn", wrong)
-
-
-def batch_of_one_method(monkeypatch: pytest.MonkeyPatch) -> None:
+def accelerated_alone(batch, methods, *more):
     """A batch knows the accelerated method only."""
-    wrong = of_one(lambda batch, methods, *more: IN_TURN(batch, ["accelerated"], *more), IN_TURN)
-    monkeypatch.setattr(MODULES["solve"], "in_turn", wrong)
+    return IN_TURN(batch, ["accelerated"], *more)
+
+
+def many_entries(subproblem):
+    """Few entries mean "accelerated", whatever the metric."""
+    return subproblem.B.numel() >= methods.MANY_ENTRIES
 
 
 SCALE, RANGE, FAR, CHOICE = (
@@ -109,22 +72,34 @@ SCALE, RANGE, FAR, CHOICE = (
     "automatic-choice",
 )
 MUTANTS = [
-    wrong_solver("norm_without_scaling", wherever("norm", norm_without_scaling), NuclearNorm, SCALE),
-    wrong_solver("row_norms_without_scaling", wherever("row_norms", row_norms_without_scaling), GroupLasso, SCALE),
+    wrong_solver("norm_without_scaling", everywhere(scale_free.norm, norm_without_scaling), NuclearNorm, SCALE),
+    wrong_solver(
+        "row_norms_without_scaling", everywhere(scale_free.row_norms, row_norms_without_scaling), GroupLasso, SCALE
+    ),
     wrong_solver(
         "product_without_scaling",
-        lambda monkeypatch: monkeypatch.setattr(Problems, "product", product_without_scaling),
+        member(Problems, "product", product_without_scaling),
         NuclearNorm,
         SCALE,
     ),
-    wrong_solver("floor_without_point", no_point_in_floor, L1, FAR),
+    wrong_solver("floor_without_point", member(RoundingFloor, "__call__", floor_without_point), L1, FAR),
     wrong_solver(
         "prox_of_anything",
-        lambda monkeypatch: monkeypatch.setattr(Subproblem, "prox", prox_of_anything),
+        member(Subproblem, "prox", prox_of_anything),
         GroupLasso,
         RANGE,
     ),
-    wrong_solver("accelerated_with_overflow", overflowing, GroupLasso, RANGE),
-    wrong_solver("choice_by_entry_count", by_entry_count, NuclearNorm, CHOICE),
-    wrong_solver("batch_of_one_method", batch_of_one_method, NuclearNorm, CHOICE),
+    wrong_solver(
+        "accelerated_with_overflow",
+        for_one(accelerated_proximal_gradient, accelerated_with_overflow),
+        GroupLasso,
+        RANGE,
+    ),
+    wrong_solver(
+        "choice_by_entry_count",
+        together(everywhere(methods._splitting_first, many_entries), for_one(in_turn, first_method_alone)),
+        NuclearNorm,
+        CHOICE,
+    ),
+    wrong_solver("batch_of_one_method", for_batches(in_turn, accelerated_alone), NuclearNorm, CHOICE),
 ]

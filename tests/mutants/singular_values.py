@@ -1,30 +1,24 @@
 """Wrong splittings and wrong singular values: what is fast must not be allowed to be false."""
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 
-from ramda_verify.checks.subproblem import singular_values as checked
 from solvers import GroupLasso, NuclearNorm
-from solvers.regularizers import singular_values
 from solvers.regularizers.base import shrink
-from solvers.subproblem import anderson, criterion, newton, splitting, verdict
+from solvers.regularizers.singular_values import shrink_by_gram, shrink_by_svd, shrink_singular_values
+from solvers.subproblem import anderson, newton, splitting
+from solvers.subproblem.criterion import certainly_descends
 from solvers.subproblem.ending import Ending, Iterate
+from solvers.subproblem.iterate import run
 from solvers.subproblem.result import Status
-from tests.mutants.mutant import Patch, wrong_regularizer, wrong_solver
-from tests.mutants.solver_slips import of_one
+from solvers.subproblem.splitting import splitting_step
+from tests.mutants.mutant import wrong_regularizer, wrong_solver
+from tests.mutants.patching import constant, everywhere, for_one, member, original, together
 
-#: The module; the package holds the function of that name.
-solve = importlib.import_module("solvers.subproblem.solve")
-RIGHT_STEP = splitting.splitting_step
-
-
-def replaced(owner: Any, name: str, wrong: Any) -> Patch:
-    return lambda monkeypatch: monkeypatch.setattr(owner, name, wrong)
+RIGHT_STEP = original(splitting_step)
 
 
 def step_of_the_metric(subproblem, x, rho, Z=None):
@@ -54,16 +48,13 @@ def long_extrapolation(self, x, move):
     return x + 10 * move, True
 
 
-def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bad extrapolation, and nobody looks whether it shortens the move."""
-    monkeypatch.setattr(anderson.Anderson, "propose", long_extrapolation)
-    monkeypatch.setattr(splitting, "SAFEGUARD", float("inf"))
+#: Nobody looks whether an extrapolation or a Newton step shortens the move.
+UNGUARDED = constant(splitting, "SAFEGUARD", float("inf"))
 
 
-def unguarded_newton(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Newton steps that leap away, and nobody looks."""
-    monkeypatch.setattr(newton.Newton, "propose", lambda self, x, prox, member, rho: x - 10 * member / rho)
-    monkeypatch.setattr(splitting, "SAFEGUARD", float("inf"))
+def leap(self, x, prox, member, rho):
+    """A Newton step that leaps away."""
+    return x - 10 * member / rho
 
 
 def accepts_everything(subproblem, iterates, start, **options):
@@ -77,15 +68,9 @@ def descends_by_half(subproblem, Z, member, reference):
     return bool(torch.sum(move * (member + 2 * subproblem.D * move)) >= 0)
 
 
-def descends_always(monkeypatch: pytest.MonkeyPatch) -> None:
+def descends_always(subproblem, Z, member, reference):
     """(7b) by certificate holds without a look at the certificate's sign."""
-
-    def wrong(subproblem: Any, Z: Tensor, member: Tensor, reference: Tensor) -> bool:
-        return True
-
-    for module in (criterion, verdict):
-        monkeypatch.setattr(module, "certainly_descends", wrong)
-    monkeypatch.setattr(checked, "certainly_descends", wrong)
+    return True
 
 
 def gram_in_its_own_dtype(matrix: Tensor, threshold: Any) -> Tensor:
@@ -98,7 +83,7 @@ def gram_in_its_own_dtype(matrix: Tensor, threshold: Any) -> Tensor:
 def shrunk_by_another(matrix: Tensor, threshold: Any) -> Tensor:
     """float32 matrices lose a hundredth more of every singular value."""
     factor = 1.0 if matrix.dtype == torch.float64 else 1.01
-    return singular_values.shrink_by_svd(matrix, factor * threshold)
+    return shrink_by_svd(matrix, factor * threshold)
 
 
 @dataclass(frozen=True)
@@ -121,49 +106,65 @@ class OneRankForAll(NuclearNorm):
         return gradient + lam * self.reg_weight * (left @ right).reshape(point.shape)
 
 
-STEP = "splitting_step"
 MUTANTS = [
     wrong_solver(
         "step_of_the_metric",
-        replaced(splitting, STEP, step_of_the_metric),
+        everywhere(splitting_step, step_of_the_metric),
         NuclearNorm,
         "splitting-solution",
         "splitting-rate",
     ),
     wrong_solver(
-        "step_without_reflection", replaced(splitting, STEP, step_without_reflection), NuclearNorm, "splitting-solution"
+        "step_without_reflection",
+        everywhere(splitting_step, step_without_reflection),
+        NuclearNorm,
+        "splitting-solution",
     ),
     wrong_solver(
         "certificate_of_the_other_point",
-        replaced(splitting, STEP, certificate_of_the_other_point),
+        everywhere(splitting_step, certificate_of_the_other_point),
         GroupLasso,
         "splitting-certificate",
     ),
-    wrong_solver("unguarded_extrapolation", unguarded, GroupLasso, "splitting-rate", "splitting-solution"),
-    wrong_solver("unguarded_newton", unguarded_newton, NuclearNorm, "splitting-rate", "splitting-solution"),
+    wrong_solver(
+        "unguarded_extrapolation",
+        together(UNGUARDED, member(anderson.Anderson, "propose", long_extrapolation)),
+        GroupLasso,
+        "splitting-rate",
+        "splitting-solution",
+    ),
+    wrong_solver(
+        "unguarded_newton",
+        together(UNGUARDED, member(newton.Newton, "propose", leap)),
+        NuclearNorm,
+        "splitting-rate",
+        "splitting-solution",
+    ),
     wrong_solver(
         "splitting_accepts_everything",
-        replaced(solve, "run", of_one(solve.run, accepts_everything)),
+        for_one(run, accepts_everything),
         NuclearNorm,
         "splitting-solution",
         "narrow-certificate",
     ),
-    wrong_solver("descends_always", descends_always, NuclearNorm, "splitting-certificate"),
+    wrong_solver(
+        "descends_always", everywhere(certainly_descends, descends_always), NuclearNorm, "splitting-certificate"
+    ),
     wrong_solver(
         "descends_by_half",
-        lambda monkeypatch: monkeypatch.setattr(checked, "certainly_descends", descends_by_half),
+        everywhere(certainly_descends, descends_by_half),
         NuclearNorm,
         "splitting-certificate",
     ),
     wrong_solver(
         "gram_in_its_own_dtype",
-        replaced(singular_values, "shrink_by_gram", gram_in_its_own_dtype),
+        everywhere(shrink_by_gram, gram_in_its_own_dtype),
         NuclearNorm,
         "narrow-singular-values",
     ),
     wrong_solver(
         "shrunk_by_another",
-        replaced(singular_values, "shrink_singular_values", shrunk_by_another),
+        everywhere(shrink_singular_values, shrunk_by_another),
         NuclearNorm,
         "narrow-singular-values",
     ),

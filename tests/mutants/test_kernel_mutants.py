@@ -8,6 +8,7 @@ from ramda_verify.engine.property import run_check
 from ramda_verify.engine.record import Verdict
 from solvers.kernels import BACKENDS
 from tests.mutants import kernels
+from tests.mutants.patching import unreached
 
 pytestmark = pytest.mark.skipif(
     BACKENDS["native"].unavailable_reason() is not None, reason="the compiled step is optional, and was not built"
@@ -21,3 +22,4 @@ def test_rejected_from_other_seeds(mutant, seed, monkeypatch):
     for check in mutant.checks:
         result = run_check(BY_ID[check], mutant.target, seed=seed, max_examples=suite.EXAMPLES["default"])
         assert result.status is Verdict.FAIL, f"{check} accepts {mutant.name}: {result}"
+    assert not unreached(monkeypatch)

@@ -39,6 +39,7 @@ from tests.mutants import (
     training,
 )
 from tests.mutants.mutant import Mutant
+from tests.mutants.patching import unreached
 from tests.seed import TEST_SEED
 
 FAMILIES = (
@@ -108,7 +109,9 @@ def rejection(mutant: Mutant, check: str, seed: int, monkeypatch: pytest.MonkeyP
     mutant.patch(monkeypatch)
     examples = EXAMPLES[mutant.target.kind] * (1 if seed == 0 else 3)
     shrink = seed == 0 and BY_ID[check].share >= SHRUNK_FROM
-    return run_check(BY_ID[check], mutant.target, seed=seed, max_examples=examples, shrink=shrink)
+    result = run_check(BY_ID[check], mutant.target, seed=seed, max_examples=examples, shrink=shrink)
+    assert not unreached(monkeypatch), f"{check} never called the wrong part of {mutant.name}"
+    return result
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -12,7 +12,8 @@ from solvers import PowerSchedule, Stages
 from solvers.kernels.native.binding import Native, NativeSteps
 from solvers.optimizers.methods.dual_averaging import DualAveraging
 from tests.mutants.kernels import of_the_run
-from tests.mutants.mutant import Mutant, Patch
+from tests.mutants.mutant import Mutant
+from tests.mutants.patching import Patch, member, together
 from tests.mutants.recorded_steps import certificates_shrunk
 
 CHECK = "training-to-the-end"
@@ -24,7 +25,7 @@ def _falls_back(wanted: Callable[[Any], bool]) -> Patch:
     def refusal_reason(self: Native, task: Any) -> str | None:
         return "no reason" if wanted(task) else None
 
-    return lambda monkeypatch: monkeypatch.setattr(Native, "refusal_reason", refusal_reason)
+    return member(Native, "refusal_reason", refusal_reason)
 
 
 def _after_a_restart(rows: torch.Tensor) -> torch.Tensor:
@@ -48,7 +49,7 @@ def _in_one_step(number: int, change: Callable[[Any], None]) -> Patch:
                     change(task.point)
             return kept
 
-        monkeypatch.setattr(NativeSteps, "run", run)
+        member(NativeSteps, "run", run)(monkeypatch)
 
     return patch
 
@@ -64,21 +65,16 @@ def _restart_keeps(key: str) -> Patch:
         for param, value in kept.items():
             self.state[param][key].copy_(value)
 
-    return lambda monkeypatch: monkeypatch.setattr(DualAveraging, "restart", restart)
+    return member(DualAveraging, "restart", restart)
 
 
-def _no_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stages, "stage", property(lambda self: 0))
-    monkeypatch.setattr(DualAveraging, "restart", lambda self, gamma=1.0: None)
-
-
-def _no_ramp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DualAveraging, "ramp_momentum", lambda self, stage_step: None)
-
-
-def _tolerance_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """eps_t does not fall with t."""
-    monkeypatch.setattr(PowerSchedule, "__call__", lambda self, step, unit: self.tolerance * unit)
+_no_restart = together(
+    member(Stages, "stage", property(lambda self: 0)),
+    member(DualAveraging, "restart", lambda self, gamma=1.0: None),
+)
+_no_ramp = member(DualAveraging, "ramp_momentum", lambda self, stage_step: None)
+#: eps_t does not fall with t.
+_tolerance_stays = member(PowerSchedule, "__call__", lambda self, step, unit: self.tolerance * unit)
 
 
 def _mutant(name: str, problem: str, patch: Patch) -> Mutant:

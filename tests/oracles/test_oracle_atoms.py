@@ -287,7 +287,8 @@ def test_sums_without_a_direct_solution_say_so():
         ([Spectral(1.0, every(SHAPE), SHAPE, ABS)], "not constant"),
     ):
         assert word in direct.why_not(atoms_of(psi, SHAPE), size)
-        assert not exact.subproblem(*problem(0), 1.0, psi).solved
+        B, D = problem(0)
+        assert not exact.subproblem(B, D, 1.0, psi).solved
     assert direct.why_not(atoms_of(sparse_group_lasso(1.0, 1.0), SHAPE), size) is None
 
 

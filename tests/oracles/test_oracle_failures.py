@@ -4,6 +4,7 @@ import math
 import pkgutil
 import subprocess
 import sys
+from typing import Any
 
 import cvxpy as cp
 import mpmath
@@ -152,7 +153,8 @@ def test_only_our_own_classes_are_known():
     assert not is_known(L1())
     assert not is_known(Mine(0.1))
     assert name_of(Faster(0.1, "filter")) == "GroupLasso"
-    ours, sets = atoms_of(Faster(0.1, "filter"), (2, 3)), group_index_sets((2, 3), "filter")
+    ours: Any = atoms_of(Faster(0.1, "filter"), (2, 3))
+    sets = group_index_sets((2, 3), "filter")
     assert [atom.price for atom in ours] == [0.1 * math.sqrt(3)] * 2
     assert all(np.array_equal(atom.indices, group) for atom, group in zip(ours, sets, strict=True))
     for regularizer in (solvers.L1(0.2), solvers.NuclearNorm(0.2), solvers.Zero()):

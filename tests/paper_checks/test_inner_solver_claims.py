@@ -1,14 +1,16 @@
 """Theorem 1 and the errata around it: they hold, and no broken solver passes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from broken_subjects import certificate_too_small, prox_without_theta, step_too_long, step_too_short
 
 from paper_checks import erratum_algorithm2_prox, erratum_equation10_square, inner_run, theorem1_rate
 from paper_checks.claim import Settings
 from paper_checks.random_subproblems import FAMILIES, random_subproblem
 from ramda_verify.engine.record import Verdict
+from tests.paper_checks.broken_subjects import certificate_too_small, prox_without_theta, step_too_long, step_too_short
 
 SMALL = (2.0, 20.0)
 
@@ -69,7 +71,8 @@ def test_psi_of_the_oracle_is_psi(family):
     made, rng = FAMILIES[family], np.random.default_rng(0)
     points = rng.standard_normal((3, *made.shape))
     expected = [float(made.regularizer.value(torch.from_numpy(point))) for point in points]
-    np.testing.assert_allclose(made.regularizer.reg_weight * made.value(points), expected, rtol=1e-12)
+    psi: Any = made.regularizer
+    np.testing.assert_allclose(psi.reg_weight * made.value(points), expected, rtol=1e-12)
 
 
 def test_erratum_equation10_holds_and_falls(monkeypatch):

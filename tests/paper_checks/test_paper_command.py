@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 import typer
@@ -85,7 +86,7 @@ def test_a_check_that_raises_is_inconclusive_and_the_others_go_on():
     def broken(settings):
         raise KeyError("no such thing")
 
-    said = []
+    said: list[str] = []
     outcomes = list(
         check_claims([claim("broken", broken), claim("good", verdict(Verdict.PASS))], Settings(progress=said.append))
     )
@@ -103,7 +104,7 @@ def test_numbers_that_json_has_not(monkeypatch, tmp_path):
 
 
 def test_a_report_folder_that_is_a_file(monkeypatch, tmp_path):
-    called = []
+    called: list[Any] = []
     use(monkeypatch, one=called.append)
     (tmp_path / "file").touch()
     result = invoke("--report", tmp_path / "file")

@@ -39,7 +39,7 @@ def test_data_that_are_not_mnist_are_inconclusive(settings, tmp_path):
 
 
 def test_trains_judges_and_judges_again_without_training(settings, monkeypatch):
-    said = []
+    said: list[str] = []
     evidence = table7_mnist.check(full(settings, progress=said.append), task="digits-logistic", epochs=2)
     # The digits are not MNIST: the numbers are far off, and are said to be.
     assert evidence.verdict is Verdict.FAIL

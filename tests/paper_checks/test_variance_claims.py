@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from broken_subjects import constant_weights, unsquared_gradients
 
 from paper_checks import erratum_equation22_second_moment, variance_reduction
 from paper_checks.claim import Settings
 from ramda_verify.engine.record import Verdict
 from solvers import RAMDA
+from tests.paper_checks.broken_subjects import constant_weights, unsquared_gradients
 
 
 def small(seed=0):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from ramda_verify.engine.record import CheckResult, Verdict
 from ramda_verify.engine.runner import prepare_worker
@@ -76,7 +77,8 @@ def main() -> None:
         if not chosen.only or any(part in name for part in chosen.only)
         for seed in range(chosen.first, chosen.first + chosen.seeds)
     ]
-    missed, accused = set(), set()
+    missed: set[Any] = set()
+    accused: set[Any] = set()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(chosen.jobs or default_workers(), mp_context=context, initializer=prepare_worker) as pool:
         futures = [pool.submit(try_out, name, seed, examples, is_wrong) for name, seed, is_wrong in work]

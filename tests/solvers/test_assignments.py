@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from solvers import RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD
+from solvers import RAMDA, GroupLasso, ProxGen
 from solvers.kernels import BACKENDS
 from solvers.regularizers.members import GroupNorms
+from tests.registry import optimizers
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
     NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )
@@ -118,7 +119,7 @@ def test_changes_between_steps_are_noticed(change):
     step_both(params, made)
 
 
-@pytest.mark.parametrize("cls", [RAMDA, RMDA, ProxSGD, ProxGen])
+@pytest.mark.parametrize("cls", optimizers())
 def test_a_weight_of_psi_that_was_zero(cls):
     params, made = both(cls=cls, lr=0.0)
     step_both(params, made)

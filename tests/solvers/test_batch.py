@@ -8,6 +8,7 @@ import torch
 from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, Zero, solve, solve_batch
 from solvers.subproblem.solve import available_methods
 from tests.mutants.claims import CountNonzero
+from tests.registry import weighted
 
 SHAPE = (4, 3)
 REGULARIZERS = [
@@ -118,7 +119,7 @@ def test_step_rules(step_rule):
     assert_same(solve_batch(B, D, lam, L1(0.1), W, **options), one_by_one(B, D, lam, L1(0.1), W, **options))
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.3), GroupLasso(0.3)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.3, "zero_mask"), ids=repr)
 @pytest.mark.parametrize("method", ["auto", "accelerated"])
 def test_float32(regularizer, method):
     B, D, lam, W, tolerance = problems(20, torch.float32)

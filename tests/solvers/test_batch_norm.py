@@ -137,6 +137,8 @@ def test_a_forward_pass_that_fails_leaves_no_trace(do):
 
 def test_only_running_statistics_change():
     class Counting(nn.Module):
+        calls: torch.Tensor
+
         def __init__(self):
             super().__init__()
             self.register_buffer("calls", torch.zeros(()))

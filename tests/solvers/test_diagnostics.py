@@ -5,10 +5,11 @@ import warnings
 import pytest
 import torch
 
-from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, PowerSchedule, ProxGen, ProxSGD, Status
+from solvers import L1, RAMDA, GroupLasso, NuclearNorm, PowerSchedule, Status
 from solvers.optimizers import stepper
+from tests.registry import optimizers, weighted
 
-ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
+ALL = optimizers()
 
 
 def built(cls, regularizer, **settings):
@@ -36,7 +37,7 @@ def test_nothing_is_solved_or_reported_unasked(cls, regularizer, monkeypatch):
 
 
 @pytest.mark.parametrize("cls", ALL)
-@pytest.mark.parametrize("regularizer", [L1(0.1), GroupLasso(0.1)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.1), ids=repr)
 def test_looking_changes_nothing(cls, regularizer):
     runs = []
     for watched in (False, True):

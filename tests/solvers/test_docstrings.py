@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from solvers.regularizers import base
+from solvers.regularizers.members import OPTIONAL_MEMBERS
 
 PACKAGES = [
     "solvers",
@@ -23,7 +23,7 @@ PACKAGES = [
     "solvers.subproblem",
 ]
 #: Members that every regularizer may have; the protocols of regularizers/members.py describe their arguments.
-PROTOCOL = {"value", "prox", *base.OPTIONAL_MEMBERS}
+PROTOCOL = {"value", "prox", *OPTIONAL_MEMBERS}
 #: Where functions and classes of ours are defined.
 OURS = "solvers."
 #: A function that has one of these in its source refuses arguments.

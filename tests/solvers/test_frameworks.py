@@ -1,17 +1,14 @@
 """The optimizers inside frameworks: wrapped, distributed, scheduled by them, saved and restored by them."""
 
 import warnings
+from typing import Any
 
 import pytest
 import torch
 
 from solvers import (
     RAMDA,
-    RMDA,
     GroupLasso,
-    NuclearNorm,
-    ProxGen,
-    ProxSGD,
     Stages,
     parameter_groups,
     structure_levels,
@@ -19,8 +16,9 @@ from solvers import (
     structured_iterate_swapped_in,
     unwrapped,
 )
+from tests.registry import optimizers, weighted
 
-ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
+ALL = optimizers()
 
 
 class Wrapper:
@@ -47,7 +45,8 @@ def advance(model, optimizer, steps=3, after=()):
 @pytest.mark.parametrize("names", [("optimizer",), ("_optimizer",), ("optim",), ("optimizer", "_optimizer", "optim")])
 def test_wrapped_optimizers_are_opened(names):
     model = network()
-    inner = wrapped = RAMDA(parameter_groups(model, linear=GroupLasso(0.1)), momentum=0.1)
+    inner = RAMDA(parameter_groups(model, linear=GroupLasso(0.1)), momentum=0.1)
+    wrapped: Any = inner
     for name in names:
         wrapped = Wrapper(name, wrapped)
     advance(model, inner)
@@ -137,7 +136,7 @@ def test_trainer_of_transformers(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 def test_lightning(tmp_path):
-    lightning = pytest.importorskip("lightning", reason="lightning is optional")
+    lightning: Any = pytest.importorskip("lightning", reason="lightning is optional")
     levels = []
 
     class Regression(lightning.LightningModule):
@@ -189,7 +188,7 @@ def test_a_dtensor_is_refused_by_name(cls, one_process):
     from torch.distributed.tensor import Shard, distribute_tensor
 
     mesh = init_device_mesh("cpu", (1,))
-    sharded = torch.nn.Parameter(distribute_tensor(torch.randn(4, 3), mesh, [Shard(0)]))
+    sharded: Any = torch.nn.Parameter(distribute_tensor(torch.randn(4, 3), mesh, [Shard(0)]))
     with pytest.raises(TypeError, match=r"parameter layer\.weight is a DTensor"):
         cls([("layer.weight", sharded)], regularizer=GroupLasso(0.1))
 
@@ -205,7 +204,7 @@ def test_a_dtensor_that_a_framework_put_into_a_group_is_refused_at_the_step(cls,
 
     mesh = init_device_mesh("cpu", (1,))
     optimizer = cls([torch.nn.Parameter(torch.zeros(4, 3))], check_finite=check_finite)
-    sharded = torch.nn.Parameter(distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)]))
+    sharded: Any = torch.nn.Parameter(distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)]))
     sharded.grad = distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)])
     optimizer.param_groups[0]["params"] = [sharded]
     with pytest.raises(TypeError, match="is a DTensor"):
@@ -217,7 +216,7 @@ def test_a_dtensor_that_a_framework_put_into_a_group_is_refused_at_the_step(cls,
 @needs_distributed
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cls", ALL)
-@pytest.mark.parametrize("regularizer", [GroupLasso(1e-3), NuclearNorm(1e-3)], ids=["group", "nuclear"])
+@pytest.mark.parametrize("regularizer", weighted(1e-3, "for_layout"), ids=repr)
 def test_distributed_checkpoints_restore_and_move_nothing(cls, regularizer, one_process):
     from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 
@@ -244,7 +243,7 @@ def test_distributed_checkpoints_restore_and_move_nothing(cls, regularizer, one_
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("flat", [False, True], ids=["files", "flat"])
 @pytest.mark.parametrize("steps", [1, 2, 5])
-@pytest.mark.parametrize("regularizer", [GroupLasso(1e-3), NuclearNorm(1e-3)], ids=["group", "nuclear"])
+@pytest.mark.parametrize("regularizer", weighted(1e-3, "for_layout"), ids=repr)
 @pytest.mark.parametrize("cls", ALL)
 def test_distributed_checkpoints_restore_stages_and_the_ramp(cls, regularizer, steps, flat, one_process, tmp_path):
     """They restore the keys and tensors that are there before loading; the momentum from which the ramp starts is one,

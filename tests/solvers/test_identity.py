@@ -46,6 +46,8 @@ class Slotted(Plain):
 class Cached(Plain):
     """Keeps in its ``__dict__`` what it has computed from an attribute, once it has."""
 
+    weight: float
+
     @functools.cached_property
     def threshold(self):
         return 2 * self.weight

@@ -2,6 +2,8 @@
 lanes: every group is solved, counted and kept as it is where it stands alone.
 """
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from solvers.kernels.native import Native
 from solvers.kernels.subproblem import SUBPROBLEM
 from solvers.regularizers.members import GroupNorms
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
     NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )
@@ -52,8 +54,8 @@ def test_every_group_is_solved(build, dtype, shape, scratch):
     found, counts = solved(Native((build,), scratch), B, D, price)
     blocks, _, groups, _ = shape
     members = torch.arange(B.numel()).view(shape).permute(0, 2, 1, 3).reshape(blocks * groups, -1).numpy()
-    wide = [tensor.double().numpy() for tensor in (found, B, D)]
-    residuals = relative_residuals(*wide, [price] * len(members), list(members))
+    Z, b, d = (tensor.double().numpy() for tensor in (found, B, D))
+    residuals = relative_residuals(Z, b, d, [price] * len(members), list(members))
     assert residuals.max() < 32 * torch.finfo(dtype).eps
     zero = (B.double().square().sum((1, 3)).sqrt() <= price).sum()
     assert list(counts.kept) == [0]

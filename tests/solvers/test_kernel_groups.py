@@ -2,6 +2,8 @@
 of the sums cannot solve are solved in double, and what is counted is what happened.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from solvers.kernels.native import Native
 from solvers.kernels.subproblem import SUBPROBLEM
 from solvers.regularizers.members import GroupNorms
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
     NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )

@@ -2,7 +2,6 @@
 ends of the range. Every build must take the plain step from them, leave no group unsolved and count the zero groups.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,14 +9,15 @@ import torch
 from torch import Tensor
 
 from ramda_verify.checks.kernels.steps import device_of
-from solvers import RAMDA, GroupLasso, ProxGen
+from solvers import RAMDA, GroupLasso
 from solvers.kernels import BACKENDS, Counts
 from solvers.kernels.native import Native
+from tests.registry import optimizers
 
 # The interpreter's numpy warns of infinities, which the kernels deal with.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 BUILDS = [f"native:{build}" for build in NATIVE.builds]
 SHAPES = {"input": (40, 24), "output": (24, 40), "channel": (10, 12, 3, 3), "filter": (12, 10, 3, 3)}
 #: As in the suite, where the reason stands: units of rounding, twice what was ever seen.
@@ -80,13 +80,18 @@ STATES = (
 
 
 @pytest.fixture
-def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Counts]]:
+def counts(monkeypatch: pytest.MonkeyPatch) -> list[Counts]:
     """What the compiled steps counted."""
     from solvers.kernels.native.binding import NativeSteps
 
     seen: list[Counts] = []
     right = NativeSteps.run
-    monkeypatch.setattr(NativeSteps, "run", lambda *args: seen.append(right(*args)) or seen[-1])
+
+    def run(*arguments):
+        seen.append(right(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(NativeSteps, "run", run)
     return seen
 
 
@@ -111,7 +116,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("cls", [RAMDA, ProxGen])
+@pytest.mark.parametrize("cls", optimizers(takes="eps"))
 @pytest.mark.parametrize(("backend", "name", "grouping"), CASES)
 def test_the_plain_step(backend, cls, name, grouping, counts, monkeypatch):
     backend, _, build = backend.partition(":")

@@ -4,19 +4,21 @@ suite's business (kernel-step, float32-residual)."""
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import pytest
 import torch
 
-from solvers import L1, RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD
+from solvers import L1, RAMDA, GroupLasso
 from solvers.kernels import BACKENDS
 from solvers.kernels.native import Native
+from tests.registry import optimizers
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 pytestmark = pytest.mark.skipif(
     NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )
-ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
+ALL = optimizers()
 
 
 def stepped(param: torch.Tensor, cls=RAMDA, steps: int = 2, **settings) -> torch.Tensor:
@@ -32,7 +34,8 @@ def stepped(param: torch.Tensor, cls=RAMDA, steps: int = 2, **settings) -> torch
 AT_THE_EDGE = """
 import ctypes, mmap, sys
 import torch
-from solvers import RAMDA, RMDA, ProxGen, ProxSGD, GroupLasso, L1, Zero
+from solvers import GroupLasso, L1, Zero
+from solvers.optimizers import METHODS
 
 libc, PAGE, keep = ctypes.CDLL(None, use_errno=True), mmap.PAGESIZE, []
 
@@ -55,7 +58,7 @@ for BACK in (True, False):
     ):
         grouped = [GroupLasso(0.1, "channel", conv_groups=number) for number in (3, 20) if shape[0] % number == 0]
         for dtype in (torch.float32, torch.float64, torch.bfloat16):
-            for cls in (RAMDA, RMDA, ProxSGD, ProxGen):
+            for cls in METHODS.values():
                 for regularizer in (GroupLasso(0.1, "input"), GroupLasso(0.1, "output"), *grouped, L1(0.1), Zero()):
                     param = torch.nn.Parameter(guarded(torch.randn(shape).to(dtype)))
                     made = cls([param], regularizer=regularizer, backend="native")

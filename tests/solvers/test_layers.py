@@ -5,6 +5,7 @@ gradient, and to output c if output c alone does.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -111,6 +112,7 @@ def groups_of(psi: GroupLasso, weight: Tensor) -> list[set[int]]:
 
 
 def of_layer(kind: str, layer: nn.Module, grouping: str) -> GroupLasso:
+    found: Any
     (found,) = (e.regularizer for e in parameter_groups(layer, **{kind: GroupLasso(1.0, grouping)}).assignments[:1])
     return found
 

@@ -6,9 +6,10 @@ import math
 import pytest
 import torch
 
-from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD
+from solvers import L1, GroupLasso, NuclearNorm
+from tests.registry import optimizers
 
-ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
+ALL = optimizers()
 
 
 def bad(error, message, *classes, **settings):
@@ -22,17 +23,17 @@ BAD_HYPERPARAMETERS = [
     *bad(ValueError, "lr must be finite and >= 0, got inf", lr=math.inf),
     *bad(TypeError, "lr must be a number >= 0, got '1'", lr="1"),
     *bad(TypeError, "lr must be a number >= 0, got None", lr=None),
-    *bad(ValueError, r"momentum must be in \(0, 1\], got 0.0", RAMDA, RMDA, ProxSGD, momentum=0.0),
-    *bad(ValueError, r"momentum must be in \(0, 1\], got 1.1", RAMDA, RMDA, ProxSGD, momentum=1.1),
-    *bad(ValueError, r"momentum must be in \(0, 1\], got nan", RAMDA, RMDA, ProxSGD, momentum=math.nan),
-    *bad(ValueError, "eps must be finite and > 0, got 0.0", RAMDA, ProxGen, eps=0.0),
-    *bad(ValueError, "eps must be finite and > 0, got -1", RAMDA, ProxGen, eps=-1),
-    *bad(ValueError, r"betas\[0\] must be in \[0, 1\), got 1.0", ProxGen, betas=(1.0, 0.9)),
-    *bad(ValueError, r"betas\[1\] must be in \[0, 1\], got -0.1", ProxGen, betas=(0.9, -0.1)),
-    *bad(ValueError, r"betas must be two numbers in \[0, 1\), got 0.9", ProxGen, betas=0.9),
-    *bad(ValueError, r"betas must be two numbers", ProxGen, betas=(0.9,)),
-    *bad(TypeError, r"betas\[1\] must be a number", ProxGen, betas=(0.9, "0.9")),
-    *bad(ValueError, "weight_decay must be finite and >= 0, got -0.1", ProxGen, weight_decay=-0.1),
+    *bad(ValueError, r"momentum must be in \(0, 1\], got 0.0", *optimizers(takes="momentum"), momentum=0.0),
+    *bad(ValueError, r"momentum must be in \(0, 1\], got 1.1", *optimizers(takes="momentum"), momentum=1.1),
+    *bad(ValueError, r"momentum must be in \(0, 1\], got nan", *optimizers(takes="momentum"), momentum=math.nan),
+    *bad(ValueError, "eps must be finite and > 0, got 0.0", *optimizers(takes="eps"), eps=0.0),
+    *bad(ValueError, "eps must be finite and > 0, got -1", *optimizers(takes="eps"), eps=-1),
+    *bad(ValueError, r"betas\[0\] must be in \[0, 1\), got 1.0", *optimizers(takes="betas"), betas=(1.0, 0.9)),
+    *bad(ValueError, r"betas\[1\] must be in \[0, 1\], got -0.1", *optimizers(takes="betas"), betas=(0.9, -0.1)),
+    *bad(ValueError, r"betas must be two numbers in \[0, 1\), got 0.9", *optimizers(takes="betas"), betas=0.9),
+    *bad(ValueError, r"betas must be two numbers", *optimizers(takes="betas"), betas=(0.9,)),
+    *bad(TypeError, r"betas\[1\] must be a number", *optimizers(takes="betas"), betas=(0.9, "0.9")),
+    *bad(ValueError, "weight_decay must be finite and >= 0, got -0.1", weight_decay=-0.1),
     *bad(ValueError, "method must be one of 'auto', .* got 'newton'", method="newton"),
     *bad(ValueError, "max_inner_iterations must be an integer >= 1, got 0", max_inner_iterations=0),
     *bad(TypeError, "max_inner_iterations must be an integer >= 1, got 1.5", max_inner_iterations=1.5),

@@ -3,14 +3,16 @@
 import copy
 import io
 import pickle
+from typing import Any
 
 import pytest
 import torch
 
-from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD
+from solvers import L1, RAMDA, GroupLasso, NuclearNorm
 from solvers.optimizers import StructuredOptimizer
+from tests.registry import optimizers
 
-ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
+ALL = optimizers()
 each = pytest.mark.parametrize("cls", ALL)
 
 
@@ -65,7 +67,7 @@ def test_closure_runs_with_gradients(cls):
 def test_torch_schedulers(cls, kind):
     param, optimizer = built(cls, lr=0.5)
     if kind == "step":
-        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1)
+        scheduler: Any = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1)
         expected = [0.5, 0.5, 0.05, 0.05, 0.005]
     else:
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: min(epoch / 4, 1.0))

@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -254,7 +255,7 @@ def test_either_name_of_a_tied_weight_does(first, options, expected):
 
 @pytest.mark.parametrize("first", [True, False])
 def test_a_kind_that_only_finds_tied_weights_is_refused_with_the_reason(first):
-    model = Tied(first)
+    model: Any = Tied(first)
     model.body = nn.Identity()
     with pytest.raises(ValueError, match=r"linear=.* gives no parameter a regularizer: .*counts as embedding"):
         parameter_groups(model, linear=LINEAR)

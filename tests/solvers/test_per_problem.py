@@ -6,12 +6,13 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from solvers import L1, GroupLasso, NuclearNorm, Simplex, Subproblem, solve, solve_batch
+from solvers import L1, Simplex, Subproblem, solve, solve_batch
 from solvers.subproblem import per_problem
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import certainly_descends, residual_norm, rounding_floor
 from solvers.subproblem.pace import FIRST_LOOK, Pace, Stagnation
 from solvers.subproblem.per_problem import PerProblem, put, rows_of, where
+from tests.registry import weighted
 
 LASSO = L1(0.3)
 NUMBERS = [0.0, 1e-320, 0.5, 1.0, 3.0, math.inf, math.nan]
@@ -81,7 +82,7 @@ def problems(many):
     return [Subproblem(b, d, float(lam), many.regularizer) for b, d, lam in zip(many.B, many.D, many.lam, strict=True)]
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.3), GroupLasso(0.3), NuclearNorm(0.3)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.3, "convex"), ids=repr)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("size", [1.0, 1e-30, 1e30])
 def test_sums_and_levels_of_a_batch_are_those_of_its_problems(regularizer, dtype, size):

@@ -12,6 +12,7 @@ from solvers.subproblem import scale_free
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import certainly_descends, residual_norm, rounding_floor
 from solvers.subproblem.methods import allowed_methods
+from tests.registry import weighted
 from tests.solvers.plug_ins import ConvexL1, PlainL1, SimplexInAMetric
 
 SCALES = {
@@ -21,7 +22,7 @@ SCALES = {
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4}
 #: What is multiplied by s (B, D, lam), and the solution by which power of s.
 KINDS = {"B and lam": (1, 0, 1, 1), "all": (1, 1, 1, 0), "D": (0, 1, 0, -1)}
-REGULARIZERS = [L1(0.5), GroupLasso(0.3), NuclearNorm(0.5), Zero(), PlainL1(), ConvexL1()]
+REGULARIZERS = [*weighted(0.5, "convex"), Zero(), PlainL1(), ConvexL1()]
 CASES = [
     pytest.param(regularizer, dtype, kind, id=f"{type(regularizer).__name__}{number}-{str(dtype)[6:]}-{kind}")
     for number, regularizer in enumerate(REGULARIZERS)
@@ -106,7 +107,7 @@ def test_tolerance_zero_ends_at_rounding_at_every_scale(regularizer, kind):
             assert found.accepted == (found.residual == 0)
 
 
-@pytest.mark.parametrize("regularizer", [L1(100.0), GroupLasso(100.0), NuclearNorm(100.0)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(100.0, "convex"), ids=repr)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_price_out_of_range_makes_everything_zero(regularizer, dtype):
     """lam is a number of the dtype, lam times the weight of psi is not."""
@@ -120,7 +121,7 @@ def test_a_price_out_of_range_makes_everything_zero(regularizer, dtype):
 
 
 @pytest.mark.parametrize("s", [1e-300, 1e-170, 1e160, 1e300])
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.3), NuclearNorm(0.5)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.5, "convex"), ids=repr)
 def test_residual_is_that_of_exact_arithmetic(regularizer, s):
     """Recomputed from numbers that mpmath, whose exponents have no end, has brought to ordinary size."""
     problem, _, _ = scaled(regularizer, torch.float64, "B and lam", s)
@@ -152,9 +153,10 @@ def test_objective_where_it_is_in_range_and_where_not():
 def test_comparison_of_objectives_at_every_scale(s):
     """(7b) is decided in numbers of the size of B: Q itself is 0 or infinite here."""
     B, D, W = numbers()
-    problem = Subproblem(B * s, D, 0.7 * s, NuclearNorm(0.5))
+    psi = NuclearNorm(0.5)
+    problem = Subproblem(B * s, D, 0.7 * s, psi)
     best = solve(problem, tolerance=1e-9 * s).point
-    member = problem.regularizer.subgradient_residual(best, problem.gradient(best), problem.lam)
+    member = psi.subgradient_residual(best, problem.gradient(best), problem.lam)
     assert certainly_descends(problem, best, member, W * s)
     assert not certainly_descends(problem, W * s, problem.gradient(W * s), best)
     change, rounding, _ = problem.change_per_unit(best, W * s)

@@ -26,10 +26,11 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from solvers import RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD, Stages
+from solvers import RAMDA, GroupLasso, NuclearNorm, ProxGen, Stages
 from solvers.optimizers.parameter_group import ParameterGroup, StagedRate
+from tests.registry import optimizers
 
-ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
+ALL = optimizers()
 STEPS, MILESTONES, GAMMA = 12, [4, 8], 0.1
 
 
@@ -88,7 +89,7 @@ def rates(cls, make, order, lr=0.1):
 
 @pytest.mark.parametrize("order", [("scheduler", "stages"), ("stages", "scheduler")], ids=" first, then ".join)
 @pytest.mark.parametrize("name", SCHEDULERS)
-@pytest.mark.parametrize("cls", [RAMDA, ProxGen])
+@pytest.mark.parametrize("cls", optimizers(takes="eps"))
 def test_the_rate_is_the_product(cls, name, order):
     alone, _ = rates(cls, SCHEDULERS[name], [each if each == "scheduler" else "nothing" for each in order])
     stage = [GAMMA ** sum(t >= m for m in MILESTONES) for t in range(STEPS)]
@@ -150,7 +151,7 @@ def test_what_is_saved_is_plain():
 
 
 @pytest.mark.parametrize("make", [OneCycleLR, CyclicLR], ids=["OneCycleLR", "CyclicLR"])
-@pytest.mark.parametrize("cls", [RAMDA, RMDA, ProxSGD])
+@pytest.mark.parametrize("cls", optimizers(takes="momentum"))
 def test_momentum_is_not_cycled(cls, make):
     param, optimizer = built(cls, momentum=0.1)
     with pytest.warns(UserWarning, match=r"momentum.* stays 0.1"):
@@ -172,7 +173,7 @@ def test_betas_are_cycled_as_adams():
     assert optimizer.param_groups[0]["betas"] == adam.param_groups[0]["betas"]
 
 
-@pytest.mark.parametrize("cls", [RAMDA, RMDA])
+@pytest.mark.parametrize("cls", optimizers(averages=True))
 @pytest.mark.parametrize("first", [0.0, 0.1, 1.0])
 def test_warm_up_leaves_eps_t_and_acceptance(cls, first):
     """eps_t is scaled by the largest rate so far, not by the first one, which may be 0."""

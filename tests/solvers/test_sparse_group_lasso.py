@@ -1,6 +1,7 @@
 """The sparse group LASSO: its two parts alone, zeros of both kinds in training, and the compiled steps."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +11,7 @@ from torch import nn
 from ramda_verify.oracles import float_subproblem
 from solvers import (
     L1,
-    RAMDA,
-    RMDA,
     GroupLasso,
-    ProxGen,
-    ProxSGD,
     SparseGroupLasso,
     parameter_groups,
     structure_levels,
@@ -24,8 +21,9 @@ from solvers.kernels import BACKENDS, StepTask, dispatch, subproblem_by_kernel
 from solvers.kernels.native import Native
 from solvers.kernels.subproblem import SUBPROBLEM
 from solvers.regularizers.members import GroupNorms
+from tests.registry import optimizers
 
-NATIVE = BACKENDS["native"]
+NATIVE: Any = BACKENDS["native"]
 compiled = pytest.mark.skipif(
     NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
 )
@@ -109,7 +107,7 @@ def test_parts_that_are_counted():
         assert not found.any()
 
 
-@pytest.mark.parametrize("cls", [RAMDA, RMDA, ProxGen, ProxSGD])
+@pytest.mark.parametrize("cls", optimizers())
 @pytest.mark.parametrize("kind", ["linear", "convolution"])
 def test_zero_groups_and_zero_entries_in_training(cls, kind, caplog):
     """A least-squares problem in which some inputs do not matter and the others matter for some outputs."""

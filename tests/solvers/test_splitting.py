@@ -10,9 +10,10 @@ from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve
 from solvers.regularizers import singular_values
 from solvers.subproblem.anderson import MEMORY, Anderson
 from solvers.subproblem.criterion import certainly_descends, rounding_floor
-from solvers.subproblem.solve import allowed_methods
+from solvers.subproblem.methods import allowed_methods
 from solvers.subproblem.splitting import contraction
 from tests.mutants.claims import CountNonzero
+from tests.registry import weighted
 
 
 def problem(rows=24, columns=40, dtype=torch.float64, decades=3.0, seed=0):
@@ -40,7 +41,7 @@ def test_nonconvex_is_refused():
         solve(Subproblem(ones, ones, 1.0, CountNonzero(1.0)), tolerance=1e-3, method="splitting")
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(2.0)], ids=repr)
+@pytest.mark.parametrize("regularizer", [*weighted(0.5, "convex"), NuclearNorm(2.0)], ids=repr)
 def test_agrees_with_the_plain_path(regularizer):
     given = problem()
     given = Subproblem(given.B, given.D, 1.0, regularizer)
@@ -107,7 +108,12 @@ def test_observer_sees_every_certificate():
 def test_descent_is_proved_without_psi(monkeypatch):
     given, calls = problem(), []
     right = NuclearNorm.value
-    monkeypatch.setattr(NuclearNorm, "value", lambda self, w: calls.append(w) or right(self, w))
+
+    def value(self, w):
+        calls.append(w)
+        return right(self, w)
+
+    monkeypatch.setattr(NuclearNorm, "value", value)
     solution = solve(given, given.B, tolerance=1e-4)
     assert solution.descent
     assert len(calls) == 1  # the objective that is reported

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from solvers import RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD, Stages
+from solvers import RAMDA, GroupLasso, ProxGen, ProxSGD, Stages
+from tests.registry import optimizers
 
-DUAL = [RAMDA, RMDA]
-ALL = [*DUAL, ProxGen, ProxSGD]
+ALL, DUAL = optimizers(), optimizers(averages=True)
 
 BAD = [
     pytest.param({"milestones": [0]}, ValueError, r"milestones\[0\] must be an integer >= 1, got 0", id="zero"),
@@ -85,7 +85,7 @@ def test_restart_multiplies_eps_of_ramda_only():
     assert proxgen.param_groups[0]["eps"] == 1e-3
 
 
-@pytest.mark.parametrize("cls", [ProxGen, ProxSGD])
+@pytest.mark.parametrize("cls", optimizers(averages=False))
 def test_restart_keeps_averages_of_the_others(cls):
     param, optimizer = built(cls)
     advance(param, optimizer, steps=2)

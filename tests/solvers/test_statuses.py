@@ -1,6 +1,7 @@
 """Every way in which a solve can end is reached, and says what it says."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve, solv
 from solvers.regularizers.base import shrink
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import rounding_floor
+from tests.registry import weighted
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ class Breaks(NuclearNorm):
 class ZeroTimesInfinity(L1):
     """Its subgradient is NaN at zero entries where the threshold has overflowed."""
 
-    metric_prox = None
+    metric_prox: Any = None
 
     def subgradient_residual(self, point, gradient, lam):
         threshold = lam * self.reg_weight
@@ -60,7 +62,9 @@ def test_converged(low_rank):
 class Unsure(L1):
     """Its direct solution is a little off; no exact subgradient tells by how much, and no step per entry mends it."""
 
-    separable, blockwise_max, subgradient_residual = False, None, None
+    separable = False
+    blockwise_max: Any = None
+    subgradient_residual: Any = None
     off = 0.0
 
     def metric_prox(self, B, D, lam):
@@ -129,7 +133,7 @@ def test_non_finite(low_rank):
 
 
 @pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient", "splitting"])
-@pytest.mark.parametrize("regularizer", [L1(1e3), GroupLasso(1e3), NuclearNorm(1e3), ZeroTimesInfinity(1e3)], ids=repr)
+@pytest.mark.parametrize("regularizer", [*weighted(1e3, "convex"), ZeroTimesInfinity(1e3)], ids=repr)
 def test_a_residual_out_of_range_is_infinite(regularizer, method):
     """lam*reg_weight overflows, and with it the certificate of the reference, which has zero entries."""
     top, D = 2.0**1016, torch.full((3, 4), 1e-4, dtype=torch.float64)
@@ -183,7 +187,7 @@ def test_residual_at_the_tolerance_is_accepted(method, low_rank):
             assert iterations or (solution.accepted and solution.residual == residual)
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.1), GroupLasso(0.1), NuclearNorm(0.1)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.1, "convex"), ids=repr)
 def test_no_gradient_flows_through_a_solve(regularizer, random):
     B = torch.tensor(random.standard_normal((4, 5)), requires_grad=True)
     D = torch.tensor(random.uniform(0.5, 2, (4, 5)), requires_grad=True) * 2
@@ -209,17 +213,20 @@ def test_better_warm_start_is_taken(low_rank):
     assert solve(low_rank, far, tolerance=1e-9, warm_starts=[far, best]).iterations == 0
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)], ids=repr)
+@pytest.mark.parametrize(
+    ("regularizer", "largest"),
+    [
+        (L1(0.5), lambda B: np.abs(B).max()),
+        (GroupLasso(0.5), lambda B: np.linalg.norm(B, axis=0).max() / 2),
+        (NuclearNorm(0.5), lambda B: np.linalg.norm(B, 2)),
+    ],
+    ids=repr,
+)
 @pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient"])
-def test_smallest_weight_at_which_zero_is_the_solution(regularizer, method, random):
+def test_smallest_weight_at_which_zero_is_the_solution(regularizer, largest, method, random):
     B = random.standard_normal((4, 3))
     D = torch.tensor(random.uniform(0.5, 5, (4, 3)))
-    largest = {
-        "L1": np.abs(B).max(),
-        "GroupLasso": np.linalg.norm(B, axis=0).max() / 2,
-        "NuclearNorm": np.linalg.norm(B, 2),
-    }[type(regularizer).__name__]
-    critical = largest / 0.5
+    critical = largest(B) / 0.5
     above = solve(Subproblem(torch.tensor(B), D, critical * (1 + 1e-9), regularizer), tolerance=1e-12, method=method)
     below = solve(Subproblem(torch.tensor(B), D, critical * (1 - 1e-3), regularizer), tolerance=1e-9, method=method)
     assert above.point.eq(0).all()
@@ -227,7 +234,7 @@ def test_smallest_weight_at_which_zero_is_the_solution(regularizer, method, rand
     assert below.point.ne(0).any()
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.5, "convex"), ids=repr)
 @pytest.mark.parametrize("constant", [1e-6, 1.0, 1e6])
 def test_constant_metric_is_the_ordinary_prox(regularizer, constant, random):
     w = torch.tensor(random.standard_normal((4, 3)))
@@ -238,7 +245,7 @@ def test_constant_metric_is_the_ordinary_prox(regularizer, constant, random):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.5), NuclearNorm(0.5)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.5, "convex"), ids=repr)
 def test_weight_zero_is_division(regularizer, random):
     B, D = torch.tensor(random.standard_normal((4, 3))), torch.tensor(random.uniform(0.5, 5, (4, 3)))
     for method in ("auto", "accelerated", "proximal_gradient"):
@@ -327,5 +334,6 @@ def test_constraint_holds_however_small_its_weight(method, dtype, lam):
     found = solve(Subproblem(B, D, lam, NonNegative()), tolerance=1e-5, method=method)
     assert found.status is Status.CONVERGED
     torch.testing.assert_close(found.point, (B / D).clamp_min(0), rtol=1e-5, atol=1e-8)
-    many = solve_batch(*(x.expand(4, 2, 2).contiguous() for x in (B, D)), lam, NonNegative(), tolerance=1e-5)
+    many_B, many_D = (x.expand(4, 2, 2).contiguous() for x in (B, D))
+    many = solve_batch(many_B, many_D, lam, NonNegative(), tolerance=1e-5)
     assert bool((many.point >= 0).all())

@@ -6,10 +6,12 @@ import warnings
 import pytest
 import torch
 
-from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD
+from solvers import RAMDA, GroupLasso, NuclearNorm
+from solvers.regularizers.base import offers
+from tests.registry import optimizers, weighted
 
-ALL = [RAMDA, RMDA, ProxSGD, ProxGen]
-DUAL = [RAMDA, RMDA]
+ALL = optimizers()
+DUAL = optimizers(averages=True)
 
 
 def built(cls, regularizer, shape=(5, 4), **settings):
@@ -41,7 +43,7 @@ def test_psi_is_phased_in_over_as_many_steps(cls, backend):
 
 @pytest.mark.parametrize("cls", ALL)
 @pytest.mark.parametrize("backend", ["auto", "plain"])
-@pytest.mark.parametrize("regularizer", [GroupLasso(1e3), L1(1e3), NuclearNorm(1e3)], ids=["group", "l1", "nuclear"])
+@pytest.mark.parametrize("regularizer", weighted(1e3, "convex"), ids=repr)
 def test_a_tensor_that_dies_is_named_once(cls, regularizer, backend):
     param, optimizer = built(cls, regularizer, backend=backend)
     with pytest.warns(RuntimeWarning, match=r"parameter weight became zero as a whole at step 1.*reg_weight") as said:
@@ -84,7 +86,7 @@ def test_between_solves_w_moves_towards_the_last_structured_iterate(cls):
 def test_solving_every_step_is_the_default_and_direct_methods_do_not_wait():
     for regularizer in (GroupLasso(0.05), NuclearNorm(0.05)):
         runs = []
-        for options in ({}, {"solve_every": 1}, *([{"solve_every": 4}] if isinstance(regularizer, GroupLasso) else [])):
+        for options in ({}, {"solve_every": 1}, *([{"solve_every": 4}] if offers(regularizer, "metric_prox") else [])):
             param, optimizer = built(RAMDA, regularizer, **options)
             advance(param, optimizer, 6)
             runs.append(param.detach())
@@ -132,7 +134,7 @@ def test_decay_of_dual_averaging_is_that_of_a_proximal_step(cls, regularizer):
     assert float(point.grad.abs().max()) < 1e-12 * float(bare.B.abs().max())
 
 
-@pytest.mark.parametrize("cls", [ProxSGD, ProxGen])
+@pytest.mark.parametrize("cls", optimizers(averages=False))
 def test_decay_of_proximal_methods_shrinks_w_first(cls):
     runs = []
     for decay in (0.3, 0.0):

@@ -1,5 +1,7 @@
 """Parameter groups of language and vision models of transformers, built from small configurations."""
 
+from typing import Any
+
 import pytest
 import torch
 import transformers
@@ -48,7 +50,7 @@ MODELS = [
 @pytest.mark.parametrize(("build", "attention", "linear", "embeddings", "order"), MODELS)
 def test_weights_by_kind(build, attention, linear, embeddings, order):
     groups = parameter_groups(build(), linear=LINEAR, attention=ATTENTION)
-    by_kind = {}
+    by_kind: dict[str, Any] = {}
     for entry in groups.assignments:
         by_kind.setdefault(entry.kind, []).append(entry)
     assert len(by_kind["attention"]) == attention

@@ -48,7 +48,8 @@ def shape_of(norms: GroupNorms) -> tuple[int, int, int, int]:
 def trial_of(norms: GroupNorms, dtype: torch.dtype = torch.float64, spread: float = 1.0) -> Trial:
     D, W0, V = torch.randn(3, math.prod(shape_of(norms)), dtype=torch.float64)
     D = 0.1 + torch.exp(spread * D)
-    return ramda_trial(*(tensor.to(dtype).to(DEVICE) for tensor in (W0, V, D)), norms)
+    start, total, metric = (tensor.to(dtype).to(DEVICE) for tensor in (W0, V, D))
+    return ramda_trial(start, total, metric, norms)
 
 
 def test_residual_knows_a_wrong_solution():

@@ -7,6 +7,7 @@ import itertools
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from solvers import L1, RAMDA, RMDA, GroupLasso, ProxGen, ProxSGD, SparseGroupLasso
+from solvers import L1, RAMDA, GroupLasso, SparseGroupLasso
 from solvers.kernels import BACKENDS
 from solvers.regularizers.base import accumulation_dtype
+from tests.registry import optimizers
 from tests.solvers.triton_cases import DEVICE, INTERPRETED
 
 # The interpreter's numpy warns of infinities, which the kernels deal with.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
+TRITON: Any = BACKENDS["triton"]
 METHODS: dict[str, Any] = {
-    "ramda": lambda params, **options: RAMDA(params, lr=0.1, **options),
-    "rmda": lambda params, **options: RMDA(params, lr=0.1, **options),
-    "proxsgd": lambda params, **options: ProxSGD(params, lr=0.1, **options),
-    "proxgen": lambda params, **options: ProxGen(params, lr=0.1, weight_decay=0.1, **options),
-    "amsgrad": lambda params, **options: ProxGen(params, lr=0.1, amsgrad=True, **options),
+    **{cls.record.name: partial(cls, lr=0.1) for cls in optimizers()},
+    **{f"{cls.record.name}, amsgrad": partial(cls, lr=0.1, amsgrad=True) for cls in optimizers(takes="amsgrad")},
+    **{f"{cls.record.name}, decay": partial(cls, lr=0.1, weight_decay=0.1) for cls in optimizers()},
 }
 REGULARIZERS = {
     "input": GroupLasso(0.1, "input"),
@@ -132,7 +133,7 @@ def test_one_launch_takes_many_tensors():
     points = [drawn(8 + size, 16) for size in range(6)]
     plain, fused = both("ramda", points, REGULARIZERS["input"], steps=1)
     assert_same(plain, fused)
-    plans = [plan for plan in BACKENDS["triton"]._plans.values() if len(plan.shapes) == len(points)]
+    plans = [plan for plan in TRITON._plans.values() if len(plan.shapes) == len(points)]
     assert all(len(plan.launches) == 1 for plan in plans)
 
 

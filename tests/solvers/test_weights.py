@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from solvers import L1, RAMDA, GroupLasso, NuclearNorm, ProxSGD, Zero, parameter_groups, reg_weight_max
+from tests.registry import at_weight, weighted
 from tests.solvers.test_batch_norm import assert_unchanged, everything
 from tests.solvers.test_structure_levels import Wrapper
 
@@ -67,7 +68,7 @@ def test_closed_forms_to_a_millionth_from_above(build, psi, closed_form):
     assert exact * (1 - 1e-6) <= found <= exact * (1 + 3e-6)
 
 
-@pytest.mark.parametrize("psi", [L1(1.0), GroupLasso(1.0, "output"), NuclearNorm(1.0)], ids=repr)
+@pytest.mark.parametrize("psi", [*weighted(1.0, "convex"), GroupLasso(1.0, "output")], ids=repr)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_step_from_zero_on_both_sides(psi, dtype, seed):
@@ -84,9 +85,7 @@ def test_a_step_from_zero_on_both_sides(psi, dtype, seed):
         Holder(), lambda model, g: (model.weight * g).sum(), [gradient], [{"params": param, "regularizer": psi}]
     )
     for factor, zero in ((1.001, True), (0.999, False)):
-        optimizer = ProxSGD([param], lr=0.5, momentum=1.0, regularizer=type(psi)(factor * found["weight"]))
-        if isinstance(psi, GroupLasso):
-            optimizer.param_groups[0]["regularizer"] = GroupLasso(factor * found["weight"], psi.grouping)
+        optimizer = ProxSGD([param], lr=0.5, momentum=1.0, regularizer=at_weight(psi, factor * found["weight"]))
         param.grad = gradient.clone()
         optimizer.step()
         assert (param == 0).all().item() == zero

@@ -1,5 +1,7 @@
 """check() and battery() from Python: the verdict, its counterexample, and a process that is left as it was."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import strategies as st
@@ -84,7 +86,7 @@ def test_bad_arguments(arguments, error):
 
 
 def test_battery_makes_one_test_of_each_check_that_applies():
-    mark = battery(TooMuch(), cases="quick", seed=1)
+    mark: Any = battery(TooMuch(), cases="quick", seed=1)
     names = {parameter.id for parameter in mark.args[1]}
     applying = {c.id for c in ALL_CHECKS if c.kind == "regularizer"}
     assert set(FEW) <= names < applying

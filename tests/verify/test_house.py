@@ -144,7 +144,7 @@ class OnePercentTooLate(L0):
         return torch.where(B.abs() > 1.01 * (2 * D * lam * self.reg_weight).sqrt(), B / D, 0.0)
 
 
-def target_of(cls: type) -> Target:
+def target_of(cls: Any) -> Target:
     examples = cls.examples()
     return Target(cls.__name__, "regularizer", examples[0], strategies.instances(examples), lambda r: [], traced=False)
 

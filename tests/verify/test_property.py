@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -219,7 +220,7 @@ def test_snippet_of_a_user_prox_runs(folder):
     target = regularizer_target("bad.py:Unshrunk")
     result = run_check(BY_ID["prox-minimises"], target, seed=0, max_examples=30)
     assert result.status is Verdict.FAIL
-    printed = []
+    printed: list[Any] = []
     exec(result.counterexample.snippet, {"print": printed.append})
     assert printed[0].violation == pytest.approx(result.counterexample.violation, rel=1e-12)
     assert printed[0].violation > BY_ID["prox-minimises"].tolerance.value

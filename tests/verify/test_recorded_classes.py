@@ -1,6 +1,7 @@
 """Classes derived from our regularizers take recorded problems where they can be built with their weights."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ramda_verify.cases.recorded import recorded
 from ramda_verify.cases.recorded.problems import RecordedProblem
@@ -23,8 +24,9 @@ class WithMore(GroupLasso):
 
 def test_a_class_with_more_fields_keeps_them():
     step = recorded("mlp-ramda-reading-middle-1.weight")
+    psi: Any = step.regularizer
     built = RecordedProblem.of(step, WithMore(1.0, more=7.0)).regularizer
-    assert built == WithMore(step.regularizer.reg_weight, step.regularizer.grouping, more=7.0)
+    assert built == WithMore(psi.reg_weight, psi.grouping, more=7.0)
 
 
 def test_other_classes_have_no_recorded_problems():

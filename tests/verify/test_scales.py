@@ -9,9 +9,10 @@ from ramda_verify.checks.subproblem.far_solutions import Tilted
 from ramda_verify.checks.subproblem.out_of_range import Guarded
 from ramda_verify.checks.subproblem.units import homogeneous, unit_problem
 from ramda_verify.engine.record import NothingClaimed
-from solvers import L1, GroupLasso, NuclearNorm
+from solvers import L1, NuclearNorm
 from tests.plug_ins.right.nonconvex_entries import L0
 from tests.plug_ins.right.sets import Box
+from tests.registry import weighted
 from tests.solvers.plug_ins import ConvexL1, PlainL1, Simplex, SimplexInAMetric
 
 B, D, START = (
@@ -22,7 +23,7 @@ B, D, START = (
 SCALES = {"regularizer": None, "B": B, "D": D, "lam": 0.7, "start": START, "referred": False}
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.3), NuclearNorm(1.0), PlainL1(), ConvexL1()])
+@pytest.mark.parametrize("regularizer", [*weighted(0.5, "convex"), PlainL1(), ConvexL1()])
 def test_a_norm_is_homogeneous(regularizer):
     assert homogeneous(regularizer, torch.tensor(B))
 
@@ -51,7 +52,7 @@ def test_nothing_is_claimed_where_B_is_zero():
 
 
 @pytest.mark.parametrize("distance", [1e3, 1e12])
-@pytest.mark.parametrize("regularizer", [L1(0.5), GroupLasso(0.3), SimplexInAMetric()])
+@pytest.mark.parametrize("regularizer", [*weighted(0.5, "metric_prox"), SimplexInAMetric()])
 def test_exact_direct_solution_far_from_B_passes(regularizer, distance):
     case = {"regularizer": regularizer, "B": B, "D": D, "lam": 0.7, "direction": START, "distance": distance}
     assert measure("direct-solution-far-from-B", **case).violation <= 0

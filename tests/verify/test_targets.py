@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_registered_regularizers():
 @pytest.mark.parametrize("name", list(known_regularizers()))
 def test_known_target_rebuilds_what_it_draws(name):
     target = known_target(name)
-    namespace = {}
+    namespace: dict[str, Any] = {}
     regularizer = replace(target.example, **{fields(target.example)[0].name: 0.25})
     exec("\n".join(target.import_lines(regularizer)), namespace)
     assert namespace["regularizer"] == regularizer
@@ -53,7 +54,7 @@ def test_known_target_rebuilds_what_has_no_repr(monkeypatch):
     target = known_target("plain")
     assert target.example is FIRST
     for made in (FIRST, SECOND):
-        namespace = {}
+        namespace: dict[str, Any] = {}
         exec("\n".join(target.import_lines(made)), namespace)
         assert namespace["regularizer"] is made
 
@@ -72,14 +73,14 @@ def test_module_by_name(folder, monkeypatch):
 
 def test_user_target_rebuilds_itself(folder):
     target = regularizer_target("good.py:stronger")
-    namespace = {}
+    namespace: dict[str, Any] = {}
     exec("\n".join(target.import_lines(target.example)), namespace)
     assert namespace["regularizer"].weight == 2.0
     assert (target.kind, target.name, target.traced) == ("regularizer", "good.py:stronger", False)
 
 
 def test_plain_target_rebuilds_the_regularizer_of_a_case():
-    namespace = {}
+    namespace: dict[str, Any] = {}
     exec("\n".join(plain_target("ramda", "optimizer").import_lines(GroupLasso(0.5, "filter"))), namespace)
     assert namespace["regularizer"] == GroupLasso(0.5, "filter")
 

@@ -16,7 +16,8 @@ from ramda_verify.checks.subproblem.rows import sizes
 from ramda_verify.engine.record import Measurement, NothingClaimed
 from ramda_verify.engine.worst import TINY, Worst, infinite_if_nan, largest, relative
 from ramda_verify.oracles.certificate import stationarity
-from solvers import L1, GroupLasso, NuclearNorm
+from solvers import L1
+from tests.registry import weighted
 
 NUMBERS = st.floats(allow_nan=False)
 ORDERS = [list(order) for order in itertools.permutations([math.nan, 0.5, 2.0])]
@@ -161,12 +162,11 @@ def test_problem_with_nan_is_the_worst(order):
         assert found.problems == 3
 
 
-@pytest.mark.parametrize("regularizer", [L1(0.3), GroupLasso(0.3, "input"), NuclearNorm(0.3)], ids=repr)
+@pytest.mark.parametrize("regularizer", weighted(0.3, "convex"), ids=repr)
 @pytest.mark.parametrize("place", [(0, 0), (1, 1)])
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_oracles_take_no_such_point_for_stationary(regularizer, place, wrong):
     point, ones = np.zeros((2, 2)), np.ones((2, 2))
     point[place] = wrong
     assert not stationarity(point, 0.1 * ones, ones, 1.0, regularizer) < math.inf
-    if isinstance(regularizer, NuclearNorm):
-        assert not nuclear_residual(torch.tensor(point), torch.tensor(ones), torch.tensor(ones), 1.0) < math.inf
+    assert not nuclear_residual(torch.tensor(point), torch.tensor(ones), torch.tensor(ones), 1.0) < math.inf

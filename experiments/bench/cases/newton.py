@@ -12,17 +12,17 @@ from experiments.bench.race import race
 from experiments.bench.residual import relative_residual
 from experiments.bench.rows import Row, Skipped
 from experiments.bench.timing import Contestant
-from experiments.bench.workload import group_axis
-from solvers import RAMDA, GroupLasso
+from experiments.bench.workload import Grouped, group_axis, grouped
+from solvers import RAMDA
 
 
 class Problem(NamedTuple):
-    """``min 1/2<Z,D*Z> - <B,Z> + lam*psi(Z)`` of one tensor, psi a group LASSO."""
+    """``min 1/2<Z,D*Z> - <B,Z> + lam*psi(Z)`` of one tensor, psi a sum of group norms."""
 
     B: Tensor
     D: Tensor
     lam: float
-    psi: GroupLasso
+    psi: Grouped
 
     @property
     def axis(self) -> int:
@@ -63,7 +63,7 @@ def subproblems(optimizer: RAMDA) -> list[Problem]:
     """The subproblems that the state of the optimizer stands for, of all tensors with groups."""
     found = []
     for group in optimizer.param_groups:
-        if isinstance(group["regularizer"], GroupLasso):
+        if grouped(group["regularizer"]):
             for param in group["params"]:
                 form = optimizer.normal_form(param.detach(), optimizer.state[param], group)
                 found.append(Problem(form.B, form.D, float(form.lam), group["regularizer"]))

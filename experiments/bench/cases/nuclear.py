@@ -31,24 +31,20 @@ MOST_ITERATIONS = 3000
 
 
 class Problem(NamedTuple):
-    """The subproblem of one weight at a step, and W^{t-1}, where both solvers start. ``V`` is the gradient sum."""
+    """The subproblem of one weight at a step, and W^{t-1}, where both solvers start. ``V`` is the gradient sum and
+    ``threshold`` lam times the weight of the norm.
+    """
 
     subproblem: Subproblem
     start: Tensor
     initial_point: Tensor
     V: Tensor
     tolerance: float
+    threshold: float
 
     def residual(self, point: Tensor) -> float:
         problem = self.subproblem
         return nuclear_residual(point, problem.B, problem.D, self.threshold)
-
-    @property
-    def threshold(self) -> float:
-        """lam times the weight of the norm."""
-        regularizer = self.subproblem.regularizer
-        assert isinstance(regularizer, NuclearNorm)
-        return float(self.subproblem.lam) * regularizer.reg_weight
 
 
 def nuclear_case(case: str, widths: tuple[int, ...], plan: Plan) -> Iterator[Row | Skipped]:
@@ -134,7 +130,8 @@ def trained_problems(widths: tuple[int, ...], plan: Plan) -> list[Problem]:
         form = optimizer.normal_form(weight.detach(), state, group)
         subproblem = Subproblem(form.B, form.D, float(form.lam), regularizer)
         tolerance = RELATIVE_TOLERANCE * float(form.B.double().norm())
-        problems.append(Problem(subproblem, start, state["initial_point"], state["grad_sum"], tolerance))
+        threshold = float(form.lam) * REG_WEIGHT
+        problems.append(Problem(subproblem, start, state["initial_point"], state["grad_sum"], tolerance, threshold))
     return problems
 
 

@@ -10,8 +10,7 @@ from experiments.bench.plan import Plan
 from experiments.bench.training.player import Rival, started
 from experiments.bench.training.snapshot import Snapshot
 from experiments.bench.training.workloads import Workload
-from experiments.bench.workload import GROUP_AXIS
-from solvers import GroupLasso
+from experiments.bench.workload import group_axis, grouped
 
 #: Sums and averages of gradients, by the names of all methods.
 FIRST = ("grad_sum", "exp_avg", "momentum_buffer")
@@ -34,11 +33,11 @@ def _all_zero(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> No
 
 def _one_nonzero(param: Tensor, state: dict[str, Any], group: dict[str, Any], kept: int = 1) -> None:
     """One group a tensor is as it was."""
-    if not isinstance(group["regularizer"], GroupLasso):
+    if not grouped(group["regularizer"]):
         return
     mask = torch.zeros_like(param)
     if kept:
-        axis = GROUP_AXIS[group["regularizer"].grouping]
+        axis = group_axis(group["regularizer"])
         largest = param.abs().movedim(axis, 0).flatten(1).sum(1).argmax()
         mask.select(axis, int(largest)).fill_(1.0)
     _scale([param, state.get("initial_point")], mask)

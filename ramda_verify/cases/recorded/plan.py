@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 from ramda_verify.problems.trainings import CHARACTERS, CONVOLUTIONS, MLP, VOCABULARY, Training, group_lasso, same
 from ramda_verify.problems.trainings.run import RegularizerOf
-from solvers import L1, RAMDA, RMDA, NuclearNorm, ProxGen, ProxSGD
-from solvers.optimizers import StructuredOptimizer
+from solvers import L1, NuclearNorm
+from solvers.optimizers import METHODS, StructuredOptimizer
 
 #: Steps of a run; it restarts after a third and two thirds of them. Long enough for weights of dead inputs to decay by
 #: nineteen powers of ten in a stage, and for Adam's averages of old gradients to become denormal. The subproblems of
@@ -44,26 +45,38 @@ class RecordedRun:
         }
 
 
-#: Class and hyperparameters of each optimizer. With one tenth for momentum, as in the paper's runs, the last stage,
-#: whose momentum grows as the square root of its steps, reaches 1 after a hundred steps.
-OPTIMIZERS: dict[str, tuple[Callable[..., StructuredOptimizer], dict[str, float]]] = {
-    "ramda": (RAMDA, {"lr": 1e-2, "momentum": 0.1}),
-    "rmda": (RMDA, {"lr": 1.0, "momentum": 0.1}),
-    "proxsgd": (ProxSGD, {"lr": 1.0, "momentum": 0.1}),
-    "proxgen": (ProxGen, {"lr": 1e-3}),
+class Chosen(NamedTuple):
+    """A method with its hyperparameters, and the factor on the weight of psi that gives it as many zeros as others."""
+
+    make: Callable[..., StructuredOptimizer]
+    hyperparameters: dict[str, float]
+    factor: float = 1.0
+
+
+#: With one tenth for momentum, as in the paper's runs, the last stage, whose momentum grows as the square root of its
+#: steps, reaches 1 after a hundred steps. The methods without a preconditioner need a larger weight of psi.
+OPTIMIZERS = {
+    "ramda": Chosen(METHODS["ramda"], {"lr": 1e-2, "momentum": 0.1}),
+    "rmda": Chosen(METHODS["rmda"], {"lr": 1.0, "momentum": 0.1}, 3.0),
+    "proxsgd": Chosen(METHODS["proxsgd"], {"lr": 1.0, "momentum": 0.1}, 3.0),
+    "proxgen": Chosen(METHODS["proxgen"], {"lr": 1e-3}),
 }
-#: The methods without a preconditioner need a larger weight of psi for as many zeros.
-FACTORS = {"ramda": 1.0, "rmda": 3.0, "proxsgd": 3.0, "proxgen": 1.0}
 
 
-def psi_of(name: str, factor: float) -> RegularizerOf:
-    """psi by the name that it has here, its usual weight times ``factor``."""
-    if name == "l1":
-        return same(L1(1e-4 * factor))
-    if name == "nuclear":
-        return same(NuclearNorm(3e-3 * factor))
-    return group_lasso(1e-3 * factor, side=name)
+class Penalty(NamedTuple):
+    """psi of every kind of layer at a factor on its usual weight, and the steps of a run with it."""
 
+    of: Callable[[float], RegularizerOf]
+    steps: int = STEPS
+
+
+#: By the names that they have in ``_CHOSEN`` and in the names of the recorded steps.
+PENALTIES = {
+    "l1": Penalty(lambda factor: same(L1(1e-4 * factor))),
+    "nuclear": Penalty(lambda factor: same(NuclearNorm(3e-3 * factor)), NUCLEAR_STEPS),
+    "reading": Penalty(lambda factor: group_lasso(1e-3 * factor, side="reading")),
+    "writing": Penalty(lambda factor: group_lasso(1e-3 * factor, side="writing")),
+}
 
 _CHOSEN: dict[Training, str] = {
     MLP: "ramda-reading ramda-writing ramda-l1 ramda-nuclear rmda-reading rmda-nuclear proxsgd-reading proxsgd-writing "
@@ -81,6 +94,6 @@ def runs() -> Iterator[RecordedRun]:
     for training, names in _CHOSEN.items():
         for name in names.split():
             optimizer, psi, *dtype = name.split("-")
-            kind = getattr(torch, dtype[0]) if dtype else torch.float32
-            steps = NUCLEAR_STEPS if psi == "nuclear" else STEPS
-            yield RecordedRun(training, optimizer, psi, psi_of(psi, FACTORS[optimizer]), kind, steps)
+            kind, penalty = getattr(torch, dtype[0]) if dtype else torch.float32, PENALTIES[psi]
+            regularizer_of = penalty.of(OPTIMIZERS[optimizer].factor)
+            yield RecordedRun(training, optimizer, psi, regularizer_of, kind, penalty.steps)

@@ -22,7 +22,7 @@ LARGEST_WHOLE = 400
 
 def record(wanted: RecordedRun, seed: int) -> Iterator[RecordedStep]:
     """The recorded steps of one run."""
-    cls, settings = OPTIMIZERS[wanted.optimizer]
+    cls, settings, _ = OPTIMIZERS[wanted.optimizer]
     run = begin(
         wanted.training,
         cls,

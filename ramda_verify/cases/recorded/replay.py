@@ -22,7 +22,7 @@ def replay(
     kind = getattr(torch, step.dtype) if dtype is None else dtype
     param = torch.nn.Parameter(_tensor(step.arrays["W"], kind, device))
     hyper = {key: tuple(value) if isinstance(value, list) else value for key, value in step.hyper.items()}
-    cls, _ = OPTIMIZERS[step.optimizer]
+    cls = OPTIMIZERS[step.optimizer].make
     made = cls([param], **hyper, regularizer=step.regularizer, **options)
     # One step makes the state, in whatever form this version has it; then everything is as it was recorded.
     param.grad = torch.zeros_like(param)

@@ -1,19 +1,19 @@
 """A recorded step and the file that holds many: one compressed NumPy archive, read without pickle."""
 
-import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 import solvers
+from ramda_verify.output.documents import Document, Number, Record, from_json, number, to_json
 from ramda_verify.output.writing import write_whole
 from solvers import Regularizer
 
-SCHEMA = 1
 #: The entry of the archive that holds everything but the arrays, as JSON.
 METADATA = "metadata"
 
@@ -88,6 +88,32 @@ class Recording:
     made: dict[str, Any]
 
 
+class WrittenStep(Record, frozen=True, kw_only=True):
+    """See ``RecordedStep``: the names of its arrays in the order in which they are stacked, and psi as the name of its
+    class and its attributes.
+    """
+
+    name: str
+    training: str
+    optimizer: str
+    parameter: str
+    moment: str
+    dtype: str
+    regularizer: dict[str, Any]
+    step: int
+    hyper: dict[str, Any]
+    counters: dict[str, Number]
+    lam: Number
+    arrays: list[str]
+
+
+class Metadata(Document, frozen=True, kw_only=True):
+    """What the archive holds beside its arrays, schema 1."""
+
+    made: dict[str, Any]
+    steps: list[WrittenStep]
+
+
 def write(path: Path, recording: Recording) -> None:
     """Write the archive. Raises OSError."""
     entries: dict[str, Any] = {}
@@ -95,9 +121,9 @@ def write(path: Path, recording: Recording) -> None:
     for index, step in enumerate(recording.steps):
         entries[f"step{index}"] = np.stack(list(step.arrays.values()))
         psi = {"class": type(step.regularizer).__name__, **vars(step.regularizer)}
-        described.append({**asdict(step), "arrays": list(step.arrays), "regularizer": psi})
-    document = {"schema": SCHEMA, "made": recording.made, "steps": described}
-    entries[METADATA] = np.array(json.dumps(document))
+        described.append(WrittenStep(**{**asdict(step), "arrays": list(step.arrays), "regularizer": psi}))
+    metadata = Metadata(schema=Metadata.VERSION, made=recording.made, steps=described)
+    entries[METADATA] = np.array(to_json(metadata, indent=None))
     write_whole(path, lambda file: np.savez_compressed(file, **entries))
 
 
@@ -107,23 +133,25 @@ def read(path: Path) -> Recording:
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            document = json.loads(str(archive[METADATA]))
-            if document["schema"] != SCHEMA:
-                raise ValueError(f"schema {document['schema']!r}, expected {SCHEMA}")
-            steps = [_step(entry, archive[f"step{index}"]) for index, entry in enumerate(document["steps"])]
+            metadata = from_json(str(archive[METADATA]), Metadata, f"its entry {METADATA!r}")
+            steps = [_step(entry, archive[f"step{index}"]) for index, entry in enumerate(metadata.steps)]
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{str(path)!r} must be an archive of recorded steps: {error}") from error
-    return Recording(steps, document["made"])
+    return Recording(steps, metadata.made)
 
 
-def _step(entry: dict[str, Any], stacked: Array) -> RecordedStep:
-    psi = dict(entry["regularizer"])
+def _step(entry: WrittenStep, stacked: Array) -> RecordedStep:
+    psi = dict(entry.regularizer)
     name = psi.pop("class")
     if name not in solvers.__all__:
-        raise ValueError(f"the regularizer of {entry['name']!r} must be a class of solvers, got {name!r}")
+        raise ValueError(f"the regularizer of {entry.name!r} must be a class of solvers, got {name!r}")
     regularizer = getattr(solvers, name)(**psi)
-    names = entry["arrays"]
-    if len(stacked) != len(names) or stacked.dtype != np.float32:
-        raise ValueError(f"the arrays of {entry['name']!r} are {stacked.dtype} of shape {stacked.shape}")
-    arrays = dict(zip(names, stacked, strict=True))
-    return RecordedStep(**{**entry, "regularizer": regularizer, "arrays": arrays})
+    if len(stacked) != len(entry.arrays) or stacked.dtype != np.float32:
+        raise ValueError(f"the arrays of {entry.name!r} are {stacked.dtype} of shape {stacked.shape}")
+    more = {
+        "regularizer": regularizer,
+        "counters": {key: number(value) for key, value in entry.counters.items()},
+        "lam": number(entry.lam),
+        "arrays": dict(zip(entry.arrays, stacked, strict=True)),
+    }
+    return RecordedStep(**{**msgspec.structs.asdict(entry), **more})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.checks.helpers import finite, tensor
-from ramda_verify.checks.optimizer.runs import CLASSES, gradients, settings_of
+from ramda_verify.checks.optimizer.runs import CLASSES, gradients, has_preconditioner, settings_of
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
@@ -63,9 +63,9 @@ def observed_run(
 def trace_acceptance(target: Target) -> dict[str, Any] | None:
     """Residuals and eps_t of two runs with the nuclear norm: enough inner iterations, and two.
 
-    Nothing to see for RMDA and ProxSGD: in a constant metric one step solves the subproblem.
+    Nothing to see for methods without a preconditioner: in a constant metric one step solves the subproblem.
     """
-    if target.name in ("rmda", "proxsgd"):
+    if not has_preconditioner(target.name):
         return None
     runs = {}
     for name, limit in (("inner iterations as needed", 1000), ("at most 2 inner iterations", 2)):

@@ -27,6 +27,11 @@ def settings_of(optimizer: str, lr: float, momentum: float, decay: float, amsgra
     return {"weight_decay": decay, **{name: value for name, value in all_of_them.items() if name in own}}
 
 
+def has_preconditioner(optimizer: str) -> bool:
+    """Whether the metric of the method's subproblem differs from entry to entry: eps keeps such a one away from 0."""
+    return "eps" in METHODS[optimizer].record.hyperparameters
+
+
 def gradients(shape: tuple[int, ...], seed: int) -> Callable[[int, Array], Array]:
     """Noisy gradient of a quadratic: ``a*(W - target) + noise_t``, the same at every call."""
     rng = np.random.default_rng(seed)

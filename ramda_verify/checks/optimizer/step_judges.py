@@ -116,8 +116,7 @@ def criterion_fault(known: RecordedStep, exact: ExactStep, block: BlockReport, w
     end is a fault. Q may not rise. All comparisons allow for rounding in the dtype of ``w_hat``.
     """
     eps, Z = float(np.finfo(w_hat.dtype).eps), w_hat.astype(np.float64)
-    # ProxSGD's transcription solves the problem divided by lr.
-    scale = float(known.hyper["lr"]) if known.optimizer == "proxsgd" else 1.0
+    scale = float(known.hyper["lr"]) if exact.method.divided_by_rate else 1.0
     residual = scale * certificate.stationarity_of_rounded(w_hat, exact.B, exact.D, exact.lam, known.regularizer)
     rounding = 64 * eps * scale * (norm(exact.forming) + norm(exact.D.max() * Z))
     if block.accepted and not residual <= block.tolerance + rounding:

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import seeds
 from ramda_verify.checks.helpers import finite, tensor
+from ramda_verify.checks.optimizer.runs import CLASSES
 from ramda_verify.engine.property import Inconclusive, check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import Worst, largest
 from ramda_verify.oracles.logistic_optimum import OptimumStatus
 from ramda_verify.problems import digits
-from ramda_verify.problems.planted import Planted, planted
-from solvers import RAMDA, RMDA, ProxSGD, Stages
+from ramda_verify.problems.planted import Planted, plantable, planted
+from solvers import Stages
+from solvers.optimizers import METHODS
 
 #: Steps of a planted run, and the share at its end in which the structure may not change any more.
 STEPS, TAIL = 1000, 0.3
@@ -34,17 +36,17 @@ def _planted_cases(target: Target) -> st.SearchStrategy[Case]:
     kind="problem",
     tolerance=tolerances.IDENTIFICATION,
     cases=_planted_cases,
-    problems=("l1", "group_lasso", "nuclear_norm"),
+    problems=plantable(),
     share=0.02,
     cost=30,
 )
 def measure_planted(problem: str, seed: int) -> Measurement:
     """Share of the last steps in which Ŵ is not on the manifold of the known solution; and Ŵ ends near it.
 
-    For RAMDA and RMDA alike.
+    For every method of regularized dual averaging, which are those whose iterate is an average.
     """
     worst, unsolved = Worst(), []
-    for optimizer in ("ramda", "rmda"):
+    for optimizer in (name for name, method in METHODS.items() if method.record.averages):
         try:
             _run_planted(planted(problem, seed), optimizer, seed, worst)
         except Inconclusive as reason:
@@ -56,8 +58,7 @@ def measure_planted(problem: str, seed: int) -> Measurement:
 
 def _run_planted(known: Planted, optimizer: str, seed: int, worst: Worst) -> None:
     param = torch.nn.Parameter(torch.zeros(known.solution.shape, dtype=torch.float64))
-    classes = {"ramda": RAMDA, "rmda": RMDA}
-    made = classes[optimizer]([param], lr=0.2, momentum=0.1, regularizer=known.regularizer)
+    made = CLASSES[optimizer]([param], lr=0.2, momentum=0.1, regularizer=known.regularizer)
     stages = Stages(made, [STEPS // 4, STEPS // 2], gamma=0.1)
     structured: dict[str, torch.Tensor] = {}
     made.observers.append(lambda _, w_hat: structured.update(last=finite("Ŵ", w_hat)))
@@ -78,21 +79,20 @@ def _run_planted(known: Planted, optimizer: str, seed: int, worst: Worst) -> Non
     worst.see(share, f"{optimizer}: {wrong} of the last {STEPS - first_tail} steps off the manifold")
 
 
+#: The hyperparameters of the runs on the digits.
+ON_DIGITS = {"ramda": {"lr": 1e-1, "momentum": 1e-2, "eps": 1e-6}, "proxsgd": {"lr": 1.0, "momentum": 0.1}}
+
+
 @cache
 def _digits_run(optimizer: str, seed: int) -> digits.SupportHistory:
-    classes: dict[str, tuple[Any, dict[str, float]]] = {
-        "ramda": (RAMDA, {"lr": 1e-1, "momentum": 1e-2, "eps": 1e-6}),
-        "proxsgd": (ProxSGD, {"lr": 1.0, "momentum": 0.1}),
-    }
-    chosen, settings = classes[optimizer]
-    return digits.train(chosen, seed, **settings)
+    return digits.train(CLASSES[optimizer], seed, **ON_DIGITS[optimizer])
 
 
 def trace_digits(target: Target) -> dict[str, Any]:
     """Support over time for RAMDA and, for comparison, ProxSGD, whose support is not promised to settle."""
     return {
         "kind": "support",
-        "runs": {name: vars(_digits_run(name, 0)) for name in ("ramda", "proxsgd")},
+        "runs": {name: vars(_digits_run(name, 0)) for name in ON_DIGITS},
     }
 
 

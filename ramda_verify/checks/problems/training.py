@@ -67,7 +67,7 @@ def measure_training(problem: str, seed: int) -> Measurement:
     network has learnt, structure is there, and with a momentum of 1 the weights are Ŵ.
     """
     optimizer, regularizer_of = RUNS[problem]
-    cls, settings = OPTIMIZERS[optimizer]
+    cls, settings, _ = OPTIMIZERS[optimizer]
     options: dict[str, Any] = dict(settings)
     with watched_backends() as log:
         run = begin(MLP, cls, regularizer_of, milestones=MILESTONES, gamma=GAMMA, seed=seed, **options)
@@ -141,7 +141,7 @@ def _judge_step(known: RecordedStep, after: dict[str, Array], block: BlockReport
 
 def _judge_tolerance(tolerance: float, t: int, regularized: int, optimizer: str) -> None:
     """eps_t is at most the default schedule's with the learning rate of the run for its unit."""
-    largest = FIRST_TOLERANCE * OPTIMIZERS[optimizer][1]["lr"] / t / math.sqrt(regularized)
+    largest = FIRST_TOLERANCE * OPTIMIZERS[optimizer].hyperparameters["lr"] / t / math.sqrt(regularized)
     if not 0 < tolerance <= largest * (1 + 1e-9):
         raise Fault(f"eps_t is {tolerance:.6g}, at most {largest:.6g} expected")
 

@@ -1,4 +1,4 @@
-"""The optional members are true: a wrong claim is a finding as much as a wrong prox."""
+"""psi is what its members say of it: convex, a sum over entries, equal to its model."""
 
 from typing import Any
 
@@ -7,31 +7,24 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.cases.exact_set import LOOSENESS, VANISHING
-from ramda_verify.cases.strategies import prox_cases, seeds, subproblem_cases, tensors
+from ramda_verify.cases.strategies import prox_cases, seeds, tensors
 from ramda_verify.checks.helpers import (
     Array,
-    comparison_points,
     feasible,
     finite,
     needs,
     norm,
     psi_value,
-    shown,
     size,
     tensor,
 )
-from ramda_verify.checks.regularizer.objective import ACCURACY, ROUNDING, ProxProblem, Psi
+from ramda_verify.checks.regularizer.objective import Psi
 from ramda_verify.engine.property import Inconclusive, check
 from ramda_verify.engine.record import Case, Measurement, NothingClaimed
 from ramda_verify.engine.targets import Target
-from ramda_verify.engine.worst import TINY, Worst, relative
+from ramda_verify.engine.worst import Worst, relative
 from ramda_verify.oracles.psi import has_model, model_value
-from solvers.regularizers import WeightLayout
-from solvers.regularizers.base import offers
-from solvers.regularizers.members import HasLayouts, HasMetricProx, Regularizer
-
-#: The condition number of the metric in which a fixed point is asked for.
-MILD = 30.0
+from solvers.regularizers.members import Regularizer
 
 
 def _chords(target: Target) -> st.SearchStrategy[Case]:
@@ -110,66 +103,6 @@ def measure_separable(regularizer: Regularizer, w: Array, step: float, seed: int
     return worst.measurement()
 
 
-def _seeded_subproblem(target: Target) -> st.SearchStrategy[Case]:
-    cases = subproblem_cases(target.instances, max_condition=1e6)
-    return st.builds(lambda case, seed: {**case, "seed": seed}, cases, seeds())
-
-
-@check(
-    "metric-prox-claim",
-    claim="metric_prox(B, D, lam) is a fixed point of proximal gradient, and no point has a lower Q.",
-    source="definition of the subproblem; with a step below 1/max D its minimiser is the only fixed point there",
-    kind="regularizer",
-    tolerance=tolerances.PROX,
-    cases=_seeded_subproblem,
-    applies=needs("metric_prox"),
-)
-def measure_metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float, seed: int) -> Measurement:
-    """metric_prox(B, D, lam) is a fixed point of proximal gradient, which shows an error in full; no point has a lower
-    Q, which shows it squared, but everywhere; and with lam = 0 it is B/D.
-
-    The fixed point is asked for in a metric of mild condition, D cut off below, where a step moves every entry.
-    """
-    worst, psi = Worst(), Psi(regularizer, B.shape)
-    mild = np.maximum(D, D.max() / MILD)
-    for metric in (D, mild):
-        Z = _metric_prox(regularizer, B, metric, lam)
-        centre = B / metric
-        problem = ProxProblem(psi, centre, lam, Z, metric)
-        for point in [*comparison_points(centre, Z, seed), *_scaled(Z, centre, metric)]:
-            x, at_x = point, psi.at(point)
-            worst.see(problem.excess(x, at_x), f"metric_prox returned {shown(Z)}; Q is lower at {shown(x)}")
-    theta = 1.0 / float(mild.max()) * (1.0 if offers(regularizer, "convex") else 0.5)
-    moved = finite("prox", regularizer.prox(tensor(Z - theta * (mild * Z - B)), theta * lam)).numpy()
-    unit = ACCURACY * norm(Z - centre) + psi.rounding(Z, centre) * Z.size**0.5 + TINY
-    note = f"metric_prox returned {shown(Z)}, from which a proximal gradient step leads to {shown(moved)}"
-    worst.see(relative(norm(moved - Z), unit), note)
-    if psi.near(centre) < np.inf:
-        free = _metric_prox(regularizer, B, mild, 0.0)
-        worst.see(relative(norm(free - centre), ROUNDING * norm(centre) + TINY), "with lam = 0 metric_prox is not B/D")
-    return worst.measurement()
-
-
-def _metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float) -> Array:
-    found = regularizer.metric_prox(tensor(B), tensor(D), lam)
-    Z = (found[0] if isinstance(found, tuple) else found).numpy()
-    if Z.shape != B.shape:
-        raise ArithmeticError(f"metric_prox returned shape {Z.shape} for {B.shape}")
-    return finite("metric_prox", Z)
-
-
-def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:
-    """Moves whose length in the metric is small: towards the centre, entry by entry in the units of 1/sqrt(D)."""
-    distance = np.sqrt(float((D * (Z - centre) ** 2).sum()))
-    moves = []
-    for index in range(Z.size):
-        for sign in (1e-3, -1e-3, 1e-1, -1e-1):
-            point = Z.copy()
-            point.flat[index] += sign * distance / np.sqrt(D.flat[index])
-            moves.append(point)
-    return [*moves, Z + 1e-3 * (centre - Z), Z - 1e-3 * (centre - Z)]
-
-
 @check(
     "cvxpy-value",
     claim="value equals the CVXPY model of psi, which is written apart from it.",
@@ -196,51 +129,3 @@ def measure_cvxpy_value(regularizer: Regularizer, w: Array, step: float) -> Meas
     if not np.isfinite(model):
         raise Inconclusive("the CVXPY model has no value here")
     return Measurement(relative(abs(model - value), abs(model) + abs(value)), f"value {value:.9g}, model {model:.9g}")
-
-
-def _layouts(target: Target) -> st.SearchStrategy[Case]:
-    def with_groups(case: Case) -> st.SearchStrategy[Case]:
-        divisors = [g for g in (1, 2, 3) if case["w"].shape[0] % g == 0]
-        return st.sampled_from(divisors).map(
-            lambda g: {"regularizer": case["regularizer"], "w": case["w"], "conv_groups": g}
-        )
-
-    return prox_cases(target.instances).filter(lambda case: case["w"].ndim > 1).flatmap(with_groups)
-
-
-@check(
-    "layout-claim",
-    claim="for_layout gives the same psi of a linear map, whichever way its weight is stored.",
-    source="definition of the layouts, entry by entry",
-    kind="regularizer",
-    tolerance=tolerances.CLOSED_FORM,
-    cases=_layouts,
-    applies=needs("for_layout"),
-    share=0.5,
-    recorded="never",  # their weights lie as linear layers store them, one layout of the two,
-)
-def measure_layout(regularizer: HasLayouts, w: Array, conv_groups: int) -> Measurement:
-    """psi of a linear map is the same number in both orders of the weight's axes."""
-    orders = {"out_in": w, "in_out": in_other_order(w, conv_groups)}
-    try:
-        found = {
-            order: regularizer.for_layout(WeightLayout(order, conv_groups), weight.shape)
-            for order, weight in orders.items()
-        }
-    except ValueError:
-        return Measurement(0.0)  # an instance with a layout of its own, or one for other shapes
-    here, there = [None if r is None else float(r.value(tensor(orders[order]))) for order, r in found.items()]
-    if here is None or there is None:
-        return Measurement(0.0)
-    deviation = 0.0 if here == there else abs(here - there) / (abs(here) + abs(there))
-    return Measurement(deviation, f"psi is {here:.9g} for (out, in) and {there:.9g} for (in, out)")
-
-
-def in_other_order(w: Array, conv_groups: int) -> Array:
-    """A weight (out, in/g, *kernel) as (in, out/g, *kernel), entry by entry from its channel numbers."""
-    outputs = w.shape[0] // conv_groups
-    found = np.empty((conv_groups * w.shape[1], outputs, *w.shape[2:]))
-    for out, within in np.ndindex(*w.shape[:2]):
-        block = out // outputs
-        found[block * w.shape[1] + within, out - block * outputs] = w[out, within]
-    return found

@@ -283,7 +283,7 @@ class GroupNormsWithGaps(_L1):
     """group_norms describes memory with gaps as if it had none."""
 
     def group_norms(self, w):
-        from solvers import GroupNorms
+        from solvers.regularizers.members import GroupNorms
 
         return GroupNorms(1.0, 1, w.numel(), 1)
 
@@ -292,7 +292,7 @@ class GroupNormsOfAnotherWeight(_L1):
     """group_norms with twice the weight."""
 
     def group_norms(self, w):
-        from solvers import GroupNorms
+        from solvers.regularizers.members import GroupNorms
 
         return GroupNorms(2.0, 1, w.numel(), 1) if w.is_contiguous() else None
 

@@ -6,6 +6,8 @@ import torch
 
 
 class _L0:
+    factor: float
+
     def value(self, w):
         return torch.count_nonzero(w).to(w.dtype)
 
