@@ -20,6 +20,7 @@ SURVIVORS = "survivors.json"
 def main(project: Project, arguments: Sequence[str]) -> int:
     """Run the command on a project; 1 where fewer than 95 % of the changes that are not equivalent died, else 0."""
     options = parser(project).parse_args(arguments)
+    changes = again(project) if options.again else drawn(project, options)
     records = Records(project.root, project.results / "records", project.test_files())
     with TemporaryDirectory(prefix="mutation-") as folder:
         copies = [Copy(project, Path(folder) / str(job)) for job in range(options.jobs)]
@@ -27,7 +28,6 @@ def main(project: Project, arguments: Sequence[str]) -> int:
             print(f"recording what {len(missing)} test files run", flush=True)
             copies[0].record(missing, records.folder)
             records = Records(project.root, records.folder, records.files)
-        changes = again(project) if options.again else drawn(project, options)
         outcomes = []
         for outcome in tried(project, records, copies, changes, options.seconds):
             outcomes.append(outcome)
