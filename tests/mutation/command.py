@@ -24,7 +24,7 @@ def main(project: Project, arguments: Sequence[str]) -> int:
     records = Records(project.root, project.results / "records", project.test_files())
     with TemporaryDirectory(prefix="mutation-") as folder:
         copies = [Copy(project, Path(folder) / str(job)) for job in range(options.jobs)]
-        if missing := records.missing():
+        if not options.as_recorded and (missing := records.missing()):
             print(f"recording what {len(missing)} test files run", flush=True)
             copies[0].record(missing, records.folder)
             records = Records(project.root, records.folder, records.files)
@@ -45,6 +45,7 @@ def parser(project: Project) -> argparse.ArgumentParser:
     found.add_argument("--only", action="append", default=[], help=only)
     found.add_argument("--jobs", type=int, default=1, help="changes tried at a time, each in a copy of its own")
     found.add_argument("--seconds", type=float, default=90.0, help="recorded seconds of the tests run on a change")
+    found.add_argument("--as-recorded", action="store_true", help="do not record test files that are new or changed")
     found.add_argument("--again", action="store_true", help="try the survivors of the last run instead of a sample")
     return found
 

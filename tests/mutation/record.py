@@ -84,19 +84,21 @@ class Records:
         return {file: Record(place) for file, place in places.items() if place.exists()}
 
     def tests(self, source: str, line: int) -> tuple[list[RecordedTest], list[RecordedTest]]:
-        """Tests to run for a change: those of the files that belong most to the source, and the rest.
+        """Tests to run for a change: those of the files that belong most to the source, and the rest, fastest first.
 
-        They run the line. Where the line is run on import, or was not yet as it is, they run any line of its source:
-        first those that belong to it.
+        They run the line. Where the line is run on import, was another when it was recorded, or no test was seen to
+        run it, they run any line of its source.
         """
-        known = line in lines_of_functions(self.root / source)
+        near, far = self._running(source, line) if line in lines_of_functions(self.root / source) else ([], [])
+        return (near, far) if near else self._running(source, None)
+
+    def _running(self, source: str, line: int | None) -> tuple[list[RecordedTest], list[RecordedTest]]:
         near: list[RecordedTest] = []
         far: list[RecordedTest] = []
-        order = sorted(self._found, key=lambda file: (-self._found[file].share(source), file))
-        for file in order:
+        for file in sorted(self._found, key=lambda file: (-self._found[file].share(source), file)):
             record = self._found[file]
             same = record.sources.get(source) == fingerprint(self.root / source)
-            if tests := record.tests(source, line if known and same else None):
+            if tests := record.tests(source, line if same else None):
                 (near if len({test.file for test in near}) < BELONGING else far).extend(tests)
         return sorted(near, key=lambda test: test.seconds), sorted(far, key=lambda test: test.seconds)
 
