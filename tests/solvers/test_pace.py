@@ -87,12 +87,22 @@ def test_newton_goes_on_while_its_steps_are_kept():
     assert newton.asked == 4
 
 
+class ByColumn(L1):
+    """A psi that couples the entries of a column, with one number for each of them."""
+
+    separable = False
+
+    def blockwise_max(self, D: torch.Tensor) -> torch.Tensor:
+        return D.amax(0)
+
+
 @pytest.mark.parametrize(
     ("rule", "regularizer", "shape"),
     [
         ("global", GroupLasso(1.0, "output"), (4,)),
         ("block", L1(1.0), (4, 2, 3)),
         ("block", GroupLasso(1.0, "output"), (4, 2, 1)),
+        ("block", ByColumn(1.0), (4, 1, 3)),
     ],
 )
 def test_lipschitz_constants_of_a_batch_have_the_shape_that_is_documented(rule, regularizer, shape):
