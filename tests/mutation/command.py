@@ -81,8 +81,15 @@ def tried(
         finally:
             free.put(copy)
 
-    with ThreadPoolExecutor(len(copies)) as pool:
+    pool = ThreadPoolExecutor(len(copies))
+    try:
         yield from pool.map(one, changes)
+    finally:
+        # By Ctrl-C too: what waits is not begun, and what runs is ended.
+        pool.shutdown(wait=False, cancel_futures=True)
+        for copy in copies:
+            copy.stop()
+        pool.shutdown()
 
 
 def run(project: Project) -> None:

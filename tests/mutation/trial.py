@@ -46,6 +46,7 @@ class Copy:
         self.project, self.root = project, folder / "sources"
         shutil.copytree(project.root, self.root, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
         self._chosen, self._failed, self._output = folder / "chosen.json", folder / "failed.txt", folder / "output.txt"
+        self._running: subprocess.Popen[bytes] | None = None
         self._environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, (self.root, OURS))),
@@ -106,7 +107,7 @@ class Copy:
         self._failed.unlink(missing_ok=True)
         limit = GRACE + FACTOR * (sum(test.seconds for test in named) if named else GRACE)
         with self._output.open("w", encoding="utf-8") as output:
-            process = subprocess.Popen(
+            process = self._running = subprocess.Popen(
                 self._pytest("selection", "-x", *files),
                 cwd=self.root,
                 env=self._environment,
@@ -119,13 +120,18 @@ class Copy:
             except subprocess.TimeoutExpired:
                 return TIMED_OUT, f"{len(named)} tests in {limit:.0f} s"
             finally:
-                # With its workers, of which one may go on where a test has failed.
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                self.stop()
                 process.wait()
+                self._running = None
         if status in (PASSED, NO_TEST):
             return SURVIVED, ""
         return KILLED, self._failed.read_text(encoding="utf-8") if self._failed.exists() else "an import"
+
+    def stop(self) -> None:
+        """End the tests that are run, with their workers, of which one may go on where a test has failed."""
+        if self._running is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._running.pid, signal.SIGKILL)
 
     def _pytest(self, plugin: str, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "pytest", "-p", f"tests.mutation.{plugin}", "-p", "no:cacheprovider", *arguments]
