@@ -3,6 +3,8 @@
 import ast
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -43,11 +45,10 @@ class Record:
         self._lines: dict[str, dict[str, list[int]]] = content["lines"]
 
     def tests(self, source: str, line: int | None) -> list[RecordedTest]:
-        """The passing tests that run a line of a source, or any line of it, fastest first."""
+        """The passing tests that run a line of a source, or any line of it."""
         lines = self._lines.get(source, {})
         chosen = {index for tests in lines.values() for index in tests} if line is None else lines.get(str(line), [])
-        found = (self._tests[index] for index in chosen)
-        return sorted((test for test in found if test is not None), key=lambda test: (test.seconds, test.name))
+        return [test for index in chosen if (test := self._tests[index]) is not None]
 
     @cached_property
     def size(self) -> int:
@@ -84,7 +85,7 @@ class Records:
         return {file: Record(place) for file, place in places.items() if place.exists()}
 
     def tests(self, source: str, line: int) -> tuple[list[RecordedTest], list[RecordedTest]]:
-        """Tests to run for a change: those of the files that belong most to the source, and the rest, fastest first.
+        """Tests to run for a change: those of the files that belong most to the source, and the rest, as ``in_turn``.
 
         They run the line. Where the line is run on import, was another when it was recorded, or no test was seen to
         run it, they run any line of its source.
@@ -100,7 +101,18 @@ class Records:
             same = record.sources.get(source) == fingerprint(self.root / source)
             if tests := record.tests(source, line if same else None):
                 (near if len({test.file for test in near}) < BELONGING else far).extend(tests)
-        return sorted(near, key=lambda test: test.seconds), sorted(far, key=lambda test: test.seconds)
+        return in_turn(near), in_turn(far)
+
+
+def in_turn(tests: Iterable[RecordedTest]) -> list[RecordedTest]:
+    """The fastest case of each test function, then the next of each: cases of one function notice much the same."""
+    turns: Counter[str] = Counter()
+    order = []
+    for test in sorted(tests, key=lambda test: (test.seconds, test.name)):
+        function = test.name.split("[")[0]
+        order.append((turns[function], test.seconds, test.name, test))
+        turns[function] += 1
+    return [test for *_, test in sorted(order, key=lambda entry: entry[:3])]
 
 
 #: How many test files belong to a source: those of which the largest share of lines lies in it.
