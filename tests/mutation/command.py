@@ -33,6 +33,8 @@ def main(project: Project, arguments: Sequence[str]) -> int:
             outcomes.append(outcome)
             print(summary.line_of(outcome, len(outcomes), len(changes)), flush=True)
     summary.keep_survivors(project.results / SURVIVORS, outcomes)
+    for key in outdated(project):
+        print(f"equivalent.toml names no change of the sources: {key}")
     print("", summary.survivors(project, outcomes), summary.table(project, outcomes), sep="\n")
     return 0 if summary.enough(outcomes) else 1
 
@@ -62,6 +64,13 @@ def again(project: Project) -> list[Mutation]:
     keys = {change.key for change in summary.kept_survivors(project.results / SURVIVORS)}
     files = sorted({file for file, *_ in keys if (project.root / file).exists()})
     return [change for file in files for change in mutations(project.root, file) if change.key in keys]
+
+
+def outdated(project: Project) -> list[tuple[str, str, str, int]]:
+    """Keys of the equivalent changes that none of the sources, as they now are, can have."""
+    keys = set(project.reasons())
+    files = sorted({file for file, *_ in keys if (project.root / file).exists()})
+    return sorted(keys - {change.key for file in files for change in mutations(project.root, file)})
 
 
 def tried(

@@ -8,9 +8,10 @@ pytest.importorskip("cosmic_ray", reason="cosmic-ray and coverage come with the 
 pytest.importorskip("coverage", reason="cosmic-ray and coverage come with the dev extra")
 
 from tests.mutation import trial
-from tests.mutation.command import main
+from tests.mutation.command import main, outdated
 from tests.mutation.mutations import mutations, sample
 from tests.mutation.project import Project
+from tests.mutation.record import RecordedTest, in_turn
 
 SOURCE = """
 def both(left: bool | None, right: bool) -> bool | None:
@@ -88,6 +89,9 @@ def test_one_is_killed_one_survives_and_one_is_equivalent(project, capfd):
     entry = out[out.index("[[equivalent]]") : out.index("reason = ''")] + "reason = 'for this test'\n"
     equivalent(project, entry)
     assert project.reasons() == {("package/source.py", "ReplaceTrueWithFalse", "return True", 0): "for this test"}
+    assert outdated(project) == []
+    equivalent(project, entry.replace("return True", "return None"))
+    assert [key[2] for key in outdated(project)] == ["return None"]
 
 
 @pytest.mark.usefixtures("quick_starts")
@@ -97,6 +101,12 @@ def test_a_change_that_does_not_return_is_ended(tmp_path, capfd, monkeypatch):
     project = project_of(tmp_path, source, "from package.source import looped\n\n\ndef test_looped():\n    looped()\n")
     assert main(project, ["--sample", "9", "--only", "package/source.py"]) == 0
     assert " timed out " in capfd.readouterr().out
+
+
+def test_the_fastest_case_of_each_function_comes_first():
+    seconds = {"t::a[1]": 0.1, "t::a[2]": 0.2, "t::b[1]": 0.5, "t::b[2]": 0.4, "t::c": 0.3}
+    order = in_turn(RecordedTest(name, took) for name, took in seconds.items())
+    assert [test.name for test in order] == ["t::a[1]", "t::c", "t::b[2]", "t::a[2]", "t::b[1]"]
 
 
 def test_a_sample_follows_the_seed_and_is_spread_over_the_files(tmp_path):
