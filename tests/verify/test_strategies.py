@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
-from ramda_verify.cases import strategies
+from ramda_verify.cases import companions, strategies
 from ramda_verify.cases.companions import array as companions_array
 from ramda_verify.engine.targets import known_target
 from solvers import L1, GroupLasso, NuclearNorm
@@ -170,3 +170,17 @@ def test_shapes_of_the_users_own():
     assert strategies.shapes(Unfinished()) == strategies.SHAPES
     assert strategies.large_shapes(Own()) == ((4, 4),)
     assert all(len(shape) >= 2 for shape in strategies.large_shapes(Square()))
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_weight_is_half_the_time_beside_a_critical_one(plain):
+    rng, critical = np.random.default_rng(0), 7e5
+    drawn_weights = [companions.weight(rng, [critical, np.inf, 0.0], plain) for _ in range(400)]
+    near = {critical * factor for factor in companions.AROUND_A_THRESHOLD}
+    beside = [lam in near for lam in drawn_weights]
+    assert 0.4 < np.mean(beside) < 0.6
+    assert {lam for lam, is_beside in zip(drawn_weights, beside, strict=True) if is_beside} == near
+    others = [lam for lam, is_beside in zip(drawn_weights, beside, strict=True) if not is_beside]
+    assert min(others) < 1
+    assert max(others) > 1
+    assert set(others) == {0.5, 1.0, 2.0} if plain else 1e-4 <= min(others) < max(others) <= 1e4
