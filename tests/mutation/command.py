@@ -35,7 +35,7 @@ def main(project: Project, arguments: Sequence[str]) -> int:
     summary.keep_survivors(project.results / SURVIVORS, outcomes)
     for key in outdated(project):
         print(f"equivalent.toml names no change of the sources: {key}")
-    print("", summary.survivors(project, outcomes), summary.table(project, outcomes), sep="\n")
+    print("", summary.survivors(outcomes), summary.table(project, outcomes), sep="\n")
     return 0 if summary.enough(outcomes) else 1
 
 
@@ -83,7 +83,7 @@ def tried(
 
     def one(change: Mutation) -> Outcome:
         if change.key in reasons:
-            return Outcome(change, summary.EQUIVALENT, "", 0.0, 0)
+            return Outcome(change, summary.EQUIVALENT)
         copy = free.get()
         try:
             return copy.tried(change, records, seconds)

@@ -70,10 +70,10 @@ class Project:
         return {(row["file"], row["operator"], row["line"], row.get("occurrence", 0)): row["reason"] for row in rows}
 
 
-def as_equivalent(change: Mutation, source: str) -> str:
+def as_equivalent(change: Mutation, difference: str) -> str:
     """The entry that would call a change equivalent, without its reason."""
     text = "'''" + change.text + "'''" if "'" in change.text else f"'{change.text}'"
-    after = " ".join(line[2:].strip() for line in change.difference(source).splitlines() if line[0] == "+")
+    after = " ".join(line[2:].strip() for line in difference.splitlines() if line[0] == "+")
     return (
         f"[[equivalent]]\nfile = '{change.file}'\noperator = '{change.operator}'\nline = {text}\n"
         + (f"occurrence = {change.occurrence}\n" if change.occurrence else "")

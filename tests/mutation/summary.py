@@ -55,14 +55,13 @@ def enough(outcomes: Sequence[Outcome]) -> bool:
     return died(verdicts[SURVIVED], verdicts.total() - verdicts[EQUIVALENT]) >= WANTED
 
 
-def survivors(project: Project, outcomes: Sequence[Outcome]) -> str:
+def survivors(outcomes: Sequence[Outcome]) -> str:
     """Every survivor: where, what differs, and the entry to fill in where it is equivalent."""
     texts = []
     for outcome in outcomes:
         if outcome.verdict == SURVIVED:
-            source = (project.root / outcome.change.file).read_text(encoding="utf-8")
             head = f"{outcome.change.file}:{outcome.change.line} survived {outcome.tests} tests"
-            texts.append(f"{head}\n{outcome.change.difference(source)}\n\n{as_equivalent(outcome.change, source)}")
+            texts.append(f"{head}\n{outcome.difference}\n\n{as_equivalent(outcome.change, outcome.difference)}")
     return "\n".join(texts)
 
 

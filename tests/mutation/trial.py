@@ -30,13 +30,18 @@ OURS = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a change: killed, survived or timed out; by which test; in how many seconds; how many tests."""
+    """What became of a change.
+
+    ``verdict`` is killed, survived or timed out, ``by`` the test that noticed it, ``seconds`` how long that took,
+    ``tests`` how many were chosen, ``difference`` the lines that differ.
+    """
 
     change: Mutation
     verdict: str
-    by: str
-    seconds: float
-    tests: int
+    by: str = ""
+    seconds: float = 0.0
+    tests: int = 0
+    difference: str = ""
 
 
 class Copy:
@@ -91,7 +96,7 @@ class Copy:
                     verdict, by = self._run(tests)
         finally:
             self._write(place, original)
-        return Outcome(change, verdict, by, time.monotonic() - started, count)
+        return Outcome(change, verdict, by, time.monotonic() - started, count, change.difference(original))
 
     def _write(self, place: Path, text: str) -> None:
         """Write a source, and remove what was compiled of it: a change may have the size and the second of another."""
