@@ -8,8 +8,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from ramda_verify.cases import companions, strategies
 from ramda_verify.cases.companions import array as companions_array
+from ramda_verify.checks.regularizer import claims
 from ramda_verify.engine.targets import known_target
 from solvers import L1, GroupLasso, NuclearNorm
+from tests.mutants.mutant import regularizer_target_of
 
 NAMES = ("l1", "group_lasso", "nuclear_norm")
 
@@ -184,3 +186,17 @@ def test_a_weight_is_half_the_time_beside_a_critical_one(plain):
     assert min(others) < 1
     assert max(others) > 1
     assert set(others) == {0.5, 1.0, 2.0} if plain else 1e-4 <= min(others) < max(others) <= 1e4
+
+
+class OfAnyShape(L1):
+    """A psi of vectors as well, that names a layout for each weight."""
+
+    def for_layout(self, layout, shape):
+        return self
+
+
+def test_weights_of_linear_maps_have_two_axes():
+    """A vector is no linear map, also where psi takes vectors."""
+    cases = drawn(claims._layouts(regularizer_target_of(OfAnyShape)), 100)
+    assert {case["w"].ndim for case in cases} >= {2, 4}
+    assert all(case["w"].ndim > 1 and case["w"].shape[0] % case["conv_groups"] == 0 for case in cases)
