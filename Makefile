@@ -1,13 +1,14 @@
 # make verify   fresh machine to verdict: the environment, then the verification suite
 # make test     fresh machine to green tests: the environment, then pytest
 # make lint     style and types
-# ARGS="..."    goes to ramda-verify run or to pytest, e.g. make verify ARGS=--quick, make test ARGS="-m slow"
+# make mutation small changes of our own sources, each of which a test must notice; not part of CI
+# ARGS="..."    goes to ramda-verify run, pytest or tests.mutation, e.g. make verify ARGS=--quick, make test ARGS="-m slow"
 
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: verify test lint clean
+.PHONY: verify test lint mutation clean
 
 verify: $(READY)
 	$(VENV)/bin/ramda-verify run $(ARGS)
@@ -19,6 +20,9 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+mutation: $(READY)
+	$(VENV)/bin/python -m tests.mutation $(ARGS)
 
 # Remade only when what it installs has changed, so that both commands run again without a network.
 $(READY): pyproject.toml setup.py constraints.txt $(wildcard solvers/kernels/native/cpp/*)

@@ -48,6 +48,22 @@ def test_optimizers_pass(check, name, more_examples):
     assert alarms(check, plain_target(name, "optimizer"), seeds, 3 * more_examples) == []
 
 
+#: Trainings and planted problems whose single case takes seconds.
+DEAR = ("nuclear_norm", "digits")
+OF_PROBLEMS = [
+    pytest.param(check.id, name, marks=[pytest.mark.slow] if name.startswith(DEAR) else [])
+    for check in ALL_CHECKS
+    if check.kind == "problem"
+    for name in check.problems
+]
+
+
+@pytest.mark.parametrize(("check", "name"), OF_PROBLEMS)
+def test_problems_pass(check, name, more_examples):
+    seeds = range(5) if BY_ID[check].share >= 0.5 else range(1)
+    assert alarms(check, plain_target(name, "problem"), seeds, 6 * more_examples) == []
+
+
 @pytest.mark.parametrize("check", OF_REGULARIZERS)
 def test_nonconvex_regularizer_without_claims_passes(check, more_examples):
     """The number of nonzeros with its right prox: convexity is not asked of what does not claim it."""

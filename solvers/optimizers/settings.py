@@ -58,7 +58,7 @@ class _Known:
 class Settings:
     """Reads and judges the groups of one optimizer."""
 
-    def __init__(self, checks: Mapping[str, Callable[[str, object], None]], *, on_device: bool = False) -> None:
+    def __init__(self, checks: Mapping[str, Callable[[str, object], None]], *, on_device: bool) -> None:
         """``checks`` are those of the method's record. ``on_device`` leaves a tensor lr on a GPU where it is."""
         self._checks = {**checks, **COMMON}
         self._names = tuple(self._checks)

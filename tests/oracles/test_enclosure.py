@@ -14,6 +14,9 @@ from ramda_verify.oracles import certificate, float_subproblem
 from ramda_verify.oracles.atoms import Norm, Scalar, Spectral
 from ramda_verify.oracles.atoms.functions import ABS, SQUARE, capped
 from ramda_verify.oracles.enclosure import Interval, applies, enclose, why_not
+from ramda_verify.oracles.enclosure.balls import flint
+from ramda_verify.oracles.enclosure.matrices import matrix
+from ramda_verify.oracles.enclosure.spectral import SpectralPart
 from ramda_verify.oracles.index_sets import every
 from solvers import L1, MCP, GroupLasso, NuclearNorm, Simplex, SparseGroupLasso, Subproblem, Zero, solve
 from tests.oracles.exact_problems import PROBLEMS, contradictions, points, soft
@@ -246,3 +249,17 @@ def test_the_precision_of_others_is_left_alone():
     B, D = random_problem(1)
     enclose(B, B, D, 1.0, L1(1.0))
     assert flint.ctx.prec == before
+
+
+@pytest.mark.parametrize("left", [0.9, 1.0, 1.1])
+@pytest.mark.parametrize("right", [0.95, 1.0, 1.2])
+def test_a_spectral_value_holds_whatever_the_factors_are_off(left, right):
+    """U and V are orthonormal up to the precision alone: here they are off by more, and the sum is known by hand."""
+    atom = Spectral(2.0, every((3, 3)), (3, 3), ABS)
+    part = SpectralPart(atom, flint.arb(0.5))
+    part.left, part.right = (matrix(factor * np.eye(3)[:, :2]) for factor in (left, right))
+    part.core = matrix(np.diag([3.0, 0.25]))
+    exact = 0.5 * atom.price * left * right * (3.0 + 0.25)
+    value = part.value([])
+    assert float(value.lower()) <= exact <= float(value.upper())
+    assert float(value.upper() - value.lower()) <= (20 * exact if left * right != 1.0 else 1e-12)

@@ -105,6 +105,18 @@ def test_equals_solve(regularizer, method, with_reference):
         assert len(batch.iterations.unique()) > 2
 
 
+@pytest.mark.parametrize("method", ["accelerated", "proximal_gradient", "auto"])
+def test_weight_zero_is_division(method):
+    B, D, lam, _, tolerance = problems(6)
+    lam[::2] = 0.0
+    options = {"tolerance": tolerance, "method": method}
+    batch = solve_batch(B, D, lam, NuclearNorm(0.3), **options)
+    assert torch.equal(batch.point[::2], (B / D)[::2])
+    assert batch.iterations[::2].tolist() == [0] * 3
+    assert (batch.iterations[1::2] > 0).all()
+    assert_same(batch, one_by_one(B, D, lam, NuclearNorm(0.3), **options))
+
+
 def test_some_end_and_some_are_stopped():
     B, D, lam, W, tolerance = problems(40)
     batch = solve_batch(B, D, lam, NuclearNorm(0.3), W, tolerance=tolerance, max_iterations=8)

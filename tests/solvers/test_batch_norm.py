@@ -18,6 +18,7 @@ from solvers import (
     recompute_batch_norm,
     structure_levels,
 )
+from solvers.evaluation.forward import run_forward
 from solvers.networks import batch_norm_advice
 from tests.solvers.test_structure_levels import Wrapper
 
@@ -198,6 +199,18 @@ def test_kinds_of_batches(kind):
     options = {"forward": lambda model, batch: model(batch["x"])} if kind == "own" else {}
     recompute_batch_norm(model, wrapped, **options)
     torch.testing.assert_close(model.norm.running_mean, torch.stack([x.mean(0) for x in data]).mean(0))
+
+
+@pytest.mark.parametrize("given", [torch.ones(3, 4), (torch.ones(3, 4), "target"), {"input": torch.ones(3, 4)}])
+@pytest.mark.parametrize("layer", [nn.Linear(4, 2), nn.BatchNorm1d(4, affine=False)], ids=["parameter", "buffer"])
+def test_a_batch_goes_to_the_device_of_the_network(given, layer):
+    found = run_forward(layer.to("meta"), given)
+    assert isinstance(found, torch.Tensor)
+    assert found.device.type == "meta"
+
+
+def test_a_network_without_tensors_takes_a_batch_as_it_is():
+    assert torch.equal(run_forward(nn.ReLU(), [-torch.ones(2)]), torch.zeros(2))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 
 from solvers import L1, RAMDA, GroupLasso, NuclearNorm, PowerSchedule, Status
 from solvers.optimizers import stepper
+from solvers.optimizers.diagnostics import BlockReport, StepReport
 from tests.registry import optimizers, weighted
 
 ALL = optimizers()
@@ -65,6 +66,18 @@ def test_report_of_a_direct_step():
     assert reports[0].accepted == block.accepted
     advance(param, optimizer, 1)
     assert len(reports) == 1
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_report_of_a_step_at_rate_zero(cls):
+    """There is nothing to solve, so that nothing is missed by anything."""
+    param, optimizer = built(cls, GroupLasso(1.0))
+    optimizer.param_groups[0]["lr"] = 0.0
+    with optimizer.diagnostics.recorded() as reports:
+        advance(param, optimizer, 1)
+    step = int(optimizer.state[param]["step"])
+    nothing = BlockReport("weight", step, Status.CONVERGED, 0.0, 0.0, True, 0, 0.0, None, "none")
+    assert reports == [StepReport(step, 0.0, 0.0, True, 0, 0.0, (nothing,))]
 
 
 def test_unaccepted_step_warns_once_and_is_counted():

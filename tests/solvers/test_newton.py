@@ -1,17 +1,18 @@
 """Newton steps of the splitting: the linear solver, how fast they are, and what one solve leaves to the next."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from ramda_verify.oracles import certificate
-from solvers import L1, RAMDA, NuclearNorm, Status, Subproblem, solve
+from solvers import L1, RAMDA, GroupLasso, NuclearNorm, Status, Subproblem, solve
 from solvers.regularizers.base import offers
 from solvers.subproblem.criterion import rounding_floor
 from solvers.subproblem.krylov import Krylov
 from solvers.subproblem.memory import Memory
-from solvers.subproblem.splitting import splitting
+from solvers.subproblem.splitting import _remembered, splitting
 
 
 class WithoutDerivative:
@@ -121,6 +122,28 @@ def test_memory_of_the_last_problem(dtype):
         same = solve(next_one, start.point, tolerance=goal, warm_starts=(start.point,), memory=loaded)
         assert torch.equal(same.point, warm.point)
         assert (same.iterations, same.residual) == (warm.iterations, warm.residual)
+
+
+@pytest.mark.parametrize("factor", [0.4, 0.6, 1.0, 1.9, 2.1, 100.0])
+def test_what_is_remembered_is_a_point_with_its_multiplier(factor):
+    """With the rho of the memory up to a factor of 2 from the mean of D, with that mean further off."""
+    given, mean = problem(), 5.0
+    x = torch.randn(20, 30, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 3
+    memory = Memory(x, step=given.lam / (factor * mean))
+    penalty = SimpleNamespace(rho=torch.tensor(mean, dtype=torch.float64))
+    found, prox = _remembered(given, penalty, memory)
+    Z = given.regularizer.prox(x, memory.step)
+    near = 0.5 <= factor <= 2
+    assert (prox is not None) == near
+    assert float(penalty.rho) == pytest.approx(mean * factor if near else mean)
+    torch.testing.assert_close(penalty.rho * (found - Z), given.lam / memory.step * (x - Z))
+
+
+def test_nothing_is_remembered_of_no_solve_nor_without_a_derivative():
+    penalty = SimpleNamespace(rho=torch.tensor(1.0))
+    assert _remembered(problem(), penalty, Memory()) == (None, None)
+    without = problem(regularizer=GroupLasso(1.0))
+    assert _remembered(without, penalty, Memory(without.B, 1.0)) == (None, None)
 
 
 def test_first_iterate_of_a_memory_has_a_true_certificate():

@@ -126,6 +126,16 @@ def test_ramp_to_the_digit(cls, milestones):
     assert used[-1] == 1.0
 
 
+@pytest.mark.parametrize("cls", DUAL)
+def test_stages_of_a_resumed_run_leave_its_momentum_until_the_next_step(cls):
+    param, optimizer = built(cls, momentum=0.2)
+    advance(param, optimizer, Stages(optimizer), steps=8)
+    saved = optimizer.param_groups[0]["momentum"]
+    assert saved > 0.2
+    Stages(optimizer)
+    assert optimizer.param_groups[0]["momentum"] == saved
+
+
 def test_no_ramp_when_told_so_and_none_for_proxsgd():
     for cls, ramp in ((RAMDA, False), (ProxSGD, True)):
         param, optimizer = built(cls, momentum=0.3)

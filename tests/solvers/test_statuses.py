@@ -325,6 +325,30 @@ def test_level_of_rounding_is_finite_where_what_is_rounded_is_out_of_range():
         assert float(level[0]) == pytest.approx(expected * 1e160, rel=1e-12)
 
 
+class Strict(NonNegative):
+    """A prox that is defined for a positive step, as the contract has it, and refuses any other."""
+
+    separable = True
+
+    def prox(self, w, step):
+        assert bool((torch.as_tensor(step, dtype=torch.float64) > 0).all())
+        return super().prox(w, step)
+
+
+@pytest.mark.parametrize("lam", [1.0, 1e-320])
+@pytest.mark.parametrize("theta", [1.0, 1e-10, torch.tensor([1.0, 1e-10]), torch.tensor([0.0, 1.0])], ids=str)
+def test_no_prox_has_a_step_of_zero(lam, theta):
+    w = torch.tensor([-1.0, 2.0], dtype=torch.float64)
+    theta = theta.double() if isinstance(theta, torch.Tensor) else theta
+    found = Subproblem(w, torch.ones_like(w), lam, Strict()).prox(w, theta)
+    assert found.tolist() == [0.0, 2.0]
+
+
+def test_without_a_weight_there_is_no_prox():
+    w = torch.tensor([-1.0, 2.0], dtype=torch.float64)
+    assert Subproblem(w, torch.ones_like(w), 0.0, Strict()).prox(w, 1.0).tolist() == [-1.0, 2.0]
+
+
 @pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient", "splitting"])
 @pytest.mark.parametrize(("dtype", "lam"), [(torch.float32, 1e-60), (torch.float32, 1e-44), (torch.float64, 1e-320)])
 def test_constraint_holds_however_small_its_weight(method, dtype, lam):

@@ -6,10 +6,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
-from ramda_verify.cases import strategies
+from ramda_verify.cases import companions, strategies
 from ramda_verify.cases.companions import array as companions_array
+from ramda_verify.checks.regularizer import layout_claim
 from ramda_verify.engine.targets import known_regularizers, known_target
 from solvers import L1, GroupLasso, NuclearNorm
+from tests.mutants.mutant import regularizer_target_of
 
 #: All registered regularizers that have a weight.
 NAMES = [name for name in known_regularizers() if hasattr(known_target(name).example, "reg_weight")]
@@ -171,3 +173,31 @@ def test_shapes_of_the_users_own():
     assert strategies.shapes(Unfinished()) == strategies.SHAPES
     assert strategies.large_shapes(Own()) == ((4, 4),)
     assert all(len(shape) >= 2 for shape in strategies.large_shapes(Square()))
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_weight_is_half_the_time_beside_a_critical_one(plain):
+    rng, critical = np.random.default_rng(0), 7e5
+    drawn_weights = [companions.weight(rng, [critical, np.inf, 0.0], plain) for _ in range(400)]
+    near = {critical * factor for factor in companions.AROUND_A_THRESHOLD}
+    beside = [lam in near for lam in drawn_weights]
+    assert 0.4 < np.mean(beside) < 0.6
+    assert {lam for lam, is_beside in zip(drawn_weights, beside, strict=True) if is_beside} == near
+    others = [lam for lam, is_beside in zip(drawn_weights, beside, strict=True) if not is_beside]
+    assert min(others) < 1
+    assert max(others) > 1
+    assert set(others) == {0.5, 1.0, 2.0} if plain else 1e-4 <= min(others) < max(others) <= 1e4
+
+
+class OfAnyShape(L1):
+    """A psi of vectors as well, that names a layout for each weight."""
+
+    def for_layout(self, layout, shape):
+        return self
+
+
+def test_weights_of_linear_maps_have_two_axes():
+    """A vector is no linear map, also where psi takes vectors."""
+    cases = drawn(layout_claim._layouts(regularizer_target_of(OfAnyShape)), 100)
+    assert {case["w"].ndim for case in cases} >= {2, 4}
+    assert all(case["w"].ndim > 1 and case["w"].shape[0] % case["conv_groups"] == 0 for case in cases)

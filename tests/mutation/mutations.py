@@ -1,0 +1,139 @@
+"""Small changes of a source: all that cosmic-ray makes, and a seeded sample of them.
+
+cosmic-ray has the operators and applies them to a text; its sessions, its database and its distributors are not used,
+since they change files where they lie. What it changes within an annotation is left out, for no test runs it; so are
+replacements that no hand makes, such as ``+`` by ``<<``, which end in a TypeError and would only raise the percentage.
+"""
+
+import ast
+import difflib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby, islice
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.operators.operator import Operator
+from cosmic_ray.plugins import get_operator, operator_names
+
+T = TypeVar("T")
+#: Operators of Python that are taken for each other.
+FAMILIES = (
+    {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"},
+    {"BitOr", "BitAnd", "BitXor"},
+    {"LShift", "RShift"},
+    {"Eq", "NotEq", "Lt", "LtE", "Gt", "GtE"},
+    {"Is", "IsNot"},
+    {"USub", "UAdd"},
+)
+#: Leaves of a syntax tree in which no operator changes anything; two thirds of all nodes.
+UNCHANGED_LEAVES = {"name", "newline", "string", "endmarker"}
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One change of one source.
+
+    ``occurrence`` counts what ``operator`` changes on lines that read ``text``, so that a change keeps its name where
+    other lines move; ``index`` counts what it changes in the file.
+    """
+
+    file: str
+    operator: str
+    text: str
+    occurrence: int
+    index: int
+    line: int
+    column: int
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What names the change: file, operator, text of the line, occurrence."""
+        return self.file, self.operator, self.text, self.occurrence
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {self.operator}"
+
+    def applied(self, source: str) -> str:
+        """The changed text of the source."""
+        changed = mutate_code(source, get_operator(f"core/{self.operator}")(), self.index)
+        if changed is None:
+            raise ValueError(f"{self} is not a change of this source")
+        return str(changed)
+
+    def difference(self, source: str) -> str:
+        """The lines that differ, those before with "-" and those after with "+"."""
+        lines = difflib.ndiff(source.splitlines(), self.applied(source).splitlines())
+        return "\n".join(line for line in lines if line[0] in "-+")
+
+
+@cache
+def operators() -> dict[str, Operator]:
+    """cosmic-ray's operators that need no arguments and replace like by like."""
+    found = {}
+    for full in operator_names():
+        name, kind = full.removeprefix("core/"), get_operator(full)
+        _, *replaced = name.split("_")
+        like = len(replaced) < 2 or "Delete" in replaced or any(set(replaced) <= family for family in FAMILIES)
+        if like and not kind.arguments():
+            found[name] = kind()
+    return found
+
+
+def mutations(root: Path, file: str) -> Iterator[Mutation]:
+    """All changes of a source, ``file`` being its path below the root."""
+    source = (root / file).read_text(encoding="utf-8")
+    lines, annotated = source.splitlines(), list(annotations(source))
+    nodes = [node for node in ast_nodes(get_ast(source)) if node.type not in UNCHANGED_LEAVES]
+    for name, operator in operators().items():
+        positions = (start for node in nodes for start, _ in operator.mutation_positions(node))
+        seen: Counter[str] = Counter()
+        for index, (line, column) in enumerate(positions):
+            text = lines[line - 1].strip()
+            occurrence, seen[text] = seen[text], seen[text] + 1
+            if not any(first <= (line, column) < last for first, last in annotated):
+                yield Mutation(file, name, text, occurrence, index, line, column)
+
+
+def annotations(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where annotations of variables, arguments and results begin and end: (line, column) both."""
+    for node in ast.walk(ast.parse(source)):
+        for found in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if isinstance(found, ast.expr) and found.end_lineno is not None and found.end_col_offset is not None:
+                yield (found.lineno, found.col_offset), (found.end_lineno, found.end_col_offset)
+
+
+def sample(root: Path, files: list[str], count: int, seed: int) -> list[Mutation]:
+    """``count`` changes drawn by ``seed``, spread evenly over the files.
+
+    The places at which something can be changed, in the order of files and lines, are cut into ``count`` stretches of
+    equal length; from each one place is drawn and one of its changes, which must compile to another program.
+    """
+    found = sorted((m for file in files for m in mutations(root, file)), key=lambda m: (m.file, m.line, m.column))
+    places = [list(group) for _, group in groupby(found, key=lambda m: (m.file, m.line, m.column))]
+    random, count = Random(seed), min(count, len(places))
+    drawn: list[Mutation] = []
+    for stretch in range(count):
+        candidates = places[stretch * len(places) // count : (stretch + 1) * len(places) // count]
+        shuffled = (change for place in shuffle(random, candidates) for change in shuffle(random, place))
+        drawn.extend(islice(filter(lambda change: changes_the_program(root, change), shuffled), 1))
+    return drawn
+
+
+def shuffle(random: Random, items: list[T]) -> list[T]:
+    """The items in another order."""
+    return random.sample(items, len(items))
+
+
+def changes_the_program(root: Path, change: Mutation) -> bool:
+    """Whether a changed source compiles, and to another syntax tree."""
+    source = (root / change.file).read_text(encoding="utf-8")
+    try:
+        return ast.dump(ast.parse(change.applied(source))) != ast.dump(ast.parse(source))
+    except SyntaxError:
+        return False

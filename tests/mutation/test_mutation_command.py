@@ -1,0 +1,130 @@
+"""The command on a made-up module of three lines that can be changed, each in one way."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cosmic_ray", reason="cosmic-ray and coverage come with the dev extra")
+pytest.importorskip("coverage", reason="cosmic-ray and coverage come with the dev extra")
+
+from tests.mutation import trial
+from tests.mutation.command import main, outdated
+from tests.mutation.mutations import mutations, sample
+from tests.mutation.project import Project
+from tests.mutation.record import RecordedTest, in_turn
+
+SOURCE = """
+def both(left: bool | None, right: bool) -> bool | None:
+    return left and right
+
+
+def untested():
+    return True
+
+
+def passed_on(value):
+    unused = False
+    return value
+"""
+TESTS = """
+from package.source import both, passed_on, untested
+
+
+def test_both():
+    assert not both(True, False)
+
+
+def test_without_an_assertion():
+    untested()
+    passed_on(1)
+"""
+EQUIVALENT = """
+[[equivalent]]
+file = "package/source.py"
+operator = "ReplaceFalseWithTrue"
+line = "unused = False"
+reason = "no code reads the variable"
+"""
+
+
+@pytest.fixture
+def quick_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change is a process of pytest, which need not load the plug-ins that are installed."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+@pytest.fixture
+def project(tmp_path: Path, quick_starts: None) -> Project:
+    return project_of(tmp_path, SOURCE, TESTS)
+
+
+def project_of(root: Path, source: str, tests: str) -> Project:
+    """A project of one source and one test file."""
+    for path, text in {"package/__init__.py": "", "package/source.py": source, "test_source.py": tests}.items():
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    return Project(root=root, parts={"package": ("package",)}, tests=("test_*.py",))
+
+
+def equivalent(project: Project, text: str) -> None:
+    project.equivalents.parent.mkdir(parents=True, exist_ok=True)
+    project.equivalents.write_text(text, encoding="utf-8")
+
+
+def test_one_is_killed_one_survives_and_one_is_equivalent(project, capfd):
+    equivalent(project, EQUIVALENT)
+    assert main(project, ["--sample", "9"]) == 1
+    out = capfd.readouterr().out
+    for place, verdict in {"3": "killed", "7": "survived", "11": "equivalent"}.items():
+        assert any(f" {verdict} " in line for line in out.splitlines() if f"source.py:{place} " in line)
+    assert "by test_source.py::test_both" in out
+    assert "-     return True\n+     return False\n" in out
+    assert out.splitlines()[-1].split() == ["all", "3", "1", "1", "1", "50.0%"]
+    assert (project.root / "package" / "source.py").read_text(encoding="utf-8") == SOURCE
+
+    # The survivor alone: with a test that was written since, and with the entry that was printed for it.
+    (project.root / "test_source.py").write_text(TESTS + "\n\ndef test_the_result():\n    assert untested()\n")
+    assert main(project, ["--again"]) == 0
+    assert "by test_source.py::test_the_result" in capfd.readouterr().out
+    entry = out[out.index("[[equivalent]]") : out.index("reason = ''")] + "reason = 'for this test'\n"
+    equivalent(project, entry)
+    assert project.reasons() == {("package/source.py", "ReplaceTrueWithFalse", "return True", 0): "for this test"}
+    assert outdated(project) == []
+    equivalent(project, entry.replace("return True", "return None"))
+    assert [key[2] for key in outdated(project)] == ["return None"]
+
+
+@pytest.mark.usefixtures("quick_starts")
+def test_a_change_that_does_not_return_is_ended(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(trial, "GRACE", 1.0)
+    source = "def looped():\n    while False:\n        pass\n"
+    project = project_of(tmp_path, source, "from package.source import looped\n\n\ndef test_looped():\n    looped()\n")
+    assert main(project, ["--sample", "9", "--only", "package/source.py"]) == 0
+    assert " timed out " in capfd.readouterr().out
+
+
+def test_the_fastest_case_of_each_function_comes_first():
+    seconds = {"t::a[1]": 0.1, "t::a[2]": 0.2, "t::b[1]": 0.5, "t::b[2]": 0.4, "t::c": 0.3}
+    order = in_turn(RecordedTest(name, took) for name, took in seconds.items())
+    assert [test.name for test in order] == ["t::a[1]", "t::c", "t::b[2]", "t::a[2]", "t::b[1]"]
+
+
+def test_a_sample_follows_the_seed_and_is_spread_over_the_files(tmp_path):
+    (tmp_path / "package").mkdir()
+    files = [f"package/{name}.py" for name in "abcd"]
+    for file in files:
+        lines = [f"    total = total * {number} + start" for number in range(20)]
+        text = "\n".join(["def result(start: int | None, total: float):", *lines, "    return total", ""])
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    drawn = sample(tmp_path, files, 20, seed=3)
+    assert drawn == sample(tmp_path, files, 20, seed=3)
+    assert drawn != sample(tmp_path, files, 20, seed=4)
+    assert [change.file for change in drawn] == [file for file in files for _ in range(5)]
+    assert all(change.line > 1 for file in files for change in mutations(tmp_path, file))
+
+
+def test_refusals(project):
+    with pytest.raises(ValueError, match=r"only .* package.*elsewhere"):
+        main(project, ["--only", "elsewhere"])
+    with pytest.raises(ValueError, match=r"sample .* 0"):
+        main(project, ["--sample", "0"])
