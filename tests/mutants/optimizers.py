@@ -269,7 +269,7 @@ MUTANTS = [
     _mutant("rmda", RampOffByOne, STEP),
     _mutant("ramda", NoRamp, STEP),
     wrong_optimizer("RampInEveryStage", class_in(checks, Stages, RampInEveryStage), "ramda", STEP),
-    _mutant("rmda", LinearBeta, STEP, PARENT),
+    _mutant("rmda", LinearBeta, STEP, PARENT, WHAT),
     _mutant("proxsgd", BufferUndampened, STEP, PARENT),
     _mutant("proxsgd", PsiWithoutRate, STEP),
     _mutant("proxgen", DecayAfterwards, STEP, PARENT),
