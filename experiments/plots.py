@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from experiments.settings import DISPLAY_NAMES
 from ramda_verify.output.writing import write_whole
 
 #: Okabe and Ito's colours, which the colour-blind tell apart; one per optimizer, whatever else is in the figure.
-COLOURS = {"ramda": "#0072B2", "rmda": "#E69F00", "proxsgd": "#009E73", "proxgen": "#CC79A7"}
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+COLOURS = dict(zip(DISPLAY_NAMES, cycle(OKABE_ITO), strict=False))
 #: One line style per run of the same optimizer.
 STYLES = ("-", "--", ":", "-.")
 

@@ -52,10 +52,14 @@ BAD_COMMON = [
     ({"lr": math.nan}, ValueError, "lr .*nan"),
     ({"lr": torch.tensor(-0.1)}, ValueError, "lr .*-0.1"),
     ({"lr": torch.tensor([1.0, 2.0])}, ValueError, r"lr .*one entry.*\(2,\)"),
+    ({"lr": math.inf}, ValueError, "lr .*inf"),
     ({"lr": True}, TypeError, "lr .*True"),
+    ({"lr": "1"}, TypeError, "lr .*'1'"),
+    ({"lr": None}, TypeError, "lr .*None"),
     ({"lr": 1j}, TypeError, "lr .*1j"),
     ({"maximize": 1}, TypeError, "maximize .*1"),
     ({"weight_decay": -1}, ValueError, "weight_decay .*-1"),
+    ({"weight_decay": -0.1}, ValueError, "weight_decay .*-0.1"),
     ({"weight_decay": "0"}, TypeError, "weight_decay .*'0'"),
     ({"reg_warmup": -1}, ValueError, "reg_warmup .*-1"),
     ({"reg_warmup": 1.5}, TypeError, "reg_warmup .*1.5"),
@@ -63,8 +67,20 @@ BAD_COMMON = [
 ]
 BAD_MOMENTUM = [
     ({"momentum": 0}, ValueError, "momentum .*0"),
-    ({"momentum": 1.5}, ValueError, "momentum .*1.5"),
+    ({"momentum": 1.1}, ValueError, "momentum .*1.1"),
+    ({"momentum": math.nan}, ValueError, "momentum .*nan"),
     ({"momentum": None}, TypeError, "momentum .*None"),
+]
+
+BAD_EPS = [({"eps": 0.0}, ValueError, "eps .*0.0"), ({"eps": -1}, ValueError, "eps .*-1")]
+#: What all constructors refuse, of what a parameter group does not hold or holds for good.
+BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"method": "newton"}, ValueError, "method .*'newton'"),
+    ({"max_inner_iterations": 0}, ValueError, "max_inner_iterations .*0"),
+    ({"max_inner_iterations": 1.5}, TypeError, "max_inner_iterations .*1.5"),
+    ({"schedule": "1e-3"}, TypeError, "schedule .*'1e-3'"),
+    ({"regularizer": L1}, TypeError, "regularizer .*L1"),
+    ({"regularizer": 0.1}, TypeError, "regularizer .*0.1"),
 ]
 
 
@@ -83,7 +99,7 @@ OPTIMIZERS = (
         RAMDA,
         "grad_sum",
         {**COMMON, **MOMENTUM, "eps": {"lr": 1e-2, "eps": 1e-3}, "every third": {"lr": 1e-2, "solve_every": 3}},
-        [*BAD_COMMON, *BAD_MOMENTUM, ({"eps": 0}, ValueError, "eps .*0")],
+        [*BAD_COMMON, *BAD_MOMENTUM, *BAD_EPS],
     ),
     OptimizerRow(RMDA, "grad_sum", {**COMMON, **MOMENTUM}, [*BAD_COMMON, *BAD_MOMENTUM]),
     OptimizerRow(
@@ -103,8 +119,12 @@ OPTIMIZERS = (
         },
         [
             *BAD_COMMON,
-            ({"eps": -1}, ValueError, "eps .*-1"),
+            *BAD_EPS,
             ({"betas": (1.0, 0.9)}, ValueError, r"betas\[0\] .*1.0"),
+            ({"betas": (0.9, -0.1)}, ValueError, r"betas\[1\] .*-0.1"),
+            ({"betas": 0.9}, ValueError, r"betas .*0.9"),
+            ({"betas": (0.9,)}, ValueError, r"betas .*0.9"),
+            ({"betas": (0.9, "0.9")}, TypeError, r"betas\[1\] .*'0.9'"),
             ({"amsgrad": 1}, TypeError, "amsgrad .*1"),
             ({"solve_every": 2}, ValueError, "solve_every .*2"),
         ],
@@ -219,10 +239,10 @@ def good_settings() -> Iterator[Any]:
             yield pytest.param(row.cls, settings, id=f"{row.cls.__name__}-{name}")
 
 
-def bad_settings() -> Iterator[Any]:
-    """(class, settings, error, message) of every row, as parameters of a test."""
+def bad_settings(*, options: bool = False) -> Iterator[Any]:
+    """(class, settings, error, message) of every row, as parameters of a test; with BAD_OPTIONS on request."""
     for row in OPTIMIZERS:
-        for settings, error, message in row.bad:
+        for settings, error, message in [*row.bad, *(BAD_OPTIONS if options else [])]:
             yield pytest.param(row.cls, settings, error, message, id=f"{row.cls.__name__}-{settings}")
 
 

@@ -6,41 +6,11 @@ import math
 import pytest
 import torch
 
-from solvers import L1, GroupLasso, NuclearNorm
-from tests.registry import optimizers
+from solvers import GroupLasso, NuclearNorm
+from tests.registry import bad_settings, optimizers
 
 ALL = optimizers()
 
-
-def bad(error, message, *classes, **settings):
-    label = "-".join(f"{name}={value}" for name, value in settings.items())
-    return [pytest.param(cls, settings, error, message, id=f"{cls.__name__}-{label}") for cls in classes or ALL]
-
-
-BAD_HYPERPARAMETERS = [
-    *bad(ValueError, "lr must be finite and >= 0, got -0.1", lr=-0.1),
-    *bad(ValueError, "lr must be finite and >= 0, got nan", lr=math.nan),
-    *bad(ValueError, "lr must be finite and >= 0, got inf", lr=math.inf),
-    *bad(TypeError, "lr must be a number >= 0, got '1'", lr="1"),
-    *bad(TypeError, "lr must be a number >= 0, got None", lr=None),
-    *bad(ValueError, r"momentum must be in \(0, 1\], got 0.0", *optimizers(takes="momentum"), momentum=0.0),
-    *bad(ValueError, r"momentum must be in \(0, 1\], got 1.1", *optimizers(takes="momentum"), momentum=1.1),
-    *bad(ValueError, r"momentum must be in \(0, 1\], got nan", *optimizers(takes="momentum"), momentum=math.nan),
-    *bad(ValueError, "eps must be finite and > 0, got 0.0", *optimizers(takes="eps"), eps=0.0),
-    *bad(ValueError, "eps must be finite and > 0, got -1", *optimizers(takes="eps"), eps=-1),
-    *bad(ValueError, r"betas\[0\] must be in \[0, 1\), got 1.0", *optimizers(takes="betas"), betas=(1.0, 0.9)),
-    *bad(ValueError, r"betas\[1\] must be in \[0, 1\], got -0.1", *optimizers(takes="betas"), betas=(0.9, -0.1)),
-    *bad(ValueError, r"betas must be two numbers in \[0, 1\), got 0.9", *optimizers(takes="betas"), betas=0.9),
-    *bad(ValueError, r"betas must be two numbers", *optimizers(takes="betas"), betas=(0.9,)),
-    *bad(TypeError, r"betas\[1\] must be a number", *optimizers(takes="betas"), betas=(0.9, "0.9")),
-    *bad(ValueError, "weight_decay must be finite and >= 0, got -0.1", weight_decay=-0.1),
-    *bad(ValueError, "method must be one of 'auto', .* got 'newton'", method="newton"),
-    *bad(ValueError, "max_inner_iterations must be an integer >= 1, got 0", max_inner_iterations=0),
-    *bad(TypeError, "max_inner_iterations must be an integer >= 1, got 1.5", max_inner_iterations=1.5),
-    *bad(TypeError, "schedule must be a function of .* got '1e-3'", schedule="1e-3"),
-    *bad(TypeError, "regularizer must be a regularizer object, got the class L1", regularizer=L1),
-    *bad(TypeError, "regularizer must have the methods", regularizer=0.1),
-]
 
 BAD_PARAMETERS = [
     pytest.param(
@@ -53,7 +23,7 @@ BAD_PARAMETERS = [
 ]
 
 
-@pytest.mark.parametrize(("cls", "settings", "error", "message"), BAD_HYPERPARAMETERS)
+@pytest.mark.parametrize(("cls", "settings", "error", "message"), list(bad_settings(options=True)))
 def test_bad_hyperparameter(cls, settings, error, message):
     with pytest.raises(error, match=message):
         cls([torch.nn.Parameter(torch.ones(2, 2))], **settings)
