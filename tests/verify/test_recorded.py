@@ -18,6 +18,7 @@ from ramda_verify.cases.recorded.slices import LARGEST, chosen, cut
 from ramda_verify.cases.recorded.store import METADATA, read, write
 from ramda_verify.problems.trainings import TRAININGS
 from solvers import L1, GroupLasso, NuclearNorm
+from solvers.optimizers.saving import INNER
 
 STEPS = list(all_recorded().values())
 
@@ -226,6 +227,8 @@ def test_a_step_is_taken_from_the_recorded_state(optimizer, moment, dtype):
     assert np.array_equal(param.grad.double().numpy(), step.G)
     for key, value in step.state.items():
         assert np.array_equal(made.state[param][key].double().numpy(), value)
+    # What the inner solver remembers of an earlier step is no part of a recorded state.
+    assert not [key for key in made.state[param] if key.startswith(INNER)]
     made.step()
     assert int(made.state[param]["step"]) == step.step
     form = made.normal_form(torch.tensor(step.W), made.state[param], made.param_groups[0])

@@ -1,0 +1,43 @@
+"""How far from the right answer a prox may be, and when rounding is looked into more closely."""
+
+import numpy as np
+import pytest
+
+from ramda_verify.checks.regularizer import prox_homotopy
+from ramda_verify.checks.regularizer.objective import ACCURACY, ProxProblem, Psi
+from solvers import L1
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("metric", [None, 4.0])
+def test_an_answer_may_be_off_by_a_share_of_its_move(scale, metric):
+    """In the metric D the lengths are those of sqrt(D)*x."""
+    w = scale * np.array([[3.0, -1.0], [0.5, 2.0]])
+    z = 0.25 * w
+    D = None if metric is None else np.full_like(w, metric)
+    slack = ProxProblem(Psi(L1(1.0), w.shape), w, 1.0, z, D).slack
+    moved = float(np.linalg.norm((w - z) / scale)) * scale * (metric or 1.0) ** 0.5
+    assert ACCURACY * moved <= slack <= 1.01 * ACCURACY * moved
+
+
+class Counted(L1):
+    """Counts the calls of its prox, which is off by ``error`` where the step is short."""
+
+    def prox(self, w, step):
+        calls.append(step)
+        return super().prox(w, step) * (1 + (error[0] if step < 0.9 else 0.0))
+
+
+calls: list[float] = []
+error = [0.0]
+
+
+@pytest.mark.parametrize(("off", "looked_into"), [(0.0, False), (1e-3, True)])
+def test_rounding_is_looked_into_where_a_prox_disagrees_with_itself(off, looked_into):
+    calls.clear()
+    error[0] = off
+    w = np.array([3.0, -2.0, 0.25])
+    measured = prox_homotopy.measure_homotopy(Counted(1.0), w, 1.0, 1.0, 1.0)
+    along_the_ray = 1 + len(prox_homotopy.SHARES) + len(prox_homotopy.BEYOND)
+    assert (len(calls) > along_the_ray) == looked_into
+    assert (measured.violation > 1) == looked_into
