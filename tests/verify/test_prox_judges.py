@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ramda_verify.checks.regularizer import prox_homotopy
+from ramda_verify.checks.regularizer import prox_homotopy, prox_rays
 from ramda_verify.checks.regularizer.objective import ACCURACY, ProxProblem, Psi
 from solvers import L1
 
@@ -41,3 +41,31 @@ def test_rounding_is_looked_into_where_a_prox_disagrees_with_itself(off, looked_
     along_the_ray = 1 + len(prox_homotopy.SHARES) + len(prox_homotopy.BEYOND)
     assert (len(calls) > along_the_ray) == looked_into
     assert (measured.violation > 1) == looked_into
+
+
+class Recorded(L1):
+    """Keeps the inputs of its prox."""
+
+    def prox(self, w, step):
+        inputs.append((w.numpy().copy(), step))
+        return super().prox(w, step)
+
+
+inputs: list = []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rays_are_of_the_input_and_of_the_step(seed):
+    """Multiples of w or of a part of it at one step, and w itself at multiples of the step, over many sizes."""
+    inputs.clear()
+    w, step = np.array([[3.0, -2.0], [0.25, 0.0]]), 0.5
+    prox_rays.measure_rays(Recorded(1.0), w, step, seed)
+    of_the_input = [point for point, s in inputs if s == step and not np.array_equal(point, w)]
+    of_the_step = [s for point, s in inputs if np.array_equal(point, w)]
+    assert min(of_the_step) < 1e-2 * step < 1e2 * step < max(of_the_step)
+    size_of = [np.abs(point).max() for point in of_the_input]
+    assert min(size_of) < 1e-2 < 1e2 < max(size_of)
+    directions = np.array([point / np.abs(point).max() for point in of_the_input])
+    assert np.abs(directions - directions[0]).max() <= 1e-12
+    part = directions[0] != 0
+    assert np.abs(directions[0] - w / np.abs(w[part]).max())[part].max() <= 1e-12
