@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
-from ramda_verify.checks.regularizer import prox_homotopy, prox_rays
+from ramda_verify.checks.regularizer import prox_homotopy, prox_rays, search, structure_claim, tensors, traits
 from ramda_verify.checks.regularizer.objective import ACCURACY, ProxProblem, Psi
-from solvers import L1
+from ramda_verify.oracles.psi import atoms_of
+from solvers import L1, GroupLasso, NuclearNorm
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-6, 1.0, 1e6])
@@ -69,3 +71,53 @@ def test_rays_are_of_the_input_and_of_the_step(seed):
     assert np.abs(directions - directions[0]).max() <= 1e-12
     part = directions[0] != 0
     assert np.abs(directions[0] - w / np.abs(w[part]).max())[part].max() <= 1e-12
+
+
+class Unshrunk(L1):
+    """Both members return the input: Q(3) = -1.5 where Q(2) = -2, and 3 where the prox objective falls to 2.5."""
+
+    def prox(self, w, step):
+        return w.clone()
+
+    def metric_prox(self, B, D, lam):
+        return B / D
+
+
+def test_gains_of_a_search_are_relative_to_the_terms_of_the_objective():
+    three, one = np.array([3.0]), np.array([1.0])
+    measured = search.measure_metric_search(Unshrunk(1.0), three, one, 1.0, 0)
+    assert measured.violation == pytest.approx(0.5 / (1.5 + 4.5), rel=1e-3)
+    measured = search.measure_prox_search(Unshrunk(1.0), three, 1.0, 0)
+    assert measured.violation == pytest.approx(0.5 / (0.0 + 2 * 3.0 + 4.5), rel=1e-3)
+    for right in (
+        search.measure_metric_search(L1(1.0), three, one, 1.0, 0),
+        search.measure_prox_search(L1(1.0), three, 1.0, 0),
+    ):
+        assert right.violation <= 1e-12
+
+
+def test_a_rise_is_relative_to_the_terms_of_the_objective():
+    w, found, exact = (torch.tensor([value], dtype=torch.float64) for value in (3.0, 3.0, 2.0))
+    assert tensors._rise(L1(1.0), w, 1.0, found, exact, 0.1) == pytest.approx(0.5 / (0.1 * (0.5 + 2.0 + 4.5)))
+    assert tensors._rise(L1(1.0), w, 1.0, exact, exact, 0.1) == 0.0
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-2, 1.0, 1e3])
+def test_a_psi_of_singular_values_is_the_same_after_a_rotation(scale):
+    point = scale * np.random.default_rng(1).standard_normal((3, 2, 2))
+    spectral = {
+        regularizer: structure_claim._is_spectral(Psi(regularizer, point.shape), point)
+        for regularizer in (NuclearNorm(0.7), L1(0.7), GroupLasso(0.7, "input"), GroupLasso(0.7, "output"))
+    }
+    assert list(spectral.values()) == [True, False, False, False]
+    assert not structure_claim._is_spectral(Psi(L1(1.0), (4,)), np.ones(4))
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "groups", "values"),
+    [(GroupLasso(0.7), True, False), (NuclearNorm(0.7), False, True), (L1(0.7), True, False)],
+)
+def test_traits_are_those_of_the_atoms(regularizer, groups, values):
+    atoms = atoms_of(regularizer, (3, 4))
+    assert (traits.norms_of_groups(regularizer, atoms, (3, 4)) is None) == groups
+    assert (traits.singular_values(regularizer, atoms, (3, 4)) is None) == values
