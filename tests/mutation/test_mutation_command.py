@@ -103,8 +103,8 @@ def test_a_change_that_does_not_return_is_ended(tmp_path, capfd, monkeypatch):
     assert " timed out " in capfd.readouterr().out
 
 
-def test_the_fastest_case_of_each_function_comes_first():
-    seconds = {"t::a[1]": 0.1, "t::a[2]": 0.2, "t::b[1]": 0.5, "t::b[2]": 0.4, "t::c": 0.3}
+def test_cases_of_one_function_wait_for_other_functions():
+    seconds = {"t::a[1]": 0.1, "t::a[2]": 0.25, "t::b[1]": 0.6, "t::b[2]": 0.4, "t::c": 0.3}
     order = in_turn(RecordedTest(name, took) for name, took in seconds.items())
     assert [test.name for test in order] == ["t::a[1]", "t::c", "t::b[2]", "t::a[2]", "t::b[1]"]
 

@@ -89,6 +89,7 @@ def test_unaccepted_step_warns_once_and_is_counted():
     ) as seen:
         advance(param, optimizer, 3)
     assert len(seen) == 1
+    assert seen[0].filename == __file__  # where the step is called
     assert optimizer.unaccepted_steps == 3
     assert Status.ITERATION_LIMIT.value in str(seen[0].message)
 

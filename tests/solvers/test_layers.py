@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from solvers import GroupLasso, ProxSGD, parameter_groups, structure_levels
+from solvers.networks.layers import _conv_groups
 
 
 class Conv1D(nn.Module):
@@ -214,3 +215,13 @@ def test_dead_channels_of_a_depthwise_convolution_become_exactly_zero():
         (layer(x) - target).square().mean().backward()
         optimizer.step()
     assert (layer.weight.flatten(1).norm(dim=1) == 0).tolist() == [False] * 4 + [True] * 4
+
+
+class Module:
+    def __init__(self, groups):
+        self.groups = groups
+
+
+@pytest.mark.parametrize(("groups", "expected"), [(3, 3), (1, 1), (0, 1), (-2, 1), ("two", 1), (None, 1)])
+def test_groups_of_a_module_that_are_no_count_are_one(groups, expected):
+    assert _conv_groups(Module(groups)) == expected

@@ -19,6 +19,7 @@ from ramda_verify.cases.recorded.slices import LARGEST, chosen, cut
 from ramda_verify.cases.recorded.store import METADATA, read, write
 from ramda_verify.problems.trainings import TRAININGS
 from solvers import L1, GroupLasso, NuclearNorm
+from solvers.optimizers.saving import INNER
 
 STEPS = list(all_recorded().values())
 
@@ -233,3 +234,12 @@ def test_a_step_is_taken_from_the_recorded_state(optimizer, moment, dtype):
     form = made.normal_form(torch.tensor(step.W), made.state[param], made.param_groups[0])
     np.testing.assert_allclose(form.B.double().numpy(), step.B, rtol=0, atol=1e-5 * np.abs(step.B).max())
     assert math.isclose(float(form.lam), step.lam, rel_tol=1e-6)
+
+
+def test_an_inner_solver_remembers_nothing_before_a_recorded_step():
+    """The step that makes the state leaves a memory, which is no part of what was recorded."""
+    iterative = [step for step in STEPS if not hasattr(step.regularizer, "group_norms") and step.optimizer == "ramda"]
+    made, param = replay(iterative[-1])
+    assert not [key for key in made.state[param] if key.startswith(INNER)]
+    made.step()
+    assert [key for key in made.state[param] if key.startswith(INNER)]
