@@ -7,7 +7,7 @@ import torch
 
 from ramda_verify.proof.shapes import allowed_shapes, example, refusal
 
-ONE_AXIS = {
+ONE_AXIS: dict[int, list[tuple[int, ...]]] = {
     1: [(4,)],
     2: [(4, 1), (1, 4)],
     3: [(4, 1, 1), (1, 4, 1)],

@@ -23,7 +23,12 @@ def test_the_last_problem_is_divided_as_the_others_are(factor):
 def test_the_last_problem_is_divided_by_the_library(factor, divided, monkeypatch):
     """The answer is the same; what is checked is that ``divided_by`` gives it."""
     seen, right = [], Subproblem.divided_by
-    monkeypatch.setattr(Subproblem, "divided_by", lambda self, by: (seen.append(by), right(self, by))[1])
+
+    def noted(self: Subproblem, by: float) -> Subproblem:
+        seen.append(by)
+        return right(self, by)
+
+    monkeypatch.setattr(Subproblem, "divided_by", noted)
     B = np.ones((4, 3, 2))
     problems = Problems.of(NuclearNorm(0.3), B, B, np.full(4, 0.5))
     problems.solve("proximal_gradient", 1e-9, factor=factor, to_the_end=False)
