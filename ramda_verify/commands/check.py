@@ -73,7 +73,7 @@ def check(
         from ramda_verify.engine.targets import TargetError, load_regularizer
         from ramda_verify.output.files import NAMES, write_report
         from ramda_verify.output.summary import machine_and_versions
-        from ramda_verify.output.verdict import show_verdict
+        from ramda_verify.output.verdict import show_verdict, verdict_of
 
         for device in on:
             if device not in devices_here():
@@ -92,16 +92,17 @@ def check(
             refuse_unwritable(report, NAMES)
         seed = announced(seed)
         results = watched(todo, seed=seed, examples=EXAMPLES[cases], workers=workers)
+        mistake = kind_of_mistake(load_regularizer(target), results)
+    verdict = verdict_of(target, results, mistake)
     if format == "json":
-        typer.echo(machine_and_versions(results, seed=seed).to_json())
+        typer.echo(machine_and_versions(results, seed=seed, verdict=verdict).to_json())
     else:
         from rich.console import Console
 
-        mistake = kind_of_mistake(load_regularizer(target), results)
         show_verdict(Console(), target, results, seed=seed, mistake=mistake)
     if report is not None:
         try:
-            write_report(report, results, seed=seed)
+            write_report(report, results, seed=seed, verdict=verdict)
         except OSError as error:
             raise not_written(report, error) from error
     raise typer.Exit(0 if all(result.status.holds for result in results) else 1)

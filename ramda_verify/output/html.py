@@ -10,7 +10,7 @@ from ramda_verify.engine.record import Verdict
 from ramda_verify.output.legend import LEGEND
 from ramda_verify.output.pictures import pictures
 from ramda_verify.output.summary import Summary
-from ramda_verify.output.verdict import pace_in_words
+from ramda_verify.output.verdict import pace_in_words, plainest_first
 
 
 def render(summary: Summary) -> str:
@@ -31,7 +31,7 @@ def render(summary: Summary) -> str:
         problems=sum(result.problems for result in summary.results),
         seconds=sum(result.seconds for result in summary.results),
         checks=grouped,
-        failures=[result for result in summary.results if result.counterexample is not None],
+        failures=[result for result in plainest_first(summary.results) if result.counterexample is not None],
         pictures=pictures(summary.results),
         pace=pace_in_words,
     )

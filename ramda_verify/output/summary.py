@@ -41,6 +41,7 @@ class WrittenResult(Record, frozen=True, kw_only=True):
 class Report(Document, frozen=True, kw_only=True):
     """report.json, schema 1."""
 
+    verdict: str
     seed: int
     versions: dict[str, str]
     machine: dict[str, Any]
@@ -54,12 +55,13 @@ def read_report(path: Path) -> Report:
 
 @dataclass(frozen=True)
 class Summary:
-    """A run of the suite as a program reads it."""
+    """A run of the suite as a program reads it; ``verdict`` is what it says in one sentence."""
 
     seed: int
     versions: dict[str, str]
     machine: dict[str, Any]
     results: Sequence[CheckResult]
+    verdict: str
 
     def to_json(self) -> str:
         """JSON text; a number that is not finite, which JSON has not, is written as a string."""
@@ -71,11 +73,19 @@ class Summary:
             shown = None if found is None else WrittenCounterexample(**found)
             rows.append(WrittenResult(**row, counterexample=shown))
         report = Report(
-            schema=Report.VERSION, seed=self.seed, versions=self.versions, machine=self.machine, results=rows
+            schema=Report.VERSION,
+            verdict=self.verdict,
+            seed=self.seed,
+            versions=self.versions,
+            machine=self.machine,
+            results=rows,
         )
         return to_json(report)
 
 
-def machine_and_versions(results: Sequence[CheckResult], *, seed: int) -> Summary:
-    """The summary of ``results`` on this machine."""
-    return Summary(seed, machine.versions(), machine.facts(), results)
+def machine_and_versions(results: Sequence[CheckResult], *, seed: int, verdict: str | None = None) -> Summary:
+    """The summary of ``results`` on this machine, with its own ``verdict`` where None is given."""
+    if verdict is None:
+        holds = all(result.status.holds for result in results)
+        verdict = "Everything that was checked holds." if holds else "Something falls short."
+    return Summary(seed, machine.versions(), machine.facts(), results, verdict)

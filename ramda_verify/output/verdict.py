@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import Console
 
 from ramda_verify.checks import BY_ID
+from ramda_verify.checks.regularizer.traits import UNKNOWN
 from ramda_verify.engine.record import CheckResult, Pace, Verdict
 
 #: How the reason of a skip begins where the regularizer lacks an optional member.
@@ -60,9 +61,7 @@ def _findings(
     results: Sequence[CheckResult], wrapped: Callable[[str], str], in_a_line: Callable[[CheckResult], str]
 ) -> Iterator[str]:
     """The counterexample with the shortest code in full, all other findings in a line each."""
-    failed = [result for result in results if result.status is Verdict.FAIL]
-    # A counterexample with its numbers comes before one that the prover finds again.
-    failed.sort(key=lambda r: (r.check == "proof", len(r.counterexample.snippet) if r.counterexample else 0))
+    failed = [result for result in plainest_first(results) if result.status is Verdict.FAIL]
     undecided = [result for result in results if result.status is Verdict.INCONCLUSIVE]
     for result in failed[:1]:
         yield wrapped(f"{result.check} fails: {result.detail or 'see the claim'}")
@@ -72,6 +71,13 @@ def _findings(
     for heading, rest in (("Also failing:", failed[1:]), ("Undecided, which is no pass:", undecided)):
         if rest:
             yield "\n".join([heading, *(f"  {in_a_line(result)}" for result in rest)])
+
+
+def plainest_first(results: Sequence[CheckResult]) -> list[CheckResult]:
+    """By the length of the code of their counterexamples. One with its numbers comes before one that the prover finds
+    again.
+    """
+    return sorted(results, key=lambda r: (r.check == "proof", len(r.counterexample.snippet) if r.counterexample else 0))
 
 
 #: Names of one part in two and so on up to twenty.
@@ -99,12 +105,14 @@ def _tried(results: Sequence[CheckResult]) -> Iterator[str]:
 
 
 def _not_tried(results: Sequence[CheckResult]) -> Iterator[str]:
-    """Skips: those for want of an optional member in one sentence, the others in another."""
+    """Skips for want of an optional member in one sentence, others with their reason; but nothing of a check that
+    cannot be asked of any regularizer of a user.
+    """
     skipped = [result for result in results if result.status is Verdict.SKIP]
     wanting = [result.detail.removeprefix(LACKS) for result in skipped if result.detail.startswith(LACKS)]
     if wanting:
         members = sorted({member for wanted in wanting for member in wanted.split(" or ")})
         yield f"Not tried for want of optional members: {len(wanting)} that need {', '.join(members)}."
-    others = [result.check for result in skipped if not result.detail.startswith(LACKS)]
-    if others:
-        yield f"Not for this regularizer: {', '.join(others)}."
+    reasons = dict.fromkeys(r.detail for r in skipped if not r.detail.startswith(LACKS) and r.detail != UNKNOWN)
+    for reason in reasons:
+        yield f"Not tried: {', '.join(r.check for r in skipped if r.detail == reason)}; {reason}."

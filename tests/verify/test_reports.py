@@ -1,6 +1,7 @@
 """The files of a report: junit.xml as continuous integration reads it, and folders that are refused first."""
 
 import io
+import json
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ramda_verify import cli
+from ramda_verify.checks.regularizer.traits import UNKNOWN
 from ramda_verify.commands import watched
 from ramda_verify.engine.record import CheckResult, Counterexample, Verdict
 from ramda_verify.output.files import NAMES
@@ -90,3 +92,27 @@ def test_prove_refuses_likewise(folder, monkeypatch):
     found = CliRunner().invoke(cli.app, ["prove", "l1", "--report", "proofs.md"], env={"COLUMNS": "200"})
     assert found.exit_code == 2, found.output
     assert "proofs.md" in found.output
+
+
+def test_the_verdict_heads_a_report_and_the_plainest_counterexample_comes_first() -> None:
+    proof, long, short = (
+        result(check, "mine", Verdict.FAIL, "note", code)
+        for check, code in (("proof", "1"), ("manners", "longer"), ("contract", "short"))
+    )
+    summary = machine_and_versions([proof, long, short], seed=3, verdict="mine: wrong <at ties>.")
+    page = render(summary)
+    assert "mine: wrong &lt;at ties&gt;." in page
+    places = [page.index(f"{check} fails on") for check in ("contract", "manners", "proof")]
+    assert places == sorted(places)
+    assert json.loads(summary.to_json())["verdict"] == "mine: wrong <at ties>."
+
+
+def test_a_check_that_is_asked_of_registered_regularizers_alone_is_not_listed() -> None:
+    text = io.StringIO()
+    skipped = [
+        result("group-norm-equation", "m:A", Verdict.SKIP, UNKNOWN),
+        result("two", "m:A", Verdict.SKIP, "no GPU"),
+    ]
+    show_verdict(Console(file=text, width=80), "m:A", [*skipped, result("contract", "m:A", Verdict.PASS)], seed=3)
+    assert "group-norm-equation" not in text.getvalue()
+    assert "Not tried: two; no GPU." in text.getvalue()

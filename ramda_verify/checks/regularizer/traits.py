@@ -14,6 +14,9 @@ from solvers.regularizers import MetricProx
 from solvers.regularizers.base import offers
 from solvers.regularizers.members import Regularizer
 
+#: Why an oracle cannot be asked: psi of a user's class has no line among the oracles.
+UNKNOWN = "psi is not known apart from the regularizer's own value"
+
 #: (regularizer, its atoms, the shape that they are of) -> None, or the reason why a check does not apply.
 Question = Callable[[Regularizer, Atoms, tuple[int, ...]], str | None]
 
@@ -23,7 +26,7 @@ def asks(*questions: Question) -> Callable[[Target], str | None]:
 
     def reason(regularizer: Regularizer) -> str | None:
         if not is_known(regularizer):
-            return "psi is not known apart from the regularizer's own value"
+            return UNKNOWN
         shape = max(shapes(regularizer), key=math.prod)
         atoms = atoms_of(regularizer, shape)
         return next(filter(None, (question(regularizer, atoms, shape) for question in questions)), None)
