@@ -29,6 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.randomly_seed = TEST_SEED
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers that collect by themselves must name the same tests: an object without a name shows its address."""
+    unnamed = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if unnamed:
+        raise pytest.UsageError(f"{unnamed[0]} is named by an address, another one in each process; give it an id")
+
+
 def pytest_report_header() -> str:
     return f"RAMDA_TEST_SEED={TEST_SEED}"
 

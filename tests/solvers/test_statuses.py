@@ -220,7 +220,7 @@ def test_better_warm_start_is_taken(low_rank):
         (GroupLasso(0.5), lambda B: np.linalg.norm(B, axis=0).max() / 2),
         (NuclearNorm(0.5), lambda B: np.linalg.norm(B, 2)),
     ],
-    ids=repr,
+    ids=["l1", "group_lasso", "nuclear_norm"],
 )
 @pytest.mark.parametrize("method", ["auto", "accelerated", "proximal_gradient"])
 def test_smallest_weight_at_which_zero_is_the_solution(regularizer, largest, method, random):
