@@ -73,8 +73,8 @@ NAN = re.compile("nan(_|$)|^Nan|NanIn|not_a_number")
 MUTANTS = [mutant for family in (*FAMILIES, *NAN_FAMILIES) for mutant in family.MUTANTS]
 CASES = [pytest.param(mutant, check, id=f"{mutant.name}-{check}") for mutant in MUTANTS for check in mutant.checks]
 
-#: A check that rejects a mutant at one seed only was lucky: the gate takes one that no one has tried, and the slow tests
-#: the usual one.
+#: A check that rejects a mutant at one seed only was lucky: the gate takes one that no one has tried, the slow tests
+#: take the usual one as well.
 SEEDS = [pytest.param(seed, marks=[] if seed == TEST_SEED else [pytest.mark.slow]) for seed in sorted({0, TEST_SEED})]
 
 #: Cases a check may draw before it must have found the fault: as many as a default run draws, for regularizers and
