@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-
 #: Where our own packages lie. An editable installation finds them by a hook that is asked after the whole path.
 OURS = Path(__file__).parents[2]
 
