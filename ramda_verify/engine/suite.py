@@ -19,6 +19,7 @@ from ramda_verify.engine.targets import (
     plain_target,
     regularizer_target,
 )
+from ramda_verify.engine.world import left_alone
 from solvers.optimizers import METHODS
 
 #: Cases per check and target; a check's ``share`` scales it.
@@ -63,7 +64,8 @@ class Job:
         target = self.build_target()
         if self.known:
             return run_on_all(BY_ID[self.check], target, own_seed, examples)
-        with limited(target.example):
+        # Its members are called outside the cases as well, when these are drawn.
+        with left_alone(), limited(target.example):
             result = run_on_all(BY_ID[self.check], target, own_seed, max(1, round(self.share * examples)))
             return replace(result, pace=pace_of(target.example)) if self.first else result
 

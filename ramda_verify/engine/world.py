@@ -62,11 +62,22 @@ def left_alone() -> Iterator[World]:
         before.restore()
 
 
-def away_from_seeds() -> None:
-    """Draw from the generators: in the state that a seed gives, setting that seed once more would change nothing."""
+#: Numbers of threads that hardly anyone sets, and that differ.
+THREADS = (3, 5)
+
+
+def made_telling(which: int) -> None:
+    """Put the process in one of two states, 0 or 1, in which a call shows what it sets: where a thing is set that is so
+    already nothing changes, and an earlier call may have set it. The generators are drawn from, since in the state that
+    a seed gives, setting that seed once more would change nothing.
+    """
     torch.rand(())
     np.random.random()  # noqa: NPY002
     random.random()
+    torch.set_grad_enabled(which == 0)
+    torch.set_default_dtype((torch.float32, torch.float64)[which])
+    torch.set_num_threads(THREADS[which])
+    torch.use_deterministic_algorithms(which == 1, warn_only=True)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -18,7 +18,7 @@ from ramda_verify.checks.regularizer.contract import kind_of_prox, kind_of_value
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
-from ramda_verify.engine.world import World, away_from_seeds, left_alone
+from ramda_verify.engine.world import World, left_alone, made_telling
 from solvers.regularizers.members import Regularizer
 
 
@@ -45,15 +45,11 @@ def measure_manners(regularizer: Regularizer, w: Array, step: float, other: Arra
 
 def _fault(regularizer: Regularizer, w: Tensor, step: float, other: Tensor) -> str | None:
     given, fresh = w.clone(), _copied(regularizer)
-    with left_alone():
-        away_from_seeds()
-        before = World.now()
-        first = regularizer.prox(w, step)
-        value = regularizer.value(w)
-        changed = before.differences(World.now())
+    first, value = regularizer.prox(w, step), regularizer.value(w)
     kind = kind_of_prox(first, w) or kind_of_value(value)
     if kind is not None:
         return kind
+    changed = _changed_by_a_call(regularizer, w, step)
     if changed:
         return f"a call of prox and of value changed, for the whole process, {', '.join(changed).replace('_', ' ')}"
     if not torch.equal(w, given):
@@ -74,6 +70,19 @@ def _fault(regularizer: Regularizer, w: Tensor, step: float, other: Tensor) -> s
     if fresh is not None and not (torch.equal(fresh.prox(w, step), kept) and torch.equal(fresh.value(w), value)):
         return "a copy of the regularizer, which was asked nothing before, answers otherwise"
     return _elsewhere(regularizer, w, step)
+
+
+def _changed_by_a_call(regularizer: Regularizer, w: Tensor, step: float) -> list[str]:
+    """What of the process is another after a call of prox and of value, in either of two states of it."""
+    changed: dict[str, None] = {}
+    for which in (0, 1):
+        with left_alone():
+            made_telling(which)
+            before = World.now()
+            regularizer.prox(w, step)
+            regularizer.value(w)
+            changed.update(dict.fromkeys(before.differences(World.now())))
+    return list(changed)
 
 
 def _copied(regularizer: Regularizer) -> Regularizer | None:

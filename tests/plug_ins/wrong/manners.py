@@ -152,6 +152,30 @@ class ChangesTheThreads(_L1):
         return self.soft(w, step)
 
 
+class OneThread(_L1):
+    """Sets the number of threads to what many have already."""
+
+    def prox(self, w, step):
+        torch.set_num_threads(1)
+        return self.soft(w, step)
+
+
+class TurnsGradientsOn(_L1):
+    """Leaves gradients on, where an optimizer has turned them off."""
+
+    def prox(self, w, step):
+        torch.set_grad_enabled(True)
+        return self.soft(w, step)
+
+
+class Deterministic(_L1):
+    """Asks for deterministic algorithms, of everybody."""
+
+    def value(self, w):
+        torch.use_deterministic_algorithms(True)
+        return w.abs().sum()
+
+
 class CountsItsCalls(_L1):
     """From the fifth call on the threshold is 10 % more."""
 
