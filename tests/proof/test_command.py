@@ -56,6 +56,7 @@ def call(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(PLUG_IN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
     return lambda *arguments: CliRunner().invoke(app, ["prove", *arguments], env={"COLUMNS": "80", "TERM": "dumb"})
 
 

@@ -30,7 +30,10 @@ def test_the_projection_belongs_to_the_set(dtype, size, count):
     assert z.dtype == dtype
     assert float(psi.value(z)) == 0.0
     assert bool((z >= 0).all())
-    assert float(z.double().sum()) == pytest.approx(0.3, rel=2 * torch.finfo(dtype).eps)
+    # Below the smallest normal number entries round by what they are multiples of: 20,001 of them do in float16.
+    finest = torch.finfo(dtype).eps * torch.finfo(dtype).tiny
+    allowed = 2 * torch.finfo(dtype).eps * 0.3 + count * finest / 2
+    assert float(z.double().sum()) == pytest.approx(0.3, rel=0, abs=allowed)
     assert float(psi.violation(z)) <= torch.finfo(dtype).eps * 0.3
 
 
