@@ -152,7 +152,7 @@ def entry(table: MutableMapping[str, Any], key: str, wrong: type) -> Patch:
 
 def _made(monkeypatch: pytest.MonkeyPatch, wrong: type) -> None:
     """Count whether an instance of the class is made."""
-    right = wrong.__init__  # type: ignore[misc]
+    right = inspect.getattr_static(wrong, "__init__")
     monkeypatch.setattr(wrong, "__init__", counted(monkeypatch, f"{wrong.__qualname__}()", right))
 
 
