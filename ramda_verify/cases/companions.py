@@ -15,6 +15,10 @@ AROUND_A_THRESHOLD = (0.5, 2.0, 1.0, 1 - 1e-9, 1 + 1e-9, 0.01, 100.0)
 
 PLAIN = (0.0, 1.0, -1.0, 2.0, 0.5, -3.0)
 
+#: The largest entry that a prox is asked for. From 1/eps on, a number of the size of one vanishes beside it: the sum
+#: that a projection on a simplex subtracts, the bound of a box. The sort of the textbooks then finds no place for it.
+LARGEST_ENTRY = 1e15
+
 #: Seeds below this one make problems of plain numbers only.
 PLAIN_SEEDS = 1000
 
@@ -72,6 +76,12 @@ def weight(rng: Rng, critical: list[float], plain: bool = False) -> float:
     return float(rng.choice((1.0, 0.5, 2.0)) if plain else 10.0 ** rng.uniform(-4, 4))
 
 
+def within_reach(B: np.ndarray, D: np.ndarray) -> np.ndarray:
+    """B, or as much of it as keeps ``B/D``, of which a prox is taken, at or below LARGEST_ENTRY."""
+    largest = float(np.abs(B / D).max())
+    return B if largest <= LARGEST_ENTRY else B * (LARGEST_ENTRY / largest)
+
+
 def companion(
     seed: int, regularizer: Regularizer, shape: tuple[int, ...], critical: Any, max_condition: float, extreme: bool
 ) -> dict[str, Any]:
@@ -81,5 +91,6 @@ def companion(
     D = metric(rng, shape, max_condition, extreme, plain)
     if rng.random() < 0.5:
         B = B * D
+    B = within_reach(B, D)
     lam = weight(rng, critical(regularizer, B, D), plain)
     return {"B": B, "D": D, "lam": lam, "point": array(rng, shape, plain)}

@@ -28,9 +28,11 @@ def is_constrained(regularizer: Any, shape: tuple[int, ...]) -> bool:
     """Whether psi is infinite at one of a few points of this shape."""
     if isinstance(regularizer, ExactSet):
         return True
-    one = torch.linspace(-1.0, 2.0, steps=math.prod(shape), dtype=torch.float64).reshape(shape)
+    rising = torch.linspace(-1.0, 2.0, steps=math.prod(shape), dtype=torch.float64)
+    signs = torch.where(torch.arange(len(rising)) % 2 == 0, 1.0, -1.0)
+    points = [*(size * rising for size in TRIED), rising.flip(0), rising * signs, -rising * signs]
     try:
-        return any(float(regularizer.value(size * one)) == math.inf for size in TRIED)
+        return any(float(regularizer.value(point.reshape(shape))) == math.inf for point in points)
     except Exception:
         return False  # the checks report it
 
@@ -69,10 +71,11 @@ class ExactSet:
             return found
         projected = self.inner.prox(w, VANISHING)
         size = float(torch.maximum(w.abs().max(), projected.abs().max()))
+        length = size * w.numel() ** 0.5
         distance = self._distance(w, projected)
-        if distance <= ROUNDING * size * w.numel() ** 0.5:
+        if distance <= ROUNDING * length:
             return found if bool(found < torch.inf) else self._inside(projected)
-        if distance <= LOOSENESS * size or self._is_loose_at(w, projected, size):
+        if distance <= LOOSENESS * length or self._is_loose_at(w, projected, size):
             return torch.full_like(found, torch.inf)
         return found
 
@@ -83,13 +86,19 @@ class ExactSet:
         """
         if not 0 < size < 0.5:
             return False
+        found = self._value_at_size_one(w, projected, size)
+        return found is not None and bool(found == torch.inf)
+
+    def _value_at_size_one(self, w: Tensor, projected: Tensor, size: float) -> Tensor | None:
+        """The value at the multiple of ``w`` of size one; None where its projection is not that multiple of ours."""
         # Twice, since the reciprocal of a denormal number is infinite.
         half = 2.0 ** (-math.frexp(size)[1] // 2)
-        larger, expected = w * half * half, projected * half * half
-        close = ROUNDING * float(larger.abs().max() + expected.abs().max()) * w.numel() ** 0.5
-        if float((self.inner.prox(larger, VANISHING) - expected).abs().max()) > close:
-            return False
-        return bool(self.inner.value(larger) == torch.inf)
+        multiple, expected = w * half * half, projected * half * half
+        close = ROUNDING * float(multiple.abs().max() + expected.abs().max()) * w.numel() ** 0.5
+        if float((self.inner.prox(multiple, VANISHING) - expected).abs().max()) > close:
+            return None
+        found: Tensor = self.inner.value(multiple)
+        return found
 
     def _distance(self, w: Tensor, projected: Tensor) -> float:
         if offers(self.inner, "violation"):
@@ -98,11 +107,14 @@ class ExactSet:
 
     def _inside(self, projected: Tensor) -> Tensor:
         """psi at a projection, whose value rounding may have made infinite: at the nearest point of a few where it is
-        finite.
+        finite. A tolerance that is a number is too small for a large member of a cone: there the multiple of size one
+        decides.
         """
         eps = torch.finfo(projected.dtype).eps
         for factor in (0.0, -1.0, 1.0, -8.0, 8.0, -63.0, 63.0):
             found: Tensor = self.inner.value(projected * (1 + factor * eps))
             if bool(found < torch.inf):
                 return found
-        return found
+        size = float(projected.abs().max())
+        smaller = self._value_at_size_one(projected, projected, size) if size > 1 else None
+        return found if smaller is None or bool(smaller != 0) else smaller

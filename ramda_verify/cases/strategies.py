@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from ramda_verify.cases.companions import AROUND_A_THRESHOLD, array, companion, without_a_slice
+from ramda_verify.cases.companions import AROUND_A_THRESHOLD, array, companion, within_reach, without_a_slice
 from ramda_verify.cases.exact_set import with_exact_set
 from ramda_verify.cases.recorded.problems import RecordedProblem
 from ramda_verify.engine.limits import DidNotReturn
@@ -274,6 +274,7 @@ def _drawn_subproblem_cases(
     D = draw(metrics(shape, max_condition, extreme))
     if draw(st.booleans()):
         B = B * D
+    B = within_reach(B, D)
     return {"regularizer": regularizer, "B": B, "D": D, "lam": draw(weights_for(regularizer, B, D))}
 
 
@@ -326,6 +327,7 @@ def _drawn_problem_batches(
         B, D = draw(tensors(shape)), draw(metrics(shape, max_condition, extreme))
         if draw(st.booleans()):
             B = B * D
+        B = within_reach(B, D)
         drawn = {"B": B, "D": D, "lam": draw(weights_for(regularizer, B, D))}
         problems.insert(0, {**drawn, "point": draw(tensors(shape)) if point else B})
     names = ("B", "D", "lam", *(["point"] if point else []))

@@ -60,7 +60,10 @@ def measure_convex(regularizer: Regularizer, w: Array, other: Array, share: floa
         # Rounding may put the point outside a constraint; the prox of a vanishing step is the projection on it.
         outside = finite("prox", regularizer.prox(tensor(point), VANISHING)).numpy() - point
         return Measurement(relative(size(outside), size(w, other)), note)
-    return Measurement(relative(between - chord, psi.size(w) + psi.size(other)), note)
+    scale = abs(at_w) + abs(at_other)
+    if between - chord > tolerances.CLOSED_FORM.value * scale:
+        scale = psi.size(w) + psi.size(other)
+    return Measurement(relative(between - chord, scale), note)
 
 
 def _seeded_prox(target: Target) -> st.SearchStrategy[Case]:

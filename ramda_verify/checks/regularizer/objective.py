@@ -5,6 +5,9 @@ infinite or far too large beside it. What is asked of a prox is written here, on
 ``ACCURACY`` of the distance by which it moves w, and to ``ROUNDING`` of the numbers that it is computed from.
 """
 
+import math
+from functools import cached_property
+
 import numpy as np
 
 from ramda_verify.cases.exact_set import ROUNDING, VANISHING, with_exact_set
@@ -15,8 +18,16 @@ from solvers.regularizers.members import Regularizer
 EPS = float(np.finfo(np.float64).eps)
 #: Share of ||w - prox(w)|| by which a prox may be wrong.
 ACCURACY = 1e-9
+#: Roundings of the step, of which a prox may have added multiples to w and taken them away again.
+STEP_ROUNDING = 8 * EPS
 #: Where all numbers of a problem are smaller, its objective is lost: squares of 1e-160 vanish, in any formula of psi.
 SMALLEST = 1e-130
+
+
+#: Powers of ten among which the size of a number that psi has of its own is looked for.
+OWN_SIZES = range(-6, 7)
+#: psi has one where psi(2w)/psi(w) is no longer what it is for small w, by this share.
+BENT = 0.05
 
 
 class Psi:
@@ -24,7 +35,6 @@ class Psi:
 
     def __init__(self, regularizer: Regularizer, shape: tuple[int, ...]) -> None:
         self.regularizer = with_exact_set(regularizer, shape)
-        self._anchor: float | None = None
         self.shape = shape
 
     def at(self, point: Array) -> float:
@@ -40,23 +50,54 @@ class Psi:
                 return self.at(projected)
         return lowest
 
-    @property
+    @cached_property
     def anchor(self) -> float:
-        """The length of prox(0, 1): the size of the numbers that psi has of its own, to which a prox rounds however
-        small w is. 0 where psi is a norm.
+        """The length of prox(0, 1), to which a prox rounds however small w is. 0 where psi is least at zero."""
+        return norm(finite("prox", self.regularizer.prox(tensor(np.zeros(self.shape)), 1.0)).numpy())
+
+    @cached_property
+    def own_size(self) -> float:
+        """The size of the numbers that psi has of its own, such as a threshold or the 1 of log(1 + |w|), to which prox
+        and value round however small w is: the anchor, or where psi ceases to grow at the power of ||w|| at which it
+        begins. 0 where psi is a norm or a square.
         """
-        if self._anchor is None:
-            found = self.regularizer.prox(tensor(np.zeros(self.shape)), 1.0)
-            self._anchor = norm(finite("prox", found).numpy())
-        return self._anchor
+        rising = np.linspace(1.0, 2.0, math.prod(self.shape)).reshape(self.shape)
+        first: float | None = None
+        for exponent in OWN_SIZES:
+            once, twice = (self.at(10.0**exponent * factor * rising) for factor in (1.0, 2.0))
+            if once == np.inf:
+                continue
+            growth = 1.0 if once == twice else float(np.divide(twice, once)) if once else np.inf
+            first = growth if first is None else first
+            if not abs(growth - first) <= BENT * abs(first):
+                return max(self.anchor, 10.0**exponent)
+        return self.anchor
 
     def rounding(self, *points: Array) -> float:
         """What rounding may move an answer that is computed from these points, in the Euclidean norm."""
         return ROUNDING * (sum(norm(point) for point in points) + self.anchor)
 
+    @cached_property
+    def value_at_own_size(self) -> float:
+        """psi of a tensor of its own size, to whose rounding smaller values may be computed; 0 where there is none."""
+        found = self.at(np.full(self.shape, self.own_size)) if self.own_size > 0 else 0.0
+        return found if found < np.inf else 0.0
+
+    def slope(self, point: Array) -> float:
+        """The largest change of psi over a few moves of all entries by a thousandth of their size, divided by it: about
+        the length of a subgradient. 0 where psi is infinite.
+        """
+        unit, at_point = 1e-3 * max(size(point), SMALLEST), self.at(point)
+        signs = np.random.default_rng(0).choice((-1.0, 1.0), (4, *point.shape))
+        moved = [abs(self.at(point + unit * sign) - at_point) for sign in signs]
+        return max((change for change in moved if change < np.inf), default=0.0) / unit
+
     def size(self, point: Array) -> float:
-        """What psi is a sum of: |psi(point)|, or |psi(|point|)| where terms cancel."""
-        found = [self.at(point), self.at(np.abs(point))]
+        """What psi is a sum of: |psi(point)|, or |psi(|point|)| or psi with the signs of two entries in three changed,
+        where terms cancel, or psi at its own size.
+        """
+        signs = np.where(np.arange(point.size).reshape(point.shape) % 3 == 0, 1.0, -1.0)
+        found = [self.at(point), self.at(np.abs(point)), self.at(signs * np.abs(point)), self.value_at_own_size]
         return max((abs(value) for value in found if value < np.inf), default=0.0)
 
 
@@ -99,6 +140,8 @@ class ProxProblem:
         self.at_z, self.psi_size = self.psi.near(self.z, size(self.w)), self.psi.size(self.z)
         if self._euclidean:
             self.slack += jitter(self.psi.regularizer, self.w, self.step, self.z)
+            self.slack += ROUNDING * self.psi.own_size
+            self.slack += STEP_ROUNDING * self.step * self.psi.slope(self.z)
 
     def excess(self, x: Array, at_x: float, *, convex: bool = False) -> float:
         """How much lower the objective is at x than at z, in units of what the accuracy of z allows; for a convex psi,

@@ -10,9 +10,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
+from ramda_verify.cases.companions import LARGEST_ENTRY
 from ramda_verify.cases.strategies import prox_cases
 from ramda_verify.checks.helpers import Array, finite, norm, shown, tensor
-from ramda_verify.checks.regularizer.objective import ACCURACY, Psi, jitter
+from ramda_verify.checks.regularizer.objective import ACCURACY, ROUNDING, STEP_ROUNDING, Psi, jitter
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
@@ -26,10 +27,8 @@ SHARES = tuple(2.0**-k for k in (1, 2, 4, 7, 10, 14, 20, 30, 40))
 #: For convex psi the ray goes on beyond w.
 BEYOND = tuple(2.0**k for k in (1, 4, 10, 20, 30, 40))
 
-#: Steps that are tried, and how large entries may become.
+#: Steps that are tried.
 STEPS = (1e-12, 1e12)
-
-LARGEST = 1e15
 
 
 def _scaled(target: Target) -> st.SearchStrategy[Case]:
@@ -53,14 +52,17 @@ def _scaled(target: Target) -> st.SearchStrategy[Case]:
 def measure_homotopy(regularizer: Regularizer, w: Array, step: float, scale: float, stretch: float) -> Measurement:
     """The distance of prox(z + t(w - z), t*step) from z, in units of what the accuracy of a prox allows.
 
-    w is multiplied by ``scale`` and the step by ``scale*stretch`` first.
+    w is multiplied by ``scale``, or by what leaves its entries at LARGEST_ENTRY, and the step by ``scale*stretch``
+    first.
     """
+    scale = min(scale, LARGEST_ENTRY / max(float(np.abs(w).max()), 1.0))
     w, step = w * scale, min(max(step * scale * stretch, STEPS[0]), STEPS[1])
     z = _prox(regularizer, w, step)
-    worst, rounding = Worst(), Psi(regularizer, w.shape).rounding(z, w - z)
+    worst, psi = Worst(), Psi(regularizer, w.shape)
+    rounding = psi.rounding(z, w - z)
     for share in (*SHARES, *(BEYOND if offers(regularizer, "convex") else ())):
         point, shorter = z + share * (w - z), share * step
-        if not (STEPS[0] <= shorter <= STEPS[1] and np.abs(point).max() <= LARGEST):
+        if not (STEPS[0] <= shorter <= STEPS[1] and np.abs(point).max() <= LARGEST_ENTRY):
             continue
         found = _prox(regularizer, point, shorter)
         moved = share * norm(w - z)
@@ -69,6 +71,8 @@ def measure_homotopy(regularizer: Regularizer, w: Array, step: float, scale: flo
         if not norm(found - z) <= allowed:
             shaken = jitter(regularizer, w, step, z), jitter(regularizer, point, shorter, found)
             allowed += max(share, 1.0) * shaken[0] + shaken[1]
+            allowed += max(share, 1.0) * ROUNDING * psi.own_size
+            allowed += STEP_ROUNDING * (max(share, 1.0) * step + shorter) * psi.slope(z)
         note = (
             f"prox({shown(w)}, {step:g}) is {shown(z)}, so prox({shown(point)}, {shorter:g}) is the same, but "
             f"{shown(found)} came back"

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ramda_verify import tolerances
+from ramda_verify.cases.exact_set import VANISHING
 from ramda_verify.cases.strategies import prox_cases
 from ramda_verify.checks.helpers import Array, finite, psi_value, shown, size, tensor
+from ramda_verify.checks.regularizer.objective import Psi
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement, NothingClaimed
 from ramda_verify.engine.scope import DEVICES, DTYPES
@@ -181,6 +183,7 @@ def _deviation(regularizer: Regularizer, narrow: Tensor, step: float, found: Ten
     apart = float((found.double() - exact).abs().max()) - kind.tiny
     if relative(apart, unit) <= tolerances.NARROW.value:
         return relative(apart, unit)
+    unit = max(unit, kind.eps * Psi(regularizer, tuple(wide.shape)).own_size)
     off = NEARBY * kind.eps
     signs = torch.where(torch.arange(wide.numel(), device=wide.device) % 2 == 0, off, -off).reshape(wide.shape)
     nearby = [
@@ -191,7 +194,11 @@ def _deviation(regularizer: Regularizer, narrow: Tensor, step: float, found: Ten
     ]
     nearby += [(wide, step * (1 + off)), (wide, step * (1 - off))]
     moved = max(float((regularizer.prox(*near) - exact).abs().max()) for near in nearby)
-    rise = _rise(regularizer, wide, step, found.double(), exact, kind.eps)
+    # Of a set the answer is a point up to the rounding of its own dtype.
+    nearest, answer = regularizer.prox(found.double(), VANISHING), found.double()
+    if float((nearest - answer).abs().max()) <= tolerances.NARROW.value * unit:
+        answer = nearest
+    rise = _rise(regularizer, wide, step, answer, exact, kind.eps)
     return min(relative(apart - moved, unit), tolerances.NARROW.value * 2 * rise)
 
 

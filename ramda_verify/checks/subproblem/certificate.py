@@ -37,6 +37,7 @@ def _member_violations(
     slope = member - (problems.D * Z - problems.B)
     steepest = column(sizes(problems.D), Z)
     noise = sizes(problems.B, steepest * Z, steepest * came_from)
+    noise += problems.prox_error(Z) / tolerances.SUBGRADIENT.value
     X = comparison_points_of_rows(Z + slope / steepest, Z, seed)
     psi = problems.psi(torch.cat([Z.unsqueeze(0), X]))
     at_Z, at_X = psi[0], psi[1:]
@@ -58,7 +59,7 @@ def member_violation(
     regularizer: Regularizer, B: Array, D: Array, lam: float, Z: Array, member: Array, came_from: Array, seed: int
 ) -> tuple[float, str]:
     """The same of one problem: the violation and a sentence about it."""
-    alone = Problems(tensor(B[None]), tensor(D[None]), tensor(np.array([lam])), regularizer, 1)
+    alone = Problems.alone(regularizer, B, D, lam)
     point, subgradient, origin = (tensor(array[None]) for array in (Z, member, came_from))
     violations, columns = _member_violations(alone, point, subgradient, origin, seed)
     return float(violations[0]), NOT_A_MEMBER.format(**{name: column[0].tolist() for name, column in columns.items()})
@@ -206,13 +207,16 @@ def measure_soundness(
             size_of_Q = sums(0.5 * (problems.B * problems.B / problems.D + problems.D * Z * Z))
             size_of_Q += np.abs(problems.psi(Z))
             rounding = problems.floors(Z) + problems.floors(first)
+            rounding += problems.prox_error(Z)
             reach = (found.residual + exact.residual + rounding) / mu + TINY
-            # The edge of a set is known up to rounding, over which Q falls by its slope.
-            edge = 2 * norms(problems.D * Z - problems.B) * problems.edge(Z)
-            allowed_gap = (found.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_of_Q + edge + TINY
+            allowed_gap = (found.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_of_Q
+            allowed_gap += TINY
+            gap = objective(Z) - objective(exact.point)
+            if bool((gap > allowed_gap).any()):
+                allowed_gap += problems.rounding_of_Q(Z, first) + problems.rounding_of_Q(exact.point)
             shares = {
                 "distance": relative(norms(Z - exact.point), reach),
-                "gap in Q": relative(objective(Z) - objective(exact.point), allowed_gap),
+                "gap in Q": relative(gap, allowed_gap),
             }
             for what, share in shares.items():
                 words = f"{method}, scale {by:g}: the {what} is {{share:.6g}} times what is promised"

@@ -11,6 +11,7 @@ from ramda_verify.cases.strategies import regularizers, seeds, subproblem_cases,
 from ramda_verify.checks.helpers import Array, finite, needs, norm, psi_value, size, tensor
 from ramda_verify.checks.regularizer.traits import asks, certified
 from ramda_verify.checks.regularizer.traits import singular_values as of_singular_values
+from ramda_verify.checks.subproblem.batches import Problems
 from ramda_verify.checks.subproblem.certificate import member_violation
 from ramda_verify.checks.subproblem.solutions import ITERATIONS, model
 from ramda_verify.engine.property import Inconclusive, check
@@ -62,10 +63,16 @@ def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, s
         return Measurement(np.inf, f"splitting: {fast.status.value}, residual {fast.residual:.3g}")
     # Norms of entries below the root of the smallest number vanish.
     rounding = rounding_floor(subproblem, fast.point) + rounding_floor(subproblem, tensor(start)) + VANISHING
+    both = Problems.alone(regularizer, B, D, lam)
+    rounding += float(both.prox_error(fast.point[None])[0])
     reach = (plain.residual + fast.residual + rounding) / float(D.min())
     apart = relative(norm(fast.point.numpy() - plain.point.numpy()), reach) - 1
     ours, theirs = (_objective(subproblem, point.numpy()) for point in (fast.point, plain.point))
-    gap = relative(abs(ours - theirs), float((B * B / D).sum()) + abs(theirs)) / 1e-10 - 1
+    scale = float((B * B / D).sum()) + abs(theirs)
+    if abs(ours - theirs) > 1e-10 * scale:
+        ends = [both.rounding_of_Q(point[None], tensor(start[None]))[0] for point in (fast.point, plain.point)]
+        scale += 1e10 * float(sum(ends))
+    gap = relative(abs(ours - theirs), scale) / 1e-10 - 1
     note = f"Q {ours:.12g} against {theirs:.12g}, residual {fast.residual:.3g}"
     worst = Worst()
     worst.see(apart, note)
@@ -115,7 +122,12 @@ def measure_splitting_certificate(
         for W, before in references:
             # From outside a constraint anything finite is a descent.
             if certainly_descends(subproblem, iterate.point, iterate.member, W) and not after < before == np.inf:
-                rise = relative(after - before, abs(after) + abs(before) + float(np.abs(B * W.numpy()).sum()))
+                scale = abs(after) + abs(before) + float(np.abs(B * W.numpy()).sum())
+                if after - before > tolerances.SUBGRADIENT.value * scale:
+                    alone, origin = Problems.alone(regularizer, B, D, lam), tensor(start[None])
+                    rounding = [alone.rounding_of_Q(end[None], origin)[0] for end in (iterate.point, W)]
+                    scale += float(sum(rounding)) / tolerances.SUBGRADIENT.value
+                rise = relative(after - before, scale)
                 words = f"said to descend, but Q rose from {before:.12g} to {after:.12g}"
                 worst.see(rise, f"iteration {count}: {words}")
     return worst.measurement()

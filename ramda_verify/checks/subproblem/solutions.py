@@ -166,7 +166,8 @@ def measure_agreement(regularizer: Regularizer, B: Array, D: Array, lam: Array) 
     for method, other in zip(problems.methods[1:], others, strict=True):
         distance = norms(other.point - first.point)
         # ||Z - Z*|| <= ||s||/mu for each of the two.
-        allowed = (first.residual + other.residual + problems.floors(other.point) + TINY) / problems.smallest
+        rounding = problems.floors(other.point) + 2 * problems.prox_error(other.point)
+        allowed = (first.residual + other.residual + rounding + TINY) / problems.smallest
         worst.see(relative(distance, allowed), f"{method} is {{apart:.3g}} from {problems.methods[0]}", apart=distance)
     return worst.measurement(1)
 
@@ -206,10 +207,16 @@ def measure_descent(
             rise = sums(terms) + psi[0] - psi[1]
             # A point of a constraint is rounded, and off the set by that Q changes by its slope: <s, Z> with s of
             # lam*dpsi(Z), which for a norm is lam*psi(Z).
-            slope = Z * (problems.B - problems.D * Z)
-            scale = sums(terms.abs()) + sums(slope.abs()) + np.abs(psi).sum(axis=0)
+            slope = problems.B - problems.D * Z
+            scale = sums(terms.abs()) + sums((slope * Z).abs()) + np.abs(psi).sum(axis=0)
             reported = problems.each(_objective_change, Z, W).numpy()
-            violation = relative(np.maximum(rise, np.abs(reported - rise)), scale)
+            found = np.maximum(rise, np.abs(reported - rise))
+            if bool((found > tolerances.DESCENT.value * scale).any()):
+                # A prox is as accurate as its input is large, about B/max D beside the point, and as it has to be.
+                error = tolerances.DESCENT.value * norms(problems.B) + problems.prox_error(Z)
+                scale += norms(slope) * error / problems.largest / tolerances.DESCENT.value
+                scale += (problems.rounding_of_Q(Z, W) + problems.rounding_of_Q(W)) / tolerances.DESCENT.value
+            violation = relative(found, scale)
             # From outside a constraint anything finite is a descent.
             violation[(psi[1] == np.inf) & (psi[0] < np.inf) & np.isfinite(sums(terms))] = 0.0
             words = f"{method}: Q rose by {{rise:.3g}}, reported {{reported:.3g}}"

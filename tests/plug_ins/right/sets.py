@@ -172,7 +172,7 @@ class Sphere:
     def prox(self, w, step):
         scaled = w / w.abs().amax().clamp_min(1e-300) if bool((w != 0).any()) else torch.zeros_like(w)
         if not bool((scaled != 0).any()):
-            scaled.view(-1)[0] = 1.0
+            scaled = torch.eye(1, w.numel(), dtype=w.dtype).reshape(w.shape)
         return scaled / scaled.norm()
 
 

@@ -64,8 +64,8 @@ class Spectral:
         if float(sigma.sum()) <= step:
             return torch.zeros_like(w)
         excess = (sigma.cumsum(0) - step) / torch.arange(1, len(sigma) + 1, dtype=w.dtype)
-        level = excess[int((sigma > excess).sum()) - 1]
-        return ((left * sigma.clamp_max(level)) @ right).reshape(w.shape)
+        # The level is the largest. To count the values above theirs finds none where the step is a rounding of them.
+        return ((left * sigma.clamp_max(excess.amax())) @ right).reshape(w.shape)
 
 
 class Frobenius:
