@@ -15,9 +15,9 @@ AROUND_A_THRESHOLD = (0.5, 2.0, 1.0, 1 - 1e-9, 1 + 1e-9, 0.01, 100.0)
 
 PLAIN = (0.0, 1.0, -1.0, 2.0, 0.5, -3.0)
 
-#: The largest entry that a prox is asked for. From 1/eps on, a number of the size of one vanishes beside it: the sum
-#: that a projection on a simplex subtracts, the bound of a box. The sort of the textbooks then finds no place for it.
-LARGEST_ENTRY = 1e15
+#: The largest entry that a prox is asked for. At 1/eps a number of the size of one vanishes beside it, or beside a sum
+#: of many: what a projection on a simplex subtracts, and the sort of the textbooks then finds no place for it.
+LARGEST_ENTRY = 1e12
 
 #: Seeds below this one make problems of plain numbers only.
 PLAIN_SEEDS = 1000
@@ -76,7 +76,7 @@ def weight(rng: Rng, critical: list[float], plain: bool = False) -> float:
     return float(rng.choice((1.0, 0.5, 2.0)) if plain else 10.0 ** rng.uniform(-4, 4))
 
 
-def within_reach(B: np.ndarray, D: np.ndarray) -> np.ndarray:
+def within_reach(B: np.ndarray, D: np.ndarray | float) -> np.ndarray:
     """B, or as much of it as keeps ``B/D``, of which a prox is taken, at or below LARGEST_ENTRY."""
     largest = float(np.abs(B / D).max())
     return B if largest <= LARGEST_ENTRY else B * (LARGEST_ENTRY / largest)

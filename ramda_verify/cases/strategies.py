@@ -240,7 +240,7 @@ def prox_cases(instances: Instances) -> SearchStrategy[dict[str, Any]]:
 @st.composite
 def _drawn_prox_cases(draw: DrawFn, instances: SearchStrategy[Any] | LargeTensors) -> dict[str, Any]:
     regularizer, shape = draw(regularizers_and_shapes(instances))
-    w = draw(tensors(shape)) * draw(scales())
+    w = within_reach(draw(tensors(shape)) * draw(scales()), 1.0)
     return {"regularizer": regularizer, "w": w, "step": draw(weights_for(regularizer, w))}
 
 

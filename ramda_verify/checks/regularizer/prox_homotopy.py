@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ramda_verify import tolerances
-from ramda_verify.cases.companions import LARGEST_ENTRY
+from ramda_verify.cases.companions import LARGEST_ENTRY, within_reach
 from ramda_verify.cases.strategies import prox_cases
 from ramda_verify.checks.helpers import Array, finite, norm, shown, tensor
 from ramda_verify.checks.regularizer.objective import ACCURACY, ROUNDING, STEP_ROUNDING, Psi, jitter
@@ -55,8 +55,7 @@ def measure_homotopy(regularizer: Regularizer, w: Array, step: float, scale: flo
     w is multiplied by ``scale``, or by what leaves its entries at LARGEST_ENTRY, and the step by ``scale*stretch``
     first.
     """
-    scale = min(scale, LARGEST_ENTRY / max(float(np.abs(w).max()), 1.0))
-    w, step = w * scale, min(max(step * scale * stretch, STEPS[0]), STEPS[1])
+    w, step = within_reach(w * scale, 1.0), min(max(step * scale * stretch, STEPS[0]), STEPS[1])
     z = _prox(regularizer, w, step)
     worst, psi = Worst(), Psi(regularizer, w.shape)
     rounding = psi.rounding(z, w - z)

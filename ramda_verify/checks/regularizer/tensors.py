@@ -140,6 +140,9 @@ def _in_a_dtype(regularizer: Regularizer, narrow: Tensor, step: float, worst: Wo
     if found.dtype != dtype or found.device != narrow.device:
         worst.see(float("inf"), f"prox returned {found.dtype} on {found.device} for {dtype} on {narrow.device}")
         return
+    if not bool(torch.isfinite(found).all()):
+        worst.see(float("inf"), f"prox({shown(narrow)}, {step:g}) in {dtype} on {device} is {found.tolist()}")
+        return
     if _is_on_an_open_edge(regularizer, found.double(), regularizer.prox(narrow.double(), step)):
         worst.see(float("inf"), f"psi is infinite at prox({shown(narrow)}, {step:g}) in {dtype} on {device}: {found}")
         return

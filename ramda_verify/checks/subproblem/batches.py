@@ -91,6 +91,18 @@ class Problems:
         """L of each problem."""
         return self.D.reshape(len(self), -1).amax(dim=1).numpy()
 
+    @property
+    def unit(self) -> Array:
+        """What a residual of each problem is small beside: the largest of B, and of D times the numbers that psi has of
+        its own, to which a prox rounds; of ours it rounds to the least of psi only.
+        """
+        own = self._psi.anchor if is_known(self.regularizer) else self._psi.own_size
+        return np.maximum(sizes(self.B), self.largest * own)
+
+    @cached_property
+    def _psi(self) -> Psi:
+        return Psi(self.regularizer, tuple(self.B.shape[1:]))
+
     def solve(
         self,
         method: str,
@@ -169,11 +181,8 @@ class Problems:
         """
         signs = torch.where(torch.arange(self.B[0].numel()) % 3 == 0, 1.0, -1.0).reshape(self.B.shape[1:])
         found = np.stack([self.psi(points.abs()), self.psi(signs * points.abs())])
-        return np.maximum(np.where(np.isfinite(found), np.abs(found), 0.0).max(axis=0), self._own_terms)
-
-    @cached_property
-    def _own_terms(self) -> Array:
-        return np.abs(self.lam.numpy() * Psi(self.regularizer, tuple(self.B.shape[1:])).value_at_own_size)
+        own = np.abs(self.lam.numpy() * self._psi.value_at_own_size)
+        return np.maximum(np.where(np.isfinite(found), np.abs(found), 0.0).max(axis=0), own)
 
     def near(self, points: Tensor, scale: Array) -> Array:
         """The lowest lam * psi within a few roundings of points that were computed from numbers of size ``scale``."""
@@ -218,11 +227,12 @@ class Problems:
         return np.asarray(ROUNDING * sizes(points, moves) * self.B[0].numel() ** 0.5)
 
     def rounding_of_Q(self, points: Tensor, *origins: Tensor) -> Array:
-        """How far rounding moves Q at points that were computed from numbers of the size of ``origins``: by the slope
-        of psi, or over the edge of a set by that of the rest.
+        """How far rounding moves Q at points that were computed from numbers of the size of ``origins``: the sums that
+        psi is; the points, by the slope of psi; or over the edge of a set by the slope of the rest.
         """
         slope = norms(self.B - self.D * points)
-        return np.asarray(self._blur(points, *origins) + 2 * slope * self.edge(points))
+        blur = ROUNDING * self.terms(points) + self._blur(points, *origins)
+        return np.asarray(blur + 2 * slope * self.edge(points))
 
     def floors(self, points: Tensor) -> Array:
         """What rounding alone can leave of a residual at these points."""

@@ -184,7 +184,7 @@ def measure_soundness(
     """
     problems, first = Problems.of(regularizer, B, D, lam), arranged(start)
     worst = WorstProblem(problems)
-    exact = problems.solve("auto", 1e-12 * sizes(problems.B))
+    exact = problems.solve("auto", 1e-12 * problems.unit)
     # Where B is zero, or next to it, a share of B is a goal that no start reaches: the start then gives the scale.
     goal = arranged(tolerance).numpy() * norms(problems.B) + 1e-12 * sizes(problems.B, problems.D * first)
     mu = problems.smallest

@@ -49,7 +49,8 @@ ENDED = (Status.CONVERGED, Status.PRECISION_LIMIT)
 )
 def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, start: Array) -> Measurement:
     """The splitting against plain proximal gradient: Q to 1e-10 of its scale, the points within what ||s|| allows."""
-    subproblem, target = model(regularizer, B, D, lam), 1e-10 * size(B)
+    both = Problems.alone(regularizer, B, D, lam)
+    subproblem, target = both.single, 1e-10 * float(both.unit[0])
     origin = torch.zeros_like(subproblem.B)
     steps = proximal_gradient(subproblem, origin)
     plain = run(subproblem, steps, origin, tolerance=target, max_iterations=ITERATIONS)
@@ -63,7 +64,6 @@ def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, s
         return Measurement(np.inf, f"splitting: {fast.status.value}, residual {fast.residual:.3g}")
     # Norms of entries below the root of the smallest number vanish.
     rounding = rounding_floor(subproblem, fast.point) + rounding_floor(subproblem, tensor(start)) + VANISHING
-    both = Problems.alone(regularizer, B, D, lam)
     rounding += float(both.prox_error(fast.point[None])[0])
     reach = (plain.residual + fast.residual + rounding) / float(D.min())
     apart = relative(norm(fast.point.numpy() - plain.point.numpy()), reach) - 1
@@ -71,6 +71,7 @@ def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, s
     scale = float((B * B / D).sum()) + abs(theirs)
     if abs(ours - theirs) > 1e-10 * scale:
         ends = [both.rounding_of_Q(point[None], tensor(start[None]))[0] for point in (fast.point, plain.point)]
+        ends += [solution.residual**2 / (2 * float(D.min())) for solution in (fast, plain)]
         scale += 1e10 * float(sum(ends))
     gap = relative(abs(ours - theirs), scale) / 1e-10 - 1
     note = f"Q {ours:.12g} against {theirs:.12g}, residual {fast.residual:.3g}"

@@ -162,7 +162,7 @@ def measure_agreement(regularizer: Regularizer, B: Array, D: Array, lam: Array) 
     """Largest distance between the solutions of any two methods, in units of the error that their residuals allow."""
     problems = Problems.of(regularizer, B, D, lam)
     worst = WorstProblem(problems)
-    first, *others = (problems.solve(method, 1e-10 * sizes(problems.B)) for method in problems.methods)
+    first, *others = (problems.solve(method, 1e-10 * problems.unit) for method in problems.methods)
     for method, other in zip(problems.methods[1:], others, strict=True):
         distance = norms(other.point - first.point)
         # ||Z - Z*|| <= ||s||/mu for each of the two.
@@ -263,7 +263,7 @@ def measure_screening(regularizer: HasZeroMask, B: Array, D: Array, lam: Array) 
     if not bool(mask.any()):
         raise NothingClaimed("screening calls nothing zero")
     centre = problems.B / problems.D
-    plain = problems.solve("proximal_gradient", 1e-12 * sizes(problems.B), centre, to_the_end=False)
+    plain = problems.solve("proximal_gradient", 1e-12 * problems.unit, centre, to_the_end=False)
     if not set(plain.status) <= {Status.CONVERGED, Status.PRECISION_LIMIT}:
         raise Inconclusive("proximal gradient without screening did not converge")
     left = sizes(torch.where(mask, plain.point, 0.0)) - TINY
