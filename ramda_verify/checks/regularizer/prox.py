@@ -27,8 +27,9 @@ def _with_seed(target: Target) -> st.SearchStrategy[Case]:
 
 
 def _rivals(regularizer: Regularizer, w: Array, step: float, z: Array, seed: int) -> list[Array]:
-    """Points around z and w; what prox makes of some of them, the only points of a thin set that are at hand; and w
-    moved as prox moves other points, which a prox that works at one size only would have to do at another.
+    """Points around z and w; what prox makes of some of them, the only points of a thin set that are at hand; w moved
+    as prox moves other points, which a prox that works at one size only would have to do at another; and what it makes
+    of w with other signs or in another order, brought back.
     """
     points = comparison_points(w, z, seed)
     rng = np.random.default_rng(seed)
@@ -36,7 +37,11 @@ def _rivals(regularizer: Regularizer, w: Array, step: float, z: Array, seed: int
     inputs = [(0.5 * w, step), (2 * w, step), (w, 0.5 * step), (w, 2 * step), *((point, step) for point in moved)]
     smaller = [(10.0**-k * w, step) for k in (3, 6, 9, 12)]
     answers = [(point, _prox(regularizer, point, s)) for point, s in [*inputs, *smaller]]
-    return [*points, *(answer for _, answer in answers), *(w + (answer - point) for point, answer in answers)]
+    signs = rng.choice((-1.0, 1.0), w.shape)
+    mirrored = [-_prox(regularizer, -w, step), signs * _prox(regularizer, signs * w, step)]
+    mirrored.append(np.flip(_prox(regularizer, np.flip(w).copy(), step)))
+    moves = [w + (answer - point) for point, answer in answers]
+    return [*points, *(answer for _, answer in answers), *moves, *mirrored]
 
 
 @check(

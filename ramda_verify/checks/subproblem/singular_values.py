@@ -157,7 +157,8 @@ def measure_splitting_rate(regularizer: Regularizer, B: Array, D: Array, lam: fl
     promised = max(abs(1 - share) + share * float(q), SHORTENED)
     points: list[Array] = []
     moves: list[Array] = []
-    sizes = [size(start, B / rho)]
+    # psi's own numbers are rounded, too, where all others are small.
+    sizes = [size(start, B / rho, Problems.alone(regularizer, B, D, lam).unit / D.max())]
     for iterate in islice(method.splitting(subproblem, tensor(start)), FIRST):
         Z, member = finite("Z", iterate.point.numpy()), finite("the certificate", iterate.member.numpy())
         points.append(Z + (member - (D * Z - B)) / rho)
