@@ -39,7 +39,7 @@ def _rivals(regularizer: Regularizer, w: Array, step: float, z: Array, seed: int
     answers = [(point, _prox(regularizer, point, s)) for point, s in [*inputs, *smaller]]
     signs = rng.choice((-1.0, 1.0), w.shape)
     mirrored = [-_prox(regularizer, -w, step), signs * _prox(regularizer, signs * w, step)]
-    mirrored.append(np.flip(_prox(regularizer, np.flip(w).copy(), step)))
+    mirrored.append(np.flip(_prox(regularizer, np.flip(w).copy(), step)).copy())
     moves = [w + (answer - point) for point, answer in answers]
     return [*points, *(answer for _, answer in answers), *moves, *mirrored]
 
