@@ -1,6 +1,7 @@
 """What every test shares: one thread, so that parallel workers do not fight, and one seed (tests/seed.py)."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -43,6 +44,12 @@ def pytest_report_header() -> str:
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
     torch.manual_seed(TEST_SEED)
+
+
+@pytest.fixture(autouse=True)
+def path_of_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a plug-in adds to the path of imports is gone with its test: the next one may have a file of that name."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())
 
 
 @pytest.fixture

@@ -55,7 +55,6 @@ def call(tmp_path, monkeypatch):
     """Call the command line in a folder with the plug-in above."""
     (tmp_path / "mine.py").write_text(PLUG_IN)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     return lambda *arguments: CliRunner().invoke(app, ["prove", *arguments], env={"COLUMNS": "80", "TERM": "dumb"})
 

@@ -31,7 +31,6 @@ def call(folder, monkeypatch):
     """Call the command line in a folder of its own; few cases, one worker."""
     monkeypatch.setitem(suite.EXAMPLES, "quick", 5)
     monkeypatch.setitem(suite.EXAMPLES, "default", 12)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
 
     def run(*arguments):
         return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "200", "TERM": "dumb"})

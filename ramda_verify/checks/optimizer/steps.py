@@ -51,8 +51,8 @@ def transcription_of(optimizer: str, start: Array, settings: dict[str, Any], reg
     kind="optimizer",
     tolerance=tolerances.TRANSCRIPTION_ITERATIVE,
     cases=staged(low_rank_regularizers()),
-    share=0.03,
-    cost=10,
+    share=0.1,  # a case solves 50 subproblems of low rank twice, each to rounding
+    cost=30,
 )
 def measure_transcription(
     optimizer: str, regularizer: Regularizer, shape: tuple[int, ...], seed: int, milestones: list[int], **hyper: Any

@@ -37,7 +37,7 @@ def _planted_cases(target: Target) -> st.SearchStrategy[Case]:
     tolerance=tolerances.IDENTIFICATION,
     cases=_planted_cases,
     problems=plantable(),
-    share=0.02,
+    share=0.02,  # a case is a training of 1000 steps by each method, up to half a minute; --full makes 20 of them
     cost=30,
 )
 def measure_planted(problem: str, seed: int) -> Measurement:
@@ -105,7 +105,7 @@ def trace_digits(target: Target) -> dict[str, Any]:
     cases=lambda target: st.builds(lambda seed: {"optimizer": "ramda", "seed": seed}, seeds()),
     problems=("digits",),
     trace=trace_digits,
-    share=0.01,
+    share=0.01,  # a case is a training of 180 epochs; --full makes 10 of them
     cost=100,
 )
 def measure_digits(optimizer: str, seed: int) -> Measurement:

@@ -15,21 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramda_verify.cases.exact_set import ROUNDING, ExactSet
 from ramda_verify.checks.helpers import Array, finite, tensor
-from ramda_verify.checks.regularizer.objective import ACCURACY, STEP_ROUNDING, Psi
-from ramda_verify.checks.subproblem.rows import column, norms, sizes
+from ramda_verify.checks.subproblem.rounding import Rounding
 from ramda_verify.engine.record import Measurement
 from ramda_verify.engine.worst import Worst, infinite_if_nan
-from ramda_verify.oracles.psi import is_known
 from solvers.regularizers.members import Regularizer
 from solvers.subproblem import Status, Subproblem, available_methods, solve, solve_batch
 from solvers.subproblem.batch_problem import OfOneProblem, SubproblemBatch
-from solvers.subproblem.criterion import rounding_floor
 from solvers.subproblem.ending import Iterate
 from solvers.subproblem.methods import ITERATIVE
 
-EPS = float(np.finfo(np.float64).eps)
 #: Enough for proximal gradient at the condition numbers drawn for it (at most 100) down to 1e-10.
 ITERATIONS = 20_000
 
@@ -91,17 +86,10 @@ class Problems:
         """L of each problem."""
         return self.D.reshape(len(self), -1).amax(dim=1).numpy()
 
-    @property
-    def unit(self) -> Array:
-        """What a residual of each problem is small beside: the largest of B, and of D times the numbers that psi has of
-        its own, to which a prox rounds; of ours it rounds to the least of psi only.
-        """
-        own = self._psi.anchor if is_known(self.regularizer) else self._psi.own_size
-        return np.maximum(sizes(self.B), self.largest * own)
-
     @cached_property
-    def _psi(self) -> Psi:
-        return Psi(self.regularizer, tuple(self.B.shape[1:]))
+    def rounding(self) -> Rounding:
+        """What rounding does to numbers of these problems."""
+        return Rounding(self)
 
     def solve(
         self,
@@ -174,69 +162,6 @@ class Problems:
         """lam * psi of one point per problem, or, with one more dimension in front, of many."""
         values = psi(self.regularizer, points.reshape(-1, *self.B.shape[1:])).numpy()
         return self.lam.numpy() * values.reshape(points.shape[: points.ndim - self.B.ndim + 1])
-
-    def terms(self, points: Tensor) -> Array:
-        """lam * psi of the magnitudes of the entries, with and without two signs in three: what psi may be a difference
-        of; at least lam * psi at its own size. 0 where that is infinite.
-        """
-        signs = torch.where(torch.arange(self.B[0].numel()) % 3 == 0, 1.0, -1.0).reshape(self.B.shape[1:])
-        found = np.stack([self.psi(points.abs()), self.psi(signs * points.abs())])
-        own = np.abs(self.lam.numpy() * self._psi.value_at_own_size)
-        return np.maximum(np.where(np.isfinite(found), np.abs(found), 0.0).max(axis=0), own)
-
-    def near(self, points: Tensor, scale: Array) -> Array:
-        """The lowest lam * psi within a few roundings of points that were computed from numbers of size ``scale``."""
-        unit = torch.as_tensor(32 * EPS * np.maximum(sizes(points), scale)).reshape(-1, *(1,) * (points.ndim - 1))
-        cut = [unit * (torch.round(points / unit + shift) - shift) for shift in (0.0, 0.5)]
-        return np.asarray(self.psi(torch.stack([points, *cut])).min(axis=0))
-
-    def _blur(self, points: Tensor, *origins: Tensor) -> Array:
-        """How far rounding moves lam * psi of points that were computed from numbers of the size of ``origins`` and of
-        B/D: by the slope of psi times 32 roundings. 0 where psi is not convex, since across a jump that is no rounding.
-        """
-        if not self.single.convex:
-            return np.zeros(len(self))
-        unit = 32 * EPS * np.maximum(sizes(points, *origins), sizes(self.B / self.D))
-        return unit * self._slope(points, unit)
-
-    def _slope(self, points: Tensor, unit: Array) -> Array:
-        """The largest change of lam * psi over a few moves of all entries by ``unit``, divided by it: about the length
-        of a subgradient.
-        """
-        signs = torch.as_tensor(np.random.default_rng(0).choice((-1.0, 1.0), (4, *points.shape)))
-        values = self.psi(torch.cat([points.unsqueeze(0), points + column(unit, points) * signs]))
-        moved = np.abs(values[1:] - values[0])
-        return np.asarray(np.where(np.isfinite(moved), moved, 0.0).max(axis=0) / unit)
-
-    def prox_error(self, points: Tensor) -> Array:
-        """What the inexactness of a user's prox, as much of it as is allowed, may do to a residual at these points: its
-        share of the move that made them, which is the slope over D, and the rounding of its step. 0 of ours.
-        """
-        if is_known(self.regularizer):
-            return np.zeros(len(self))
-        move = norms(self.D * points - self.B)
-        return ACCURACY * move + STEP_ROUNDING * self._slope(points, 1e-3 * sizes(points, self.B / self.D))
-
-    def edge(self, points: Tensor) -> Array:
-        """How far rounding may put points on either side of the edge of a set, relative to them and to what they are
-        projections of: some slope/D away. 0 where psi is finite.
-        """
-        if not isinstance(self.regularizer, ExactSet):
-            return np.zeros(len(self))
-        moves = (self.B - self.D * points) / column(self.largest, points)
-        return np.asarray(ROUNDING * sizes(points, moves) * self.B[0].numel() ** 0.5)
-
-    def rounding_of_Q(self, points: Tensor, *origins: Tensor) -> Array:
-        """How far rounding moves Q at points that were computed from numbers of the size of ``origins``: the sums that
-        psi is; the points, by the slope of psi; or over the edge of a set by the slope of the rest.
-        """
-        slope = norms(self.B - self.D * points)
-        blur = ROUNDING * self.terms(points) + self._blur(points, *origins)
-        return np.asarray(blur + 2 * slope * self.edge(points))
-
-    def floors(self, points: Tensor) -> Array:
-        """What rounding alone can leave of a residual at these points."""
-        return np.asarray(rounding_floor(self.batch, points))
 
     def rows(self, points: Tensor) -> Iterator[tuple[Array, Array, Array, float]]:
         """Z, B, D and lam of each problem, as the oracles take them."""

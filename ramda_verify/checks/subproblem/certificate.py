@@ -37,17 +37,17 @@ def _member_violations(
     slope = member - (problems.D * Z - problems.B)
     steepest = column(sizes(problems.D), Z)
     noise = sizes(problems.B, steepest * Z, steepest * came_from)
-    noise += problems.prox_error(Z) / tolerances.SUBGRADIENT.value
+    noise += problems.rounding.prox_error(Z) / tolerances.SUBGRADIENT.value
     X = comparison_points_of_rows(Z + slope / steepest, Z, seed)
     psi = problems.psi(torch.cat([Z.unsqueeze(0), X]))
     at_Z, at_X = psi[0], psi[1:]
     # Rounding relative to what Z was computed from may have moved Z off a kink of psi, or off the edge of its set.
-    lowest = problems.near(Z, np.maximum(sizes(came_from), sizes(problems.B / problems.D)))
+    lowest = problems.rounding.lowest_psi(Z, np.maximum(sizes(came_from), sizes(problems.B / problems.D)))
     kink = np.where(np.isfinite(at_Z), at_Z, lowest) - lowest
-    edge = 2 * norms(slope) * problems.edge(Z)
+    edge = 2 * norms(slope) * problems.rounding.edge(Z)
     moves = (X - Z).reshape(*at_X.shape, -1)
     slack = at_Z - edge + (moves * slope.reshape(len(problems), -1)).sum(-1).numpy() - at_X
-    scale = 16 / tolerances.SUBGRADIENT.value * kink + problems.terms(Z)
+    scale = 16 / tolerances.SUBGRADIENT.value * kink + problems.rounding.terms(Z)
     scale = scale + np.abs(at_Z) + np.abs(at_X) + noise * moves.abs().sum(-1).numpy()
     # Where psi is infinite at X, the inequality holds whatever the subgradient.
     violations = np.where(np.isposinf(at_X), 0.0, relative(slack, scale))
@@ -184,7 +184,7 @@ def measure_soundness(
     """
     problems, first = Problems.of(regularizer, B, D, lam), arranged(start)
     worst = WorstProblem(problems)
-    exact = problems.solve("auto", 1e-12 * problems.unit)
+    exact = problems.solve("auto", 1e-12 * problems.rounding.unit)
     # Where B is zero, or next to it, a share of B is a goal that no start reaches: the start then gives the scale.
     goal = arranged(tolerance).numpy() * norms(problems.B) + 1e-12 * sizes(problems.B, problems.D * first)
     mu = problems.smallest
@@ -206,14 +206,14 @@ def measure_soundness(
             # Both terms of the quadratic part: a constraint may keep Z far from B/D, also where B is zero.
             size_of_Q = sums(0.5 * (problems.B * problems.B / problems.D + problems.D * Z * Z))
             size_of_Q += np.abs(problems.psi(Z))
-            rounding = problems.floors(Z) + problems.floors(first)
-            rounding += problems.prox_error(Z)
+            rounding = problems.rounding.floors(Z) + problems.rounding.floors(first)
+            rounding += problems.rounding.prox_error(Z)
             reach = (found.residual + exact.residual + rounding) / mu + TINY
             allowed_gap = (found.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_of_Q
             allowed_gap += TINY
             gap = objective(Z) - objective(exact.point)
             if bool((gap > allowed_gap).any()):
-                allowed_gap += problems.rounding_of_Q(Z, first) + problems.rounding_of_Q(exact.point)
+                allowed_gap += problems.rounding.of_Q(Z, first) + problems.rounding.of_Q(exact.point)
             shares = {
                 "distance": relative(norms(Z - exact.point), reach),
                 "gap in Q": relative(gap, allowed_gap),

@@ -116,7 +116,7 @@ def _excesses(problems: Problems, start: Tensor, rule: str) -> Iterator[tuple[Ar
     member = torch.stack([iterate.member for iterate in found])
     psi = problems.psi(Z)
     scale = sums(D * start * start) + sums((B * start).abs()) + sums(B * B / D) + np.abs(psi[0])
-    scale = scale + problems.terms(Z).max(axis=0)
+    scale = scale + problems.rounding.terms(Z).max(axis=0)
     move = Z[1:] - Z[:-1]
 
     def per_row(function: Callable[[Tensor], Array], stack: Tensor) -> Array:
@@ -129,20 +129,20 @@ def _excesses(problems: Problems, start: Tensor, rule: str) -> Iterator[tuple[Ar
     allowed = per_row(norms, (L + 1 / theta) * move)
     rounding = 1e-13 * (per_row(norms, L * Z[:-1]) + norms(B))
     excess = per_row(norms, member) - allowed - rounding
-    yield _unless_rounded(excess, np.sqrt(scale * highest), lambda: in_each(problems.prox_error, Z[1:])), "(9)"
+    yield _unless_rounded(excess, np.sqrt(scale * highest), lambda: in_each(problems.rounding.prox_error, Z[1:])), "(9)"
 
     def rounded() -> Array:
-        of_Q = in_each(lambda points: problems.rounding_of_Q(points, start), Z)
-        return of_Q[1:] + of_Q[:-1] + in_each(problems.prox_error, Z[1:]) * per_row(norms, move)
+        of_Q = in_each(lambda points: problems.rounding.of_Q(points, start), Z)
+        return of_Q[1:] + of_Q[:-1] + in_each(problems.rounding.prox_error, Z[1:]) * per_row(norms, move)
 
     yield _unless_rounded(0.5 * per_row(sums, L * move * move) - drop, scale, rounded) - 1e-13, "(10)"
     if rule == "global" and convex:
-        best = problems.solve("auto", 1e-12 * problems.unit).point
+        best = problems.solve("auto", 1e-12 * problems.rounding.unit).point
         j = np.arange(1, len(found) + 1)[:, None]
         bound = highest / 2 * (1 - mu / highest) ** j * norms(best - start) ** 2
         smooth = per_row(sums, Z[1:] * (0.5 * D * Z[1:] - B)) - sums(best * (0.5 * D * best - B))
         excess = smooth + psi[1:] - problems.psi(best) - bound
-        yield _unless_rounded(excess, scale, lambda: rounded() + problems.rounding_of_Q(best)) - 1e-12, "(11)"
+        yield _unless_rounded(excess, scale, lambda: rounded() + problems.rounding.of_Q(best)) - 1e-12, "(11)"
 
 
 def _unless_rounded(excess: Array, scale: Array, rounding: Callable[[], Array]) -> Array:

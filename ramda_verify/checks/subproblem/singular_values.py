@@ -50,7 +50,7 @@ ENDED = (Status.CONVERGED, Status.PRECISION_LIMIT)
 def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, start: Array) -> Measurement:
     """The splitting against plain proximal gradient: Q to 1e-10 of its scale, the points within what ||s|| allows."""
     both = Problems.alone(regularizer, B, D, lam)
-    subproblem, target = both.single, 1e-10 * float(both.unit[0])
+    subproblem, target = both.single, 1e-10 * float(both.rounding.unit[0])
     origin = torch.zeros_like(subproblem.B)
     steps = proximal_gradient(subproblem, origin)
     plain = run(subproblem, steps, origin, tolerance=target, max_iterations=ITERATIONS)
@@ -64,13 +64,13 @@ def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, s
         return Measurement(np.inf, f"splitting: {fast.status.value}, residual {fast.residual:.3g}")
     # Norms of entries below the root of the smallest number vanish.
     rounding = rounding_floor(subproblem, fast.point) + rounding_floor(subproblem, tensor(start)) + VANISHING
-    rounding += float(both.prox_error(fast.point[None])[0])
+    rounding += float(both.rounding.prox_error(fast.point[None])[0])
     reach = (plain.residual + fast.residual + rounding) / float(D.min())
     apart = relative(norm(fast.point.numpy() - plain.point.numpy()), reach) - 1
     ours, theirs = (_objective(subproblem, point.numpy()) for point in (fast.point, plain.point))
     scale = float((B * B / D).sum()) + abs(theirs)
     if abs(ours - theirs) > 1e-10 * scale:
-        ends = [both.rounding_of_Q(point[None], tensor(start[None]))[0] for point in (fast.point, plain.point)]
+        ends = [both.rounding.of_Q(point[None], tensor(start[None]))[0] for point in (fast.point, plain.point)]
         ends += [solution.residual**2 / (2 * float(D.min())) for solution in (fast, plain)]
         scale += 1e10 * float(sum(ends))
     gap = relative(abs(ours - theirs), scale) / 1e-10 - 1
@@ -126,7 +126,7 @@ def measure_splitting_certificate(
                 scale = abs(after) + abs(before) + float(np.abs(B * W.numpy()).sum())
                 if after - before > tolerances.SUBGRADIENT.value * scale:
                     alone, origin = Problems.alone(regularizer, B, D, lam), tensor(start[None])
-                    rounding = [alone.rounding_of_Q(end[None], origin)[0] for end in (iterate.point, W)]
+                    rounding = [alone.rounding.of_Q(end[None], origin)[0] for end in (iterate.point, W)]
                     scale += float(sum(rounding)) / tolerances.SUBGRADIENT.value
                 rise = relative(after - before, scale)
                 words = f"said to descend, but Q rose from {before:.12g} to {after:.12g}"
@@ -158,7 +158,7 @@ def measure_splitting_rate(regularizer: Regularizer, B: Array, D: Array, lam: fl
     points: list[Array] = []
     moves: list[Array] = []
     # psi's own numbers are rounded, too, where all others are small.
-    sizes = [size(start, B / rho, Problems.alone(regularizer, B, D, lam).unit / D.max())]
+    sizes = [size(start, B / rho, Problems.alone(regularizer, B, D, lam).rounding.unit / D.max())]
     for iterate in islice(method.splitting(subproblem, tensor(start)), FIRST):
         Z, member = finite("Z", iterate.point.numpy()), finite("the certificate", iterate.member.numpy())
         points.append(Z + (member - (D * Z - B)) / rho)

@@ -162,11 +162,11 @@ def measure_agreement(regularizer: Regularizer, B: Array, D: Array, lam: Array) 
     """Largest distance between the solutions of any two methods, in units of the error that their residuals allow."""
     problems = Problems.of(regularizer, B, D, lam)
     worst = WorstProblem(problems)
-    first, *others = (problems.solve(method, 1e-10 * problems.unit) for method in problems.methods)
+    first, *others = (problems.solve(method, 1e-10 * problems.rounding.unit) for method in problems.methods)
     for method, other in zip(problems.methods[1:], others, strict=True):
         distance = norms(other.point - first.point)
         # ||Z - Z*|| <= ||s||/mu for each of the two.
-        rounding = problems.floors(other.point) + 2 * problems.prox_error(other.point)
+        rounding = problems.rounding.floors(other.point) + 2 * problems.rounding.prox_error(other.point)
         allowed = (first.residual + other.residual + rounding + TINY) / problems.smallest
         worst.see(relative(distance, allowed), f"{method} is {{apart:.3g}} from {problems.methods[0]}", apart=distance)
     return worst.measurement(1)
@@ -213,9 +213,9 @@ def measure_descent(
             found = np.maximum(rise, np.abs(reported - rise))
             if bool((found > tolerances.DESCENT.value * scale).any()):
                 # A prox is as accurate as its input is large, about B/max D beside the point, and as it has to be.
-                error = tolerances.DESCENT.value * norms(problems.B) + problems.prox_error(Z)
+                error = tolerances.DESCENT.value * norms(problems.B) + problems.rounding.prox_error(Z)
                 scale += norms(slope) * error / problems.largest / tolerances.DESCENT.value
-                scale += (problems.rounding_of_Q(Z, W) + problems.rounding_of_Q(W)) / tolerances.DESCENT.value
+                scale += (problems.rounding.of_Q(Z, W) + problems.rounding.of_Q(W)) / tolerances.DESCENT.value
             violation = relative(found, scale)
             # From outside a constraint anything finite is a descent.
             violation[(psi[1] == np.inf) & (psi[0] < np.inf) & np.isfinite(sums(terms))] = 0.0
@@ -263,7 +263,7 @@ def measure_screening(regularizer: HasZeroMask, B: Array, D: Array, lam: Array) 
     if not bool(mask.any()):
         raise NothingClaimed("screening calls nothing zero")
     centre = problems.B / problems.D
-    plain = problems.solve("proximal_gradient", 1e-12 * problems.unit, centre, to_the_end=False)
+    plain = problems.solve("proximal_gradient", 1e-12 * problems.rounding.unit, centre, to_the_end=False)
     if not set(plain.status) <= {Status.CONVERGED, Status.PRECISION_LIMIT}:
         raise Inconclusive("proximal gradient without screening did not converge")
     left = sizes(torch.where(mask, plain.point, 0.0)) - TINY

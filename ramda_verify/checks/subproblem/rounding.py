@@ -1,0 +1,106 @@
+"""What rounding may do to the numbers of subproblems: to psi, to Q, to a residual, and through a user's inexact prox.
+
+What is asked of a prox is written in checks/regularizer/objective.py; here is what follows from it for a solver that
+calls it. Every method gives one number for each problem.
+"""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ramda_verify.cases.exact_set import ROUNDING, ExactSet
+from ramda_verify.checks.helpers import Array
+from ramda_verify.checks.regularizer.objective import ACCURACY, EPS, STEP_ROUNDING, Psi
+from ramda_verify.checks.subproblem.rows import column, norms, sizes
+from ramda_verify.oracles.psi import is_known
+from solvers.subproblem.criterion import rounding_floor
+
+if TYPE_CHECKING:
+    from ramda_verify.checks.subproblem.batches import Problems
+
+#: Roundings by which the numbers that a point is computed from move it.
+ROUNDINGS = 32
+
+
+class Rounding:
+    """Of the problems of one batch."""
+
+    def __init__(self, problems: "Problems") -> None:
+        self._problems = problems
+        self._known = is_known(problems.regularizer)
+
+    @cached_property
+    def _psi(self) -> Psi:
+        return Psi(self._problems.regularizer, tuple(self._problems.B.shape[1:]))
+
+    @cached_property
+    def unit(self) -> Array:
+        """What a residual is small beside: the largest of B, and of D times the numbers that psi has of its own, to
+        which a prox rounds; one of ours rounds to prox(0, 1) only.
+        """
+        own = self._psi.anchor if self._known else self._psi.own_size
+        return np.maximum(sizes(self._problems.B), self._problems.largest * own)
+
+    def floors(self, points: Tensor) -> Array:
+        """What rounding alone can leave of a residual at these points."""
+        return np.asarray(rounding_floor(self._problems.batch, points))
+
+    def prox_error(self, points: Tensor) -> Array:
+        """What the inexactness that a user's prox is allowed may do to a residual at these points: its share of the
+        move that made them, which is the slope over D, and the rounding of its step. 0 of ours.
+        """
+        problems = self._problems
+        if self._known:
+            return np.zeros(len(problems))
+        move = norms(problems.D * points - problems.B)
+        return ACCURACY * move + STEP_ROUNDING * self._slope(points, 1e-3 * sizes(points, problems.B / problems.D))
+
+    def terms(self, points: Tensor) -> Array:
+        """lam * psi of the magnitudes of the entries, with and without two signs in three: what psi may be a difference
+        of; at least lam * psi at its own size. 0 where that is infinite.
+        """
+        problems = self._problems
+        signs = torch.where(torch.arange(problems.B[0].numel()) % 3 == 0, 1.0, -1.0).reshape(problems.B.shape[1:])
+        found = np.stack([problems.psi(points.abs()), problems.psi(signs * points.abs())])
+        own = np.abs(problems.lam.numpy() * self._psi.value_at_own_size)
+        return np.maximum(np.where(np.isfinite(found), np.abs(found), 0.0).max(axis=0), own)
+
+    def lowest_psi(self, points: Tensor, scale: Array) -> Array:
+        """The lowest lam * psi within a few roundings of points that were computed from numbers of size ``scale``."""
+        unit = column(ROUNDINGS * EPS * np.maximum(sizes(points), scale), points)
+        cut = [unit * (torch.round(points / unit + shift) - shift) for shift in (0.0, 0.5)]
+        return np.asarray(self._problems.psi(torch.stack([points, *cut])).min(axis=0))
+
+    def edge(self, points: Tensor) -> Array:
+        """How far rounding may put points on either side of the edge of a set, relative to them and to what they are
+        projections of: some slope/D away. 0 where psi is finite.
+        """
+        problems = self._problems
+        if not isinstance(problems.regularizer, ExactSet):
+            return np.zeros(len(problems))
+        moves = (problems.B - problems.D * points) / column(problems.largest, points)
+        return np.asarray(ROUNDING * sizes(points, moves) * problems.B[0].numel() ** 0.5)
+
+    def of_Q(self, points: Tensor, *origins: Tensor) -> Array:
+        """How far Q may be moved at points that were computed from numbers of the size of ``origins`` and of B/D: by
+        the sums that psi is; by the points, along the slope of psi; over the edge of a set, along that of the rest.
+        """
+        problems = self._problems
+        found = ROUNDING * self.terms(points)
+        found = found + 2 * norms(problems.B - problems.D * points) * self.edge(points)
+        if problems.single.convex:  # across a jump psi changes by no rounding
+            unit = ROUNDINGS * EPS * sizes(points, *origins, problems.B / problems.D)
+            found = found + unit * self._slope(points, unit)
+        return np.asarray(found)
+
+    def _slope(self, points: Tensor, unit: Array) -> Array:
+        """The largest change of lam * psi over a few moves of all entries by ``unit``, divided by it: about the length
+        of a subgradient.
+        """
+        signs = torch.as_tensor(np.random.default_rng(0).choice((-1.0, 1.0), (4, *points.shape)))
+        values = self._problems.psi(torch.cat([points.unsqueeze(0), points + column(unit, points) * signs]))
+        moved = np.abs(values[1:] - values[0])
+        return np.asarray(np.where(np.isfinite(moved), moved, 0.0).max(axis=0) / unit)
