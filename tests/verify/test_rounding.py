@@ -1,0 +1,85 @@
+"""What is allowed for rounding: what a psi of own numbers and an inexact prox of a user may cost, and nothing of ours."""
+
+import numpy as np
+import pytest
+import torch
+
+from ramda_verify.cases.companions import LARGEST_ENTRY, within_reach
+from ramda_verify.cases.exact_set import ExactSet, is_constrained
+from ramda_verify.checks.regularizer.objective import Psi
+from ramda_verify.checks.subproblem.batches import Problems
+from solvers import L1, GroupLasso
+from tests.plug_ins.right.convex_entries import SoftThreshold
+from tests.plug_ins.right.own_numbers import LogSum, Monotone, Semidefinite, SortedSimplex
+from tests.plug_ins.wrong.own_numbers import SemidefiniteByMagnitude
+
+
+@pytest.mark.parametrize("B", [1e6, -1.0, 0.0])
+@pytest.mark.parametrize("D", [1e-12, 1e-3, 1.0])
+def test_no_entry_is_larger_than_a_prox_is_asked_for(B, D):
+    kept = within_reach(np.array([B, 0.5]), np.array([D, 1.0]))
+    assert np.abs(kept / D).max() <= LARGEST_ENTRY * (1 + 1e-15)
+    if abs(B) / D <= LARGEST_ENTRY:
+        assert kept.tolist() == [B, 0.5]
+
+
+@pytest.mark.parametrize("regularizer", [L1(0.3), GroupLasso(2.0), SoftThreshold()])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 4), (20, 40)])
+def test_a_norm_has_no_number_of_its_own(regularizer, shape):
+    assert Psi(regularizer, shape).own_size == 0
+    assert Psi(regularizer, shape).value_at_own_size == 0
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_size_of_a_threshold_is_found_within_a_power_of_ten_or_two(scale):
+    class Scaled(LogSum):
+        def value(self, w):
+            return super().value(w / scale)
+
+    assert 0.03 * scale <= Psi(Scaled(), (3,)).own_size <= scale
+
+
+def test_the_anchor_is_a_number_of_its_own():
+    assert Psi(SortedSimplex(), (4,)).own_size >= Psi(SortedSimplex(), (4,)).anchor == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("regularizer", [Monotone(), Semidefinite(), SortedSimplex()])
+def test_a_set_is_recognized_that_some_directions_do_not_leave(regularizer):
+    assert is_constrained(regularizer, (3, 3))
+    assert not is_constrained(LogSum(), (3, 3))
+
+
+@pytest.mark.parametrize("size", [1.0, 1e5, 1e9, 1e12])
+def test_large_members_of_a_cone_are_members(size):
+    """The tolerance of the value, 1e-9, is below a rounding of them; a matrix with a negative eigenvalue is none."""
+    root = torch.tensor([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    exact = ExactSet(Semidefinite())
+    assert float(exact.value(size * root @ root.T)) == 0
+    assert float(exact.value(size * (root @ root.T - 1e-3 * torch.eye(3)))) == torch.inf
+    # A prox that lands outside is not believed.
+    outside = size * SemidefiniteByMagnitude().prox(root + root.T, 1.0) - size * torch.eye(3)
+    assert float(exact.value(outside)) == torch.inf
+
+
+def problems(regularizer, lam=2.0):
+    rng = np.random.default_rng(0)
+    return Problems.alone(regularizer, rng.standard_normal((3, 4)), rng.uniform(0.5, 2, (3, 4)), lam)
+
+
+def test_nothing_is_allowed_for_a_prox_of_ours():
+    point = torch.ones(1, 3, 4, dtype=torch.float64)
+    assert problems(L1(0.5)).rounding.prox_error(point) == 0
+    assert 0 < problems(SoftThreshold()).rounding.prox_error(point) < 1e-7
+
+
+def test_the_step_rounds_as_it_is_long():
+    point = torch.ones(1, 3, 4, dtype=torch.float64)
+    short, long = (problems(SoftThreshold(), lam).rounding.prox_error(point)[0] for lam in (1.0, 1e12))
+    assert long > 100 * short
+
+
+def test_Q_rounds_relative_to_what_a_point_was_computed_from():
+    rounding, point = problems(L1(0.5)).rounding, torch.ones(1, 3, 4, dtype=torch.float64)
+    near, far = rounding.of_Q(point, point)[0], rounding.of_Q(point, 1e6 * point)[0]
+    assert 0 < near < 1e-11
+    assert 1e4 * near < far < 1e7 * near
