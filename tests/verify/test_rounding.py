@@ -1,4 +1,4 @@
-"""What is allowed for rounding: what a psi of own numbers and an inexact prox of a user may cost, and nothing of ours."""
+"""What is allowed for rounding: what psi with own numbers and a user's inexact prox may cost, and nothing of ours."""
 
 import numpy as np
 import pytest
