@@ -15,9 +15,16 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import tensors
-from ramda_verify.checks.helpers import Array, feasible, norm, size, tensor
+from ramda_verify.checks.helpers import Array, feasible, norm, tensor
 from ramda_verify.checks.regularizer.traits import is_homogeneous
-from ramda_verify.checks.subproblem.units import ValueAndProx, methods_of, mild_cases, unit_problem, with_drawn
+from ramda_verify.checks.subproblem.units import (
+    ValueAndProx,
+    methods_of,
+    mild_cases,
+    of_unit_size,
+    unit_problem,
+    with_drawn,
+)
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement, NothingClaimed
 from ramda_verify.engine.targets import Target
@@ -96,7 +103,8 @@ def measure_equivariance(
     if not is_homogeneous(regularizer, B.shape):
         # psi may be anything here: only a factor of the whole problem, which no prox sees, changes nothing.
         regularizer, kind = ValueAndProx(regularizer), "all"
-    W = tensor(feasible(regularizer, start / size(start)) if kind == "all" else start / size(start), dtype)
+    start = of_unit_size(start) if start.any() else start
+    W = tensor(feasible(regularizer, start) if kind == "all" else start, dtype)
     largest = math.log2(max(1.0, weight) / float(d.min())) + 1
     scales = [Scale.of(kind, e) for e in EXPONENTS[dtype]]
     scales = [s for s in scales if math.log2(s.point) + largest < math.log2(torch.finfo(dtype).max)]
@@ -124,6 +132,7 @@ def measure_equivariance(
         )
 
     problem = Subproblem(b, d, weight, regularizer)
+
     for method in methods_of(problem):
         many = together([unit, *scales], method)
         pairs = [("solve", one, alone(unit, method), alone(one, method))]

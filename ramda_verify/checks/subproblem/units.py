@@ -12,6 +12,7 @@ from ramda_verify.cases.strategies import subproblem_cases
 from ramda_verify.checks.helpers import Array, tensor
 from ramda_verify.engine.record import Case, NothingClaimed
 from ramda_verify.engine.targets import Target
+from ramda_verify.engine.worst import TINY
 from solvers.regularizers.base import offers
 from solvers.subproblem import Subproblem, available_methods
 
@@ -37,12 +38,22 @@ def methods_of(problem: Subproblem) -> tuple[str, ...]:
     return ("auto", *available_methods(problem), *(["splitting"] if problem.convex else []))
 
 
+#: Entries below this share of the largest are denormal, or nothing, at the smallest sizes that are tried.
+DUST = 1e-10
+
+
+def of_unit_size(array: Array) -> Array:
+    """The array divided by its largest entry, those below DUST of it zero. Raises NothingClaimed where all are zero."""
+    largest = float(np.abs(array).max())
+    if largest == 0:
+        raise NothingClaimed("an array is zero, which has no scale")
+    return np.where(np.abs(array) < DUST * largest, 0.0, array / largest)
+
+
 def unit_problem(B: Array, D: Array, lam: float, dtype: torch.dtype) -> tuple[Tensor, Tensor, float]:
     """The problem with B and D at most 1, as the dtype holds it. Raises NothingClaimed where B is zero."""
-    largest = float(np.abs(B).max())
-    if largest == 0:
-        raise NothingClaimed("B is zero, which has no scale")
-    return tensor(B / largest, dtype), tensor(D / D.max(), dtype), min(lam / largest, 100.0)
+    weight = min(lam / max(float(np.abs(B).max()), TINY), 100.0)
+    return tensor(of_unit_size(B), dtype), tensor(D / D.max(), dtype), weight
 
 
 def mild_cases(target: Target) -> st.SearchStrategy[Case]:
