@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ramda_verify.oracles import certificate
-from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, Zero, solve, solve_batch
+from solvers import L1, GroupLasso, NuclearNorm, SparseGroupLasso, Status, Subproblem, Zero, solve, solve_batch
 from solvers.subproblem import scale_free
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import certainly_descends, residual_norm, rounding_floor
@@ -273,3 +273,12 @@ def test_a_step_too_small_to_move_the_point_proves_nothing(dtype):
     assert found.status is Status.PRECISION_LIMIT
     assert recomputed <= rounding_floor(Subproblem(B, D, 0.7, ConvexL1()), found.point)
     assert not found.accepted
+
+
+@pytest.mark.parametrize("regularizer", [GroupLasso(1.0), SparseGroupLasso(1.0, 1e-3)])
+def test_a_group_whose_price_is_above_float32_though_its_step_is_not(regularizer):
+    """sqrt(9) times a step of 1.5e38; the group's norm is 9e38, so half of it is left."""
+    w, step = torch.full((9, 9), 3e38), torch.tensor(1.5e38)
+    exact = regularizer.prox(w.double(), step.double())
+    assert float(exact.min()) > 1e38
+    torch.testing.assert_close(regularizer.prox(w, step).double(), exact, rtol=1e-6, atol=0)
