@@ -163,6 +163,20 @@ def check_prox_arguments(w: Tensor, step: Scalar) -> None:
         validate.positive("step", step)
 
 
+def price_of_norm(step: Scalar, weight: float) -> Scalar:
+    """``step * weight``, what a prox charges for a unit of a norm, in float64: of entries that float32 holds the norm
+    may lie above its range, and so may the price that takes a part of it.
+
+    Arguments:
+        step: a number >= 0, or a tensor of any floating-point dtype.
+        weight: that of the norm in psi, >= 0.
+
+    Returns:
+        A number, or a float64 tensor of the shape of ``step``.
+    """
+    return step.double() * weight if isinstance(step, Tensor) else step * weight
+
+
 def priced(price: Scalar, direction: Tensor) -> Tensor:
     """``price * direction``, 0 where the direction is 0: also at an infinite price, of a lam*reg_weight out of range.
 

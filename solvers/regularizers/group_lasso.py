@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import accumulation_dtype, check_prox_arguments
-from solvers.regularizers.group_shrinkage import group_price, shortest_with_norms, shrink_norms
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, price_of_norm
+from solvers.regularizers.group_shrinkage import shortest_with_norms, shrink_norms
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.members import GroupNorms, MetricProx, Scalar
@@ -110,7 +110,7 @@ class GroupLasso:
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         """``step`` may also be a tensor with one entry per group, of the shape that ``blockwise_max`` returns."""
         check_prox_arguments(w, step)
-        return shrink_norms(w, group_price(step, self.group_weight(w)), self.groups)
+        return shrink_norms(w, price_of_norm(step, self.group_weight(w)), self.groups)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> MetricProx:
         """``argmin_z 1/2<z, D*z> - <B, z> + lam*psi(z)``, one scalar equation a group, see ``norm_equation``."""

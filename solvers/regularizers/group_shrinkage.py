@@ -12,11 +12,6 @@ from solvers.regularizers.groups import Grouping
 from solvers.regularizers.members import Scalar
 
 
-def group_price(step: Scalar, weight: float) -> Scalar:
-    """``step * weight``, in float64 as the norms of groups are: a step that float32 holds may have a price above it."""
-    return step.double() * weight if isinstance(step, Tensor) else step * weight
-
-
 def shrink_norms(w: Tensor, price: Scalar, groups: Grouping) -> Tensor:
     """Every group keeps its direction and loses ``price`` of its length; the prox of ``price * sum_g ||w_g||``."""
     kept = _share_left(groups.norm(w), price).to(accumulation_dtype(w))

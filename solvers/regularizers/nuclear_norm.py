@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, priced
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, price_of_norm, priced
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.members import Scalar
 from solvers.regularizers.singular_values import shrink_singular_values, singular_spaces
@@ -59,7 +59,7 @@ class NuclearNorm:
 
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         check_prox_arguments(w, step)
-        return shrink_singular_values(_matrix(w), step * self.reg_weight).reshape(w.shape).to(w.dtype)
+        return shrink_singular_values(_matrix(w), price_of_norm(step, self.reg_weight)).reshape(w.shape).to(w.dtype)
 
     def prox_with_derivative(self, w: Tensor, step: float) -> SpectralProx:
         """``prox(w, step)`` of a float32 or float64 matrix, with its derivative."""

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from solvers import validate
-from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, shrink
+from solvers.regularizers.base import accumulation_dtype, check_prox_arguments, price_of_norm, shrink
 from solvers.regularizers.group_lasso import GroupLasso
-from solvers.regularizers.group_shrinkage import group_price, shortest_with_norms, shrink_norms
+from solvers.regularizers.group_shrinkage import shortest_with_norms, shrink_norms
 from solvers.regularizers.groups import Grouping
 from solvers.regularizers.layout import WeightLayout
 from solvers.regularizers.members import GroupNorms, MetricProx, Scalar
@@ -89,7 +89,7 @@ class SparseGroupLasso:
     def prox(self, w: Tensor, step: Scalar) -> Tensor:
         """``step`` may also be a tensor with one entry per group, of the shape that ``blockwise_max`` returns."""
         check_prox_arguments(w, step)
-        price = group_price(step, self.group_weight(w))
+        price = price_of_norm(step, self.group_weight(w))
         return shrink_norms(self._shrunk(w, step), price, self.groups).to(w.dtype)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Scalar) -> MetricProx:

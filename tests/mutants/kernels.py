@@ -213,7 +213,8 @@ MUTANTS = [
     _wrong("kernel_writes_nan", "rmda", of_the_run(afterwards=_to_both(lambda w: w.fill_(torch.nan)))),
     _wrong("gpu_kernel_lam", "ramda", of_the_run(scalar(0, lambda lam: 1.1 * lam), steps=TritonSteps), GPU_STEP),
     _wrong("gpu_kernel_groups_transposed", "proxsgd", of_the_task(transposed, Triton), GPU_STEP),
-    _wrong("gpu_kernel_without_entries", "rmda", of_the_task(no_entry_weight, Triton), GPU_STEP),
+    # Seen only where psi weighs entries beside groups.
+    replace(_wrong("gpu_kernel_without_entries", "rmda", of_the_task(no_entry_weight, Triton), GPU_STEP), rarity=12),
     _wrong("gpu_kernel_takes_the_first_block", "rmda", of_the_task(first_block, Triton), GPU_GROUPED),
     _wrong("gpu_kernel_merges_blocks", "proxgen", of_the_task(blocks_merged, Triton), GPU_GROUPED),
     *(

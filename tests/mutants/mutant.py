@@ -22,7 +22,8 @@ class Mutant:
     """A wrong part by name, the target that shows it, and the checks each of which must reject it.
 
     ``raises`` names the errors that are how it shows, beside those of numbers that are not finite. Any other error says
-    that the mutant itself no longer fits what it stands in for, and then nobody knows what its check would see.
+    that the mutant itself no longer fits what it stands in for, and then nobody knows what its check would see. One
+    case in ``rarity`` shows it: so many times the cases are tried at a drawn seed.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Mutant:
     checks: tuple[str, ...]
     patch: Patch = field(default=nothing)
     raises: tuple[str, ...] = ()
+    rarity: int = 3
 
 
 def instances_of(cls: type) -> st.SearchStrategy[Any]:

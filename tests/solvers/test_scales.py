@@ -282,3 +282,10 @@ def test_a_group_whose_price_is_above_float32_though_its_step_is_not(regularizer
     exact = regularizer.prox(w.double(), step.double())
     assert float(exact.min()) > 1e38
     torch.testing.assert_close(regularizer.prox(w, step).double(), exact, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_matrix_whose_price_is_above_float32_is_not_taken_for_zero(dtype):
+    """sigma is 9 * 3e38 and the price 9 * 1.3e38. The products leave float32, which a status says; zero would lie."""
+    found = NuclearNorm(9.0).prox(torch.full((9, 9), 3e38, dtype=dtype), torch.tensor(1.3e38))
+    assert not bool((found == 0).any())

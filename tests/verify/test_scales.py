@@ -73,3 +73,20 @@ def test_guard_raises_at_what_is_not_finite(bad):
         guarded.prox(torch.tensor([1.0, bad]), 1.0)
     with pytest.raises(ArithmeticError):
         guarded.prox(torch.ones(2), bad)
+
+
+class _Raises(PlainL1):
+    """Raises above 1e100."""
+
+    def prox(self, w, step):
+        if float(w.abs().max()) > 1e100:
+            raise IndexError("too large")
+        return super().prox(w, step)
+
+
+def test_what_a_users_class_raises_at_the_top_is_its_own_affair_and_what_ours_raises_is_not(monkeypatch):
+    case = {**SCALES, "shortfall": 0.0, "light": False, "narrow": False}
+    assert measure("numbers-out-of-range", **{**case, "regularizer": _Raises()}).violation == 0
+    monkeypatch.setattr(L1, "prox", lambda self, w, step: _Raises().prox(w, self.reg_weight * step))
+    with pytest.raises(IndexError):
+        measure("numbers-out-of-range", **{**case, "regularizer": L1(1.0)})

@@ -6,6 +6,7 @@ infinite or far too large beside it. What is asked of a prox is written here, on
 """
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -22,8 +23,6 @@ ACCURACY = 1e-9
 STEP_ROUNDING = 8 * EPS
 #: Where all numbers of a problem are smaller, its objective is lost: squares of 1e-160 vanish, in any formula of psi.
 SMALLEST = 1e-130
-
-
 #: Powers of ten among which the size of a number that psi has of its own is looked for.
 OWN_SIZES = range(-6, 7)
 #: psi has one where psi(2w)/psi(w) is no longer what it is for small w, by this share.
@@ -87,18 +86,37 @@ class Psi:
         """The largest change of psi over a few moves of all entries by a thousandth of their size, divided by it: about
         the length of a subgradient. 0 where psi is infinite.
         """
-        unit, at_point = 1e-3 * max(size(point), SMALLEST), self.at(point)
-        signs = np.random.default_rng(0).choice((-1.0, 1.0), (4, *point.shape))
-        moved = [abs(self.at(point + unit * sign) - at_point) for sign in signs]
-        return max((change for change in moved if change < np.inf), default=0.0) / unit
+        unit = np.array([1e-3 * max(size(point), SMALLEST)])
+
+        def values(stack: Array) -> Array:
+            return np.array([[self.at(moved)] for moved in stack[:, 0]])
+
+        return float(slopes(values, point[None], unit)[0])
 
     def size(self, point: Array) -> float:
         """What psi is a sum of: |psi(point)|, or |psi(|point|)| or psi with the signs of two entries in three changed,
         where terms cancel, or psi at its own size.
         """
-        signs = np.where(np.arange(point.size).reshape(point.shape) % 3 == 0, 1.0, -1.0)
-        found = [self.at(point), self.at(np.abs(point)), self.at(signs * np.abs(point)), self.value_at_own_size]
+        mixed = mixed_signs(point.shape) * np.abs(point)
+        found = [self.at(point), self.at(np.abs(point)), self.at(mixed), self.value_at_own_size]
         return max((abs(value) for value in found if value < np.inf), default=0.0)
+
+
+def mixed_signs(shape: tuple[int, ...]) -> Array:
+    """1 for one entry in three, -1 for the others: neighbours differ, and so do the parts of most other differences."""
+    return np.where(np.arange(math.prod(shape)) % 3 == 0, 1.0, -1.0).reshape(shape)
+
+
+def slopes(values: Callable[[Array], Array], points: Array, units: Array) -> Array:
+    """Of each point the largest change of a function over four moves of all entries by its unit, divided by it: about
+    the length of a subgradient. 0 where the function is infinite. ``values`` takes points along two first axes.
+    """
+    signs = np.random.default_rng(0).choice((-1.0, 1.0), (4, *points.shape))
+    moves = units.reshape(-1, *(1,) * (points.ndim - 1)) * signs
+    found = values(np.concatenate([points[None], points + moves]))
+    with np.errstate(invalid="ignore"):
+        moved = np.abs(found[1:] - found[0])
+    return np.asarray(np.where(np.isfinite(moved), moved, 0.0).max(axis=0) / units)
 
 
 def _moves(point: Array, scale: float) -> list[Array]:

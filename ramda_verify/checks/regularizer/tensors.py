@@ -29,7 +29,7 @@ LARGEST_IN_FLOAT32 = 1e6
 
 RANGE_OF_16_BITS = (1e-3, 30.0)
 
-#: The case is tried at these sizes: a guard against small numbers shows where all are small, a bound where all are not.
+#: The case is tried at these sizes: a guard against small numbers shows where all are small, a cap where all are large.
 SCALES = (1.0, 1e-8, 1e3)
 
 #: What torch says where it has not the operation in a dtype of 16 bits.

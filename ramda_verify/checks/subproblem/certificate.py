@@ -209,8 +209,7 @@ def measure_soundness(
             rounding = problems.rounding.floors(Z) + problems.rounding.floors(first)
             rounding += problems.rounding.prox_error(Z)
             reach = (found.residual + exact.residual + rounding) / mu + TINY
-            allowed_gap = (found.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_of_Q
-            allowed_gap += TINY
+            allowed_gap = (found.residual + rounding) ** 2 / (2 * mu) + 1e-12 * size_of_Q + TINY
             gap = objective(Z) - objective(exact.point)
             if bool((gap > allowed_gap).any()):
                 allowed_gap += problems.rounding.of_Q(Z, first) + problems.rounding.of_Q(exact.point)

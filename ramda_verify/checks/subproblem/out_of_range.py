@@ -17,6 +17,7 @@ from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import Worst
 from ramda_verify.oracles import certificate
+from ramda_verify.oracles.psi import is_known
 from solvers.subproblem import Solution, Status, Subproblem, solve, solve_batch
 from solvers.subproblem.criterion import rounding_floor
 
@@ -27,12 +28,14 @@ SHARE = 1e-3
 ITERATIONS = 80
 
 
-class TheirsError(Exception):
-    """A member of the regularizer raises. Of numbers that no float64 could add one to, that is its own affair."""
+class RegularizerError(Exception):
+    """A member of a user's regularizer raises. At the largest numbers there are that is its own affair."""
 
 
 class Guarded:
-    """The regularizer, raising ArithmeticError where it is handed a NaN or an infinity, TheirsError where it raises."""
+    """The regularizer, raising ArithmeticError where it is handed a NaN or an infinity, and RegularizerError for all
+    that a user's class raises.
+    """
 
     def __init__(self, regularizer: Any) -> None:
         self._regularizer = regularizer
@@ -52,7 +55,9 @@ class Guarded:
             try:
                 return member(*arguments)
             except Exception as error:
-                raise TheirsError(f"{name} raises {error!r}") from error
+                if is_known(self._regularizer):
+                    raise
+                raise RegularizerError(f"{name} raises {error!r}") from error
 
         return guarded
 
@@ -92,7 +97,7 @@ def measure_range(
 ) -> Measurement:
     """B just below the largest number, D small: B/D need not exist. No exception, no infinity in the point or handed to
     the regularizer; and what is accepted has that residual, recomputed in numbers of ordinary size. Nothing beyond that
-    where the regularizer itself raises.
+    where a user's regularizer itself raises.
     """
     dtype = torch.float32 if narrow else torch.float64
     b, d, weight = unit_problem(B, D, lam, dtype)
@@ -124,7 +129,7 @@ def measure_range(
     try:
         solve_all(Guarded(regularizer))
         solve_all(regularizer)
-    except TheirsError as error:
+    except RegularizerError as error:
         worst.see(0.0, str(error))
     return worst.measurement()
 

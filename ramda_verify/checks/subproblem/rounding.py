@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ramda_verify.cases.exact_set import ROUNDING, ExactSet
-from ramda_verify.checks.helpers import Array
-from ramda_verify.checks.regularizer.objective import ACCURACY, EPS, STEP_ROUNDING, Psi
+from ramda_verify.checks.helpers import Array, tensor
+from ramda_verify.checks.regularizer.objective import ACCURACY, EPS, STEP_ROUNDING, Psi, mixed_signs, slopes
 from ramda_verify.checks.subproblem.rows import column, norms, sizes
 from ramda_verify.oracles.psi import is_known
 from solvers.subproblem.criterion import rounding_floor
@@ -63,8 +63,8 @@ class Rounding:
         of; at least lam * psi at its own size. 0 where that is infinite.
         """
         problems = self._problems
-        signs = torch.where(torch.arange(problems.B[0].numel()) % 3 == 0, 1.0, -1.0).reshape(problems.B.shape[1:])
-        found = np.stack([problems.psi(points.abs()), problems.psi(signs * points.abs())])
+        mixed = tensor(mixed_signs(tuple(problems.B.shape[1:]))) * points.abs()
+        found = np.stack([problems.psi(points.abs()), problems.psi(mixed)])
         own = np.abs(problems.lam.numpy() * self._psi.value_at_own_size)
         return np.maximum(np.where(np.isfinite(found), np.abs(found), 0.0).max(axis=0), own)
 
@@ -97,10 +97,5 @@ class Rounding:
         return np.asarray(found)
 
     def _slope(self, points: Tensor, unit: Array) -> Array:
-        """The largest change of lam * psi over a few moves of all entries by ``unit``, divided by it: about the length
-        of a subgradient.
-        """
-        signs = torch.as_tensor(np.random.default_rng(0).choice((-1.0, 1.0), (4, *points.shape)))
-        values = self._problems.psi(torch.cat([points.unsqueeze(0), points + column(unit, points) * signs]))
-        moved = np.abs(values[1:] - values[0])
-        return np.asarray(np.where(np.isfinite(moved), moved, 0.0).max(axis=0) / unit)
+        """About the length of a subgradient of lam * psi."""
+        return slopes(lambda stack: self._problems.psi(tensor(stack)), points.numpy(), unit)

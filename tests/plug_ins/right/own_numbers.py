@@ -22,22 +22,6 @@ class SortedSimplex:
         return (w.double() - level).clamp_min(0).to(w.dtype)
 
 
-class LargestMagnitude:
-    """``max |w_i|``, by Moreau and the same sort."""
-
-    convex = True
-
-    def value(self, w):
-        return w.abs().max()
-
-    def prox(self, w, step):
-        sizes = w.double().abs().flatten().sort(descending=True).values
-        if float(sizes.sum()) <= step:
-            return torch.zeros_like(w)
-        levels = (sizes.cumsum(0) - step) / torch.arange(1, len(sizes) + 1)
-        return torch.sign(w) * w.abs().clamp_max(float(levels.amax()))
-
-
 class Monotone:
     """Entries that do not fall, up to 1e-10: pool adjacent violators."""
 

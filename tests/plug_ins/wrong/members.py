@@ -2,6 +2,8 @@
 
 import torch
 
+from tests.plug_ins.right.groups import LargestEntry
+
 
 def soft(w, threshold):
     return torch.sign(w) * (w.abs() - threshold).clamp_min(0)
@@ -221,21 +223,8 @@ class StructureOfOneEntry(_L1):
         return w.flatten()[:1] != 0
 
 
-class StructureOfSigns:
+class StructureOfSigns(LargestEntry):
     """structure of max |w_i|: all zero or not, where the set of largest entries is asked for."""
-
-    convex = True
-
-    def value(self, w):
-        return w.abs().amax()
-
-    def prox(self, w, step):
-        sizes = w.double().abs().flatten().sort(descending=True).values
-        if sizes.sum() <= step:
-            return torch.zeros_like(w)
-        levels = (sizes.cumsum(0) - step) / torch.arange(1, len(sizes) + 1)
-        level = levels[int((sizes >= levels).nonzero().max())]
-        return w.double().clamp(-level, level).to(w.dtype)
 
     def structure(self, w):
         return torch.zeros(2)

@@ -3,6 +3,7 @@
 import torch
 
 from tests.plug_ins.right import own_numbers as right
+from tests.plug_ins.right.groups import LargestEntry
 
 
 class SimplexByDividing(right.SortedSimplex):
@@ -13,7 +14,7 @@ class SimplexByDividing(right.SortedSimplex):
         return z / z.sum() if bool(z.sum() > 0) else torch.full_like(w, 1 / w.numel())
 
 
-class LargestMagnitudeShortStep(right.LargestMagnitude):
+class LargestEntryShortStep(LargestEntry):
     """A step 1 % too short."""
 
     def prox(self, w, step):
