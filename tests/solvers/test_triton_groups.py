@@ -40,6 +40,10 @@ LONG = {
 }
 
 
+#: Residuals that are rounding, relative to B.
+ACCURACY = {torch.float64: 1e-13, torch.float32: 1e-6}
+
+
 def shape_of(norms: GroupNorms) -> tuple[int, int, int, int]:
     """Of the array in which a group is one index of the first axis and one of the third."""
     return norms.blocks, norms.outer, norms.groups, norms.inner
@@ -70,11 +74,14 @@ def test_groups_too_long_for_a_tile(name: str, small_tiles: None):
 
 
 @pytest.mark.skipif(not INTERPRETED, reason="it makes the interpreter run programs side by side, as a GPU does")
+@pytest.mark.parametrize("dtype", ACCURACY, ids=str)
 @pytest.mark.parametrize(("name", "most_parts"), [*((name, 64) for name in LONG), ("columns", 2), ("broken runs", 2)])
-def test_groups_shared_by_programs(name: str, most_parts: int, small_tiles: None, monkeypatch: pytest.MonkeyPatch):
+def test_groups_shared_by_programs(
+    name: str, most_parts: int, dtype: torch.dtype, small_tiles: None, monkeypatch: pytest.MonkeyPatch
+):
     # One that is not shared is in between.
-    tasks = [trial_of(LONG[name]), trial_of(LONG[name]._replace(outer=1, inner=3)), trial_of(LONG[name])]
-    in_turn = [trial_of(LONG[name]) for _ in tasks]
+    tasks = [trial_of(norms, dtype) for norms in (LONG[name], LONG[name]._replace(outer=1, inner=3), LONG[name])]
+    in_turn = [trial_of(LONG[name], dtype) for _ in tasks]
     for trial, other in zip(tasks, in_turn, strict=True):
         other.norms, other.point = trial.norms, trial.point.clone()
         other.state = tuple(tensor.clone() for tensor in trial.state)
@@ -85,8 +92,8 @@ def test_groups_shared_by_programs(name: str, most_parts: int, small_tiles: None
     with side_by_side():
         assert run(*tasks) == [0, 0, 0]
     for trial, other in zip(tasks, in_turn, strict=True):
-        assert residual(trial).max() < 1e-13
-        torch.testing.assert_close(trial.structured, other.structured, rtol=1e-12, atol=0)
+        assert residual(trial).max() < ACCURACY[dtype]
+        torch.testing.assert_close(trial.structured, other.structured, rtol=10 * ACCURACY[dtype], atol=0)
 
 
 @pytest.mark.parametrize("norms", [GroupNorms(300.0, 1, 2, 60_003), GroupNorms(300.0, 5_001, 3, 1)], ids=str)

@@ -21,9 +21,10 @@ def draw_ticket(counter):
 
 @triton.jit
 def post(board, quantity: tl.constexpr, value, part, parts, LANES: tl.constexpr):
-    """Write ``value``, of LANES entries, to row ``part`` of ``quantity`` on the board: [quantities, parts, LANES]."""
-    cells = board.to(tl.pointer_type(value.dtype), bitcast=True) + (quantity * parts + part) * LANES
-    tl.store(cells + tl.arange(0, LANES), value)
+    """Write ``value``, of LANES entries, to row ``part`` of ``quantity`` on the board: float64 [quantities, parts,
+    LANES]. All quantities are float64 there, or those of narrower numbers would lie over their neighbours.
+    """
+    tl.store(board + (quantity * parts + part) * LANES + tl.arange(0, LANES), value.to(tl.float64))
 
 
 @triton.jit
@@ -38,28 +39,28 @@ def meet(arrived, all_arrived):
 
 
 @triton.jit
-def posted(board, quantity: tl.constexpr, first, parts, DTYPE: tl.constexpr, LANES: tl.constexpr):
+def posted(board, quantity: tl.constexpr, first, parts, LANES: tl.constexpr):
     """Rows ``first`` to ``first + AT_ONCE`` of ``quantity``, zero beyond ``parts``."""
     part = first + tl.arange(0, AT_ONCE)
-    cells = board.to(tl.pointer_type(DTYPE), bitcast=True) + (quantity * parts + part)[:, None] * LANES
+    cells = board + (quantity * parts + part)[:, None] * LANES
     # Past the first cache, which does not see what other processors write.
     inside = (part < parts)[:, None] & (tl.arange(0, LANES) >= 0)[None, :]
     return tl.load(cells + tl.arange(0, LANES)[None, :], mask=inside, other=0.0, cache_modifier=".cg")
 
 
 @triton.jit
-def posted_sum(board, quantity: tl.constexpr, parts, DTYPE: tl.constexpr, LANES: tl.constexpr):
-    """The sum over all parts, in float64."""
+def posted_sum(board, quantity: tl.constexpr, parts, LANES: tl.constexpr):
+    """The sum over all parts, float64."""
     total = tl.zeros([LANES], dtype=tl.float64)
     for first in range(0, parts, AT_ONCE):
-        total += tl.sum(posted(board, quantity, first, parts, DTYPE, LANES).to(tl.float64), 0)
+        total += tl.sum(posted(board, quantity, first, parts, LANES), 0)
     return total
 
 
 @triton.jit
-def posted_max(board, quantity: tl.constexpr, parts, DTYPE: tl.constexpr, LANES: tl.constexpr):
-    """The largest over all parts, of numbers >= 0."""
-    largest = tl.zeros([LANES], dtype=DTYPE)
+def posted_max(board, quantity: tl.constexpr, parts, LANES: tl.constexpr):
+    """The largest over all parts, of numbers >= 0; float64."""
+    largest = tl.zeros([LANES], dtype=tl.float64)
     for first in range(0, parts, AT_ONCE):
-        largest = tl.maximum(largest, tl.max(posted(board, quantity, first, parts, DTYPE, LANES), 0))
+        largest = tl.maximum(largest, tl.max(posted(board, quantity, first, parts, LANES), 0))
     return largest
