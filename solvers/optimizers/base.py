@@ -236,7 +236,6 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         return self.stepper.structured_iterate(list(self.slots()))
 
     @contextmanager
-    @torch.no_grad()
     def structured_iterate_swapped_in(
         self, recompute_batch_norm: Iterable[object] | None = None, *, model: torch.nn.Module | None = None
     ) -> Iterator[None]:
@@ -264,7 +263,8 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         kept = []
         for param, structured in self.structured_iterate().items():
             kept.append((param, param.detach().clone()))
-            param.copy_(structured)
+            with torch.no_grad():
+                param.copy_(structured)
         try:
             if recompute_batch_norm is None or network is None:
                 yield

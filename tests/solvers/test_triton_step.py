@@ -280,4 +280,4 @@ def test_graph_capture():
 def test_the_interpreter_too_where_there_is_a_gpu():
     environment = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
     files = [Path(__file__).with_name(name) for name in ("test_triton_step.py", "test_triton_groups.py")]
-    subprocess.run([sys.executable, "-m", "pytest", "-q", *files], env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "pytest", *files], env=environment, check=True)
