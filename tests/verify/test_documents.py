@@ -30,7 +30,7 @@ def recorded_metadata() -> str:
 
 
 COMMITTED = [
-    *(("experiments/results/bench-cpu.json", BenchFile), ("experiments/results/bench-training.json", BenchFile)),
+    *((f"experiments/results/bench-{name}.json", BenchFile) for name in ("cpu", "gpu", "training")),
     ("experiments/results/mnist-logistic.json", experiments.summary.Comparison),
     ("paper_checks/results/reference_comparison.json", paper_checks.reference_comparison.Comparison),
 ]
