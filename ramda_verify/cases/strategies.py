@@ -7,6 +7,7 @@ and all that a prox can get wrong shows on a few entries.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -151,10 +152,11 @@ def metrics(draw: DrawFn, shape: tuple[int, ...], max_condition: float = 1e8, ex
 @st.composite
 def weights_for(draw: DrawFn, regularizer: Regularizer, B: np.ndarray, D: np.ndarray | None = None) -> float:
     """lam: often on either side of a value at which a part of the solution turns zero, else from 1e-4 to 1e4."""
-    critical = [c for c in critical_weights(regularizer, B, D) if np.isfinite(c) and 1e-12 < c < 1e12]
     near_a_threshold = draw(st.booleans())
-    if critical and near_a_threshold:
-        return float(draw(st.sampled_from(critical)) * draw(st.sampled_from(AROUND_A_THRESHOLD)))
+    if near_a_threshold:
+        critical = [c for c in critical_weights(regularizer, B, D) if np.isfinite(c) and 1e-12 < c < 1e12]
+        if critical:
+            return float(draw(st.sampled_from(critical)) * draw(st.sampled_from(AROUND_A_THRESHOLD)))
     return draw(steps())
 
 
@@ -174,19 +176,21 @@ def critical_weights(regularizer: Regularizer, B: np.ndarray, D: np.ndarray | No
 def zeroing_weights(regularizer: Regularizer, B: np.ndarray, scale: float) -> list[float]:
     """The lam from which on ``prox(B/scale, lam/scale)`` is zero somewhere that B is not, and everywhere.
 
-    By bisection to 1e-6, which is 50 proxes; those of the two that lie between 1e-8 and 1e8. None where prox raises,
-    which the checks report.
+    By bisection to 1e-6, which is 50 proxes at most; those of the two that lie between 1e-8 and 1e8. None where prox
+    raises, which the checks report.
     """
     centre = torch.tensor(B / scale, dtype=torch.float64)
+    nonzero = centre != 0
 
+    @cache
     def zeros(lam: float) -> torch.Tensor:
-        return regularizer.prox(centre.clone(), lam / scale)[centre != 0] == 0
+        return regularizer.prox(centre.clone(), lam / scale)[nonzero] == 0
 
     found = []
     try:
         for enough in (torch.any, torch.all):
             low, high = 1e-8, 1e8
-            if not bool((centre != 0).any()) or bool(enough(zeros(low))) or not bool(enough(zeros(high))):
+            if not bool(nonzero.any()) or bool(enough(zeros(low))) or not bool(enough(zeros(high))):
                 continue
             for _ in range(25):
                 middle = (low * high) ** 0.5

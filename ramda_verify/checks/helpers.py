@@ -54,8 +54,9 @@ def norm(array: Array) -> float:
 
 def finite(what: str, values: Finite) -> Finite:
     """The values under judgement, if all are finite. Raises ArithmeticError, which the engine takes for a finding."""
-    wrong = int((~torch.as_tensor(values).isfinite()).sum())
-    if wrong:
+    sound = torch.as_tensor(values).isfinite()
+    if not bool(sound.all()):
+        wrong = int((~sound).sum())
         raise ArithmeticError(f"{wrong} of {math.prod(values.shape)} entries of {what} are not finite")
     return values
 

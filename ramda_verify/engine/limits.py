@@ -39,39 +39,61 @@ def limited(regularizer: Any, seconds: float = SECONDS) -> Iterator[None]:
     """Within the context the class of the object stops each call of value, prox and the optional members after
     ``seconds`` by raising DidNotReturn.
 
-    Only in the main thread of a process that has SIGALRM; elsewhere nothing is limited.
+    Only in the main thread of a process that has SIGALRM and runs no timer of its own; elsewhere nothing is limited.
     """
+    if not _can_ring():
+        yield
+        return
     replaced: list[tuple[type, str, Any]] = []
-    if hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread():
-        for name in ("value", "prox", *OPTIONAL_MEMBERS):
-            owner = next((owner for owner in type(regularizer).__mro__ if name in vars(owner)), object)
-            member = vars(owner).get(name)
-            if inspect.isfunction(member):
-                replaced.append((owner, name, member))
-                setattr(owner, name, _limited(name, member, seconds))
+    calls: list[Call] = []
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        if calls:
+            name, arguments = calls[-1]
+            raise DidNotReturn(f"{name} did not return in {seconds:g} s for {_given(arguments[1:])}")
+
+    for name in ("value", "prox", *OPTIONAL_MEMBERS):
+        owner = next((owner for owner in type(regularizer).__mro__ if name in vars(owner)), object)
+        member = vars(owner).get(name)
+        if inspect.isfunction(member):
+            replaced.append((owner, name, member))
+            setattr(owner, name, _limited(name, member, seconds, calls))
+    # Once for all calls, which are many: to set a handler takes longer than most of them.
+    before = signal.signal(signal.SIGALRM, ring)
     try:
         yield
     finally:
+        signal.signal(signal.SIGALRM, before)
         for owner, name, member in replaced:
             setattr(owner, name, member)
 
 
-def _limited(name: str, member: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+#: A member by name, and what it was called with.
+Call = tuple[str, tuple[Any, ...]]
+
+
+def _can_ring() -> bool:
+    return (
+        hasattr(signal, "SIGALRM")
+        and threading.current_thread() is threading.main_thread()
+        and not signal.getitimer(signal.ITIMER_REAL)[0]
+    )
+
+
+def _limited(name: str, member: Callable[..., Any], seconds: float, calls: list[Call]) -> Callable[..., Any]:
+    """``member`` with a timer around it; ``calls`` holds the call that is limited, while there is one."""
+
     @functools.wraps(member)
     def call(*arguments: Any, **keywords: Any) -> Any:
         if signal.getitimer(signal.ITIMER_REAL)[0]:
             return member(*arguments, **keywords)  # within another limited call, which counts for both
-
-        def ring(number: int, frame: FrameType | None) -> None:
-            raise DidNotReturn(f"{name} did not return in {seconds:g} s for {_given(arguments[1:])}")
-
-        before = signal.signal(signal.SIGALRM, ring)
+        calls.append((name, arguments))
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             return member(*arguments, **keywords)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+            calls.clear()
 
     return call
 

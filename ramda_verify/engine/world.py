@@ -20,7 +20,7 @@ class World:
     default_dtype: torch.dtype
     gradients: bool
     threads: int
-    deterministic: bool
+    deterministic: int
 
     @classmethod
     def now(cls) -> "World":
@@ -32,7 +32,7 @@ class World:
             torch.get_default_dtype(),
             torch.is_grad_enabled(),
             torch.get_num_threads(),
-            torch.are_deterministic_algorithms_enabled(),
+            torch.get_deterministic_debug_mode(),
         )
 
     def differences(self, later: "World") -> list[str]:
@@ -48,8 +48,8 @@ class World:
         torch.set_grad_enabled(self.gradients)
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
-        if torch.are_deterministic_algorithms_enabled() != self.deterministic:
-            torch.use_deterministic_algorithms(self.deterministic)
+        # use_deterministic_algorithms does the same and imports a compiler, which takes more than a second.
+        torch.set_deterministic_debug_mode(self.deterministic)
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def made_telling(which: int) -> None:
     torch.set_grad_enabled(which == 0)
     torch.set_default_dtype((torch.float32, torch.float64)[which])
     torch.set_num_threads(THREADS[which])
-    torch.use_deterministic_algorithms(which == 1, warn_only=True)
+    torch.set_deterministic_debug_mode(which)
 
 
 def _same(one: Any, other: Any) -> bool:

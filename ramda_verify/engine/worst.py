@@ -5,7 +5,7 @@ violation forgets a NaN that a number follows. Every check makes its violations 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, overload
 
 import numpy as np
@@ -24,6 +24,8 @@ def infinite_if_nan(violation: float) -> float: ...
 def infinite_if_nan(violation: Array) -> Array: ...
 def infinite_if_nan(violation: Any) -> Any:
     """The number, or the array entry by entry, with infinity in place of every NaN."""
+    if isinstance(violation, float | int):
+        return math.inf if math.isnan(violation) else float(violation)
     found = np.where(np.isnan(violation), np.inf, violation)
     return found if np.ndim(violation) else float(found)
 
@@ -57,12 +59,12 @@ class Worst:
     def __init__(self) -> None:
         self.violation, self.note, self.seen = -math.inf, "", 0
 
-    def see(self, violation: float, note: str = "") -> None:
-        """Take one violation in; ``note`` is kept if it is the largest so far."""
+    def see(self, violation: float, note: str | Callable[[], str] = "") -> None:
+        """Take one violation in; ``note``, a sentence or what writes it, is kept if it is the largest so far."""
         self.seen += 1
         violation = infinite_if_nan(float(violation))
         if violation > self.violation:
-            self.violation, self.note = violation, note
+            self.violation, self.note = violation, note if isinstance(note, str) else note()
 
     def measurement(self, problems: int = 1) -> Measurement:
         """What was seen. Raises NothingClaimed where nothing was: a case that measures nothing holds no evidence."""

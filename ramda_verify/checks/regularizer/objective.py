@@ -148,6 +148,7 @@ class ProxProblem:
         rounding = ROUNDING * (norm(self.root * w) + norm(self.root * z) + psi.anchor * size(self.root))
         #: How far from the right answer z may be.
         self.slack = ACCURACY * norm(self.root * (w - z)) + rounding
+        self._own_size = size(self.root * w, self.root * z)
         self._euclidean, self._forgiving = D is None, False
         if self.at_z == np.inf:
             self._forgive()
@@ -179,7 +180,7 @@ class ProxProblem:
 
     def _excesses(self, points: Array, values: Array, convex: bool) -> Array:
         # In units of the problem's own size, whose square need not be a number that float64 holds.
-        unit = size(self.root * self.w, self.root * self.z, self.root * points)
+        unit = max(self._own_size, size(self.root * points))
         if unit < SMALLEST:
             return np.zeros(len(points))
         moves = (self.root * (points - self.z) / unit).reshape(len(points), -1)

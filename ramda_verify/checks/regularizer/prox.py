@@ -1,5 +1,7 @@
 """The prox is the minimiser that it says it is: claims about ``prox(w, step)`` and ``value(w)`` alone."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -78,12 +80,14 @@ def _against_rivals(regularizer: Regularizer, w: Array, step: float, seed: int, 
         return Measurement(np.inf, f"value is infinite at prox(w) = {shown(z)}")
     for point in _rivals(regularizer, w, step, z, seed):
         x, at_x = point, psi.at(point)
-        if convex:
-            note = f"(w - z)/step is no subgradient at z = {shown(z)}: psi at {shown(x)} is lower"
-        else:
-            note = f"prox returned {shown(z)}; {shown(x)} is lower"
-        worst.see(problem.excess(x, at_x, convex=convex), note)
+        worst.see(problem.excess(x, at_x, convex=convex), partial(_beaten, z, x, convex))
     return worst.measurement()
+
+
+def _beaten(z: Array, by: Array, convex: bool) -> str:
+    if convex:
+        return f"(w - z)/step is no subgradient at z = {shown(z)}: psi at {shown(by)} is lower"
+    return f"prox returned {shown(z)}; {shown(by)} is lower"
 
 
 def _pair(target: Target) -> st.SearchStrategy[Case]:
@@ -137,8 +141,12 @@ def measure_limits(regularizer: Regularizer, w: Array, step: float, factor: floa
     for problem in problems:
         worst.see(0.0 if problem.at_z < np.inf else np.inf, f"psi is infinite at the prox with step {problem.step:g}")
         for x, at_x in [*fixed, *((other.z, other.as_rival) for other in problems)]:
-            worst.see(problem.excess(x, at_x), f"step {problem.step:g}: {shown(x)} is better than {shown(problem.z)}")
+            worst.see(problem.excess(x, at_x), partial(_better, problem, x))
     return worst.measurement()
+
+
+def _better(problem: ProxProblem, x: Array) -> str:
+    return f"step {problem.step:g}: {shown(x)} is better than {shown(problem.z)}"
 
 
 def _moved(target: Target) -> st.SearchStrategy[Case]:

@@ -8,6 +8,7 @@ found on the way: at the objective of every point no answer to another may be lo
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -159,5 +160,8 @@ def _compare(answers: Sequence[Answer], psi: Psi, worst: Worst) -> None:
     for problem in problems:
         excess = problem.excesses(points, values)
         best = int(np.argmax(excess))
-        here = f"prox({shown(problem.w)}, {problem.step:.17g}) is {shown(problem.z)}"
-        worst.see(float(excess[best]), f"{here}; {shown(points[best])} is lower")
+        worst.see(float(excess[best]), partial(_beaten, problem, points[best]))
+
+
+def _beaten(problem: ProxProblem, by: Array) -> str:
+    return f"prox({shown(problem.w)}, {problem.step:.17g}) is {shown(problem.z)}; {shown(by)} is lower"

@@ -43,8 +43,8 @@ WITHIN = 2.0**-600
 
 KINDS = ("all", "B and lam", "D")
 
-#: Budget: enough for nearly every problem; where it is not, the points at its end are compared.
-ITERATIONS = 400
+#: Budget: enough for most problems; where it is not, the points at its end are compared.
+ITERATIONS = 200
 
 
 class Scale(NamedTuple):
