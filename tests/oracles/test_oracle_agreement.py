@@ -1,6 +1,7 @@
 """Oracles agree where they overlap, and a wrong answer is told apart from a right one."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,23 @@ def test_certificate_and_gap_accept_the_solution_and_nothing_else(model):
         assert worse > best + 1e3 * answer.error
         # A lower bound from a bad point is still a lower bound.
         assert duality_gap.lower_bound(other, B, D, 0.9, model) <= best + answer.error
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_singular_values_up_to_rounding_count_as_zero(dtype: Any, transposed: bool) -> None:
+    """Six columns: up to six epsilons of the dtype of the point, relative to the largest."""
+    eps, lam = float(np.finfo(dtype).eps), 0.5
+    leading = np.zeros((2, 6))
+    leading[0, 0] = 1.0
+    B = (1 + lam) * leading
+    for multiple, counts in ((4, False), (8, True)):
+        point = leading.copy()
+        point[1, 1] = multiple * eps
+        arguments = [a.T if transposed else a for a in (point.astype(dtype), B, np.ones_like(B))]
+        residual = certificate.stationarity(*arguments, lam, NuclearNorm(1.0))
+        # A singular value that is not zero has a slope of lam, which nothing here pays for.
+        assert residual == pytest.approx(lam if counts else 0.0, abs=10 * eps)
 
 
 @pytest.mark.parametrize("smallest", [1e-2, 1e-4, 3e-5, 1e-5])
