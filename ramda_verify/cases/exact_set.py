@@ -107,8 +107,8 @@ class ExactSet:
 
     def _inside(self, projected: Tensor) -> Tensor:
         """psi at a projection, whose value rounding may have made infinite: at the nearest point of a few where it is
-        finite. A tolerance that is a number is too small for a large member of a cone: there the multiple of size one
-        decides.
+        finite, or where a step too short to move it by more than rounding leads, which leaves the wall of a barrier. A
+        tolerance that is a number is too small for a large member of a cone: there the multiple of size one decides.
         """
         eps = torch.finfo(projected.dtype).eps
         for factor in (0.0, -1.0, 1.0, -8.0, 8.0, -63.0, 63.0):
@@ -116,5 +116,9 @@ class ExactSet:
             if bool(found < torch.inf):
                 return found
         size = float(projected.abs().max())
+        # -log w moves 0 to the root of the step.
+        found = self.inner.value(self.inner.prox(projected, max((ROUNDING * size) ** 2, VANISHING)))
+        if bool(found < torch.inf):
+            return found
         smaller = self._value_at_size_one(projected, projected, size) if size > 1 else None
         return found if smaller is None or bool(smaller != 0) else smaller

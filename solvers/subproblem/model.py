@@ -90,6 +90,8 @@ class Subproblem(NumbersOfOne, Problems):
             if is_batched(w, step):
                 return self._prox_of_many(w, step)
             low, high = (float(bound) for bound in step.aminmax())
+            # A prox that leaves torch (numpy, math) takes a number as it comes, and a tensor not.
+            step = low if step.ndim == 0 else step
         else:
             low = high = float(step)
         if not (is_finite(w) and math.isfinite(high)):

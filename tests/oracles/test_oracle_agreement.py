@@ -122,8 +122,8 @@ def test_singular_values_up_to_rounding_count_as_zero(dtype: Any, transposed: bo
     for multiple, counts in ((4, False), (8, True)):
         point = leading.copy()
         point[1, 1] = multiple * eps
-        arguments = [a.T if transposed else a for a in (point.astype(dtype), B, np.ones_like(B))]
-        residual = certificate.stationarity(*arguments, lam, NuclearNorm(1.0))
+        Z, slopes = (point.astype(dtype), B) if not transposed else (point.astype(dtype).T, B.T)
+        residual = certificate.stationarity(Z, slopes, np.ones_like(slopes), lam, NuclearNorm(1.0))
         # A singular value that is not zero has a slope of lam, which nothing here pays for.
         assert residual == pytest.approx(lam if counts else 0.0, abs=10 * eps)
 

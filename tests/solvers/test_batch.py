@@ -9,6 +9,7 @@ from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, Zero, solve
 from solvers.regularizers.base import offers
 from solvers.subproblem.solve import available_methods
 from tests.mutants.claims import CountNonzero
+from tests.plug_ins.right.convex_entries import ByFunctional, ByNumpy
 from tests.registry import weighted
 
 SHAPE = (4, 3)
@@ -236,6 +237,14 @@ def test_what_vmap_refuses_is_done_one_by_one_and_said():
         (reason,) = batch.looped
         assert reason.startswith("prox: RuntimeError: vmap")
         assert len(reason) < 200
+
+
+def test_a_prox_outside_torch_is_given_steps_that_are_numbers():
+    B, D, lam, W, tolerance = problems(4)
+    for method in methods_of(ByNumpy()):
+        batch = solve_batch(B, D, lam, ByNumpy(), W, tolerance=tolerance, method=method)
+        for regularizer in (ByNumpy(), ByFunctional()):
+            assert_same(batch, one_by_one(B, D, lam, regularizer, W, tolerance=tolerance, method=method))
 
 
 @pytest.mark.parametrize("regularizer", [L1(0.3), Zero(), CountNonzero(0.3)], ids=repr)

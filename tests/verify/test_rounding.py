@@ -11,6 +11,7 @@ from ramda_verify.checks.subproblem.batches import Problems
 from solvers import L1, GroupLasso
 from tests.plug_ins.right.convex_entries import SoftThreshold
 from tests.plug_ins.right.own_numbers import LogSum, Monotone, Semidefinite, SortedSimplex
+from tests.plug_ins.right.spectral import LogDeterminant
 from tests.plug_ins.wrong.own_numbers import SemidefiniteByMagnitude
 
 
@@ -83,3 +84,12 @@ def test_Q_rounds_relative_to_what_a_point_was_computed_from():
     near, far = rounding.of_Q(point, point)[0], rounding.of_Q(point, 1e6 * point)[0]
     assert 0 < near < 1e-11
     assert 1e4 * near < far < 1e7 * near
+
+
+@pytest.mark.parametrize("size", [1.0, 1e6, 1e9])
+def test_a_barrier_is_finite_where_rounding_has_pushed_a_prox_through_its_wall(size):
+    turn = torch.linalg.qr(torch.arange(9.0, dtype=torch.float64).reshape(3, 3) + torch.eye(3))[0]
+    w = size * turn @ torch.diag(torch.tensor([1.0, -1.0, -0.5], dtype=torch.float64)) @ turn.mT
+    exact = ExactSet(LogDeterminant())
+    assert float(exact.value(exact.prox(w, 1.0))) < torch.inf
+    assert float(exact.value(w)) == torch.inf

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -219,3 +220,14 @@ class HalfQuadratic:
         for i in range(len(z)):
             z[i] = torch.sign(z[i]) * max(float(abs(z[i])) - step, 0.0)
         return z.reshape(w.shape)
+
+
+class ByNumpy:
+    """The L1 norm outside torch, which takes a step that is a number and none that is a tensor."""
+
+    def value(self, w):
+        return torch.as_tensor(np.abs(w.double().cpu().numpy()).sum()).to(w)
+
+    def prox(self, w, step):
+        a = w.double().cpu().numpy()
+        return torch.as_tensor(np.sign(a) * np.maximum(np.abs(a) - step, 0)).to(w)

@@ -82,3 +82,25 @@ class Frobenius:
 
     def prox(self, w, step):
         return ((matrix(w) + step * self.target(w)) / (1 + step)).reshape(w.shape)
+
+
+class LogDeterminant:
+    """``-log det W`` of symmetric positive definite matrices: a barrier, and no cone's."""
+
+    def check_shape(self, shape):
+        if len(shape) != 2 or shape[0] != shape[1]:
+            raise ValueError("a square matrix is needed")
+
+    def value(self, w):
+        self.check_shape(w.shape)
+        values = torch.linalg.eigvalsh(w.double())
+        inside = torch.allclose(w, w.mT, rtol=1e-6, atol=0) and bool((values > 0).all())
+        return (-values.log().sum() if inside else values.new_tensor(torch.inf)).to(w.dtype)
+
+    def prox(self, w, step):
+        values, vectors = torch.linalg.eigh(((w + w.mT) / 2).double())
+        root = (values**2 + 4 * step).sqrt()
+        # The other form cancels where a value is negative.
+        values = torch.where(values >= 0, (values + root) / 2, 2 * step / (root - values))
+        z = (vectors * values) @ vectors.mT
+        return ((z + z.mT) / 2).to(w.dtype)

@@ -1,5 +1,6 @@
 """Steps and entries of unusual size, and steps put to wrong use."""
 
+import numpy as np
 import torch
 
 
@@ -209,3 +210,10 @@ class DerivedFromMoreau:
 
     def prox(self, w, step):
         return w - w.clamp(-step, step)
+
+
+class StepInSingle(_L1):
+    """The step is rounded to float32."""
+
+    def prox(self, w, step):
+        return self.soft(w, float(np.float32(step)))
