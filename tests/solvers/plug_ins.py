@@ -12,10 +12,10 @@ class PlainL1:
         return w.abs().sum()
 
     def prox(self, w, step):
-        step = torch.as_tensor(step)
+        step = torch.as_tensor(step, dtype=w.dtype)
         if not (torch.isfinite(w).all() and torch.isfinite(step).all() and (step > 0).all()):
             raise ArithmeticError(f"prox of {w} with step {step}")
-        return torch.sign(w) * (w.abs() - step.to(w.dtype)).clamp_min(0)
+        return torch.sign(w) * (w.abs() - step).clamp_min(0)
 
 
 class ConvexL1(PlainL1):

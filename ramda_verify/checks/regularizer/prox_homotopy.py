@@ -21,8 +21,8 @@ from ramda_verify.engine.worst import TINY, Worst, relative
 from solvers.regularizers.base import offers
 from solvers.regularizers.members import Regularizer
 
-#: Shares of the way. Powers of two, by which no rounding enters, and one that is none: a step that is rounded to float32
-#: is rounded alike at all powers of two of it.
+#: Shares of the way. Powers of two, by which no rounding enters, and one that is none: a step that is rounded to
+#: float32 is rounded alike at all powers of two of it.
 SHARES = (0.7, *(2.0**-k for k in (1, 2, 4, 7, 10, 14, 20, 30, 40)))
 
 #: For convex psi the ray goes on beyond w.
