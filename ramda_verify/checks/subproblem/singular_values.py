@@ -150,7 +150,7 @@ def measure_splitting_rate(regularizer: Regularizer, B: Array, D: Array, lam: fl
 
     That is as long as rho stays, until it is looked at for the first time. x is recovered from the point and its
     certificate, T and its contraction are written down once more, for rho the mean of D. Rounding: what is lost where x
-    is a sum of numbers larger than its moves.
+    or Z is a sum of numbers larger than its moves.
     """
     subproblem, rho, share = model(regularizer, B, D, lam), float(D.mean()), method.RELAXATION / 2
     q = max((rho - D.min()) / (rho + D.min()), (D.max() - rho) / (D.max() + rho))
@@ -163,7 +163,7 @@ def measure_splitting_rate(regularizer: Regularizer, B: Array, D: Array, lam: fl
         Z, member = finite("Z", iterate.point.numpy()), finite("the certificate", iterate.member.numpy())
         points.append(Z + (member - (D * Z - B)) / rho)
         moves.append(2 * share * ((B + rho * (2 * Z - points[-1])) / (D + rho) - Z))
-        sizes.append(size(sizes[-1], points[-1]))
+        sizes.append(size(sizes[-1], points[-1], Z))
     noise = 1e-12 * np.array(sizes[1:]) * np.sqrt(B.size) * max(1.0, float(D.max()) / rho)
     worst, kept = Worst(), 0
     for at in range(1, FIRST - 1):
