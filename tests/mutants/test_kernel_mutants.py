@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 @pytest.mark.parametrize("mutant", kernels.FOUND_FROM_EVERY_SEED, ids=lambda mutant: mutant.name)
 def test_rejected_from_other_seeds(mutant, seed, monkeypatch):
     mutant.patch(monkeypatch)

@@ -150,7 +150,7 @@ def test_bad_regularizer_and_its_counterexample(call, folder, first_checks_only)
 
 @pytest.mark.parametrize(("target", "code"), [("good.py:stronger", 0), ("bad.py:Unshrunk", 1)])
 def test_json(call, target, code):
-    result = call("check", target, "--jobs", "1", "--format", "json")
+    result = call("check", target, "--quick", "--jobs", "1", "--format", "json")
     assert result.exit_code == code, result.output
     document = json.loads(result.stdout)
     assert document["schema"] == 1
