@@ -29,6 +29,9 @@ FEWEST = 20
 #: Calls of which the shortest is the pace.
 CALLS = 3
 
+#: A member by name, and what it was called with.
+Call = tuple[str, tuple[Any, ...]]
+
 
 class DidNotReturn(BaseException):
     """A call took longer than SECONDS. Not an Exception, so that the code that was called cannot catch it unawares."""
@@ -66,10 +69,6 @@ def limited(regularizer: Any, seconds: float = SECONDS) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
         for owner, name, member in replaced:
             setattr(owner, name, member)
-
-
-#: A member by name, and what it was called with.
-Call = tuple[str, tuple[Any, ...]]
 
 
 def _can_ring() -> bool:
