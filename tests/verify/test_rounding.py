@@ -6,9 +6,10 @@ import torch
 
 from ramda_verify.cases.companions import LARGEST_ENTRY, within_reach
 from ramda_verify.cases.exact_set import ExactSet, is_constrained
+from ramda_verify.checks import measure
 from ramda_verify.checks.regularizer.objective import Psi
 from ramda_verify.checks.subproblem.batches import Problems
-from solvers import L1, GroupLasso
+from solvers import L1, MCP, GroupLasso
 from tests.plug_ins.right.convex_entries import SoftThreshold
 from tests.plug_ins.right.own_numbers import LogSum, Monotone, Semidefinite, SortedSimplex
 from tests.plug_ins.right.spectral import LogDeterminant
@@ -93,3 +94,15 @@ def test_a_barrier_is_finite_where_rounding_has_pushed_a_prox_through_its_wall(s
     exact = ExactSet(LogDeterminant())
     assert float(exact.value(exact.prox(w, 1.0))) < torch.inf
     assert float(exact.value(w)) == torch.inf
+
+
+def test_an_entry_a_rounding_from_zero_has_no_kink():
+    w = np.array([[-50.0, -0.0001]])
+    found = measure("structure-claim", regularizer=L1(1.0), w=w, step=9.999999990000001e-05, seed=0)
+    assert found.violation == 0
+
+
+@pytest.mark.parametrize("step", [1e-6, 1.0, 2e6, 1e12])
+def test_a_slope_at_zero_is_looked_at_where_there_are_digits(step):
+    found = measure("residual-claim", regularizer=MCP(56.23413251903491, 3.0), w=np.zeros(1), step=step, seed=0)
+    assert found.violation <= 1

@@ -88,7 +88,7 @@ def _slopes(
     psi: Psi, Z: Array, slope: Array, size_of_G: float, lam: float, rng: np.random.Generator, worst: Worst
 ) -> None:
     """psi(Z + h*d) >= psi(Z) + h<slope, d>/lam - o(h) in a few directions d of length 1."""
-    here = psi.at(Z)
+    here, scale = psi.at(Z), size(Z) if np.any(Z) else psi.own_size or 1.0
     directions = [rng.standard_normal(Z.shape), slope, -slope, *_single(Z, rng)]
     unit = STEEPNESS * (norm(slope) + size_of_G) + TINY
     for direction in directions:
@@ -98,7 +98,7 @@ def _slopes(
         short: list[float] = []
         before: tuple[float, float] | None = None
         for distance in (*DISTANCES, *SMALLER_DISTANCES):
-            h = distance * size(Z)
+            h = distance * scale
             there = psi.at(Z + h * d)
             if there == np.inf:
                 short.append(0.0)

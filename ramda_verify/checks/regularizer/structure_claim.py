@@ -79,6 +79,8 @@ def _off_the_manifold(psi: Psi, point: Array, rng: np.random.Generator) -> list[
         return []
     found, slopes = [], []
     for index in rng.permutation(point.size)[:ENTRIES]:
+        if 0 < abs(point.flat[index]) < min(DISTANCES) * scale:
+            continue  # so near that a kink at zero looks like one here
         direction = np.zeros_like(point)
         direction.flat[index] = scale
         rises = [(psi.at(point + h * direction) + psi.at(point - h * direction) - 2 * here) / h for h in DISTANCES]
