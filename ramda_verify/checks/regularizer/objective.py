@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from ramda_verify.cases.exact_set import ROUNDING, VANISHING, with_exact_set
-from ramda_verify.checks.helpers import Array, finite, norm, psi_value, size, tensor
+from ramda_verify.checks.helpers import Array, finite, norm, psi_value, shown, size, tensor
 from ramda_verify.engine.worst import TINY, relative
 from solvers.regularizers.members import Regularizer
 
@@ -167,6 +167,10 @@ class ProxProblem:
         by how much (w - z)/step fails to be a subgradient at z. Infinite where psi is at z.
         """
         return float(self.excesses(x[None], np.array([at_x]), convex=convex)[0])
+
+    def beaten_by(self, x: Array) -> str:
+        """The sentence that says so."""
+        return f"prox({shown(self.w)}, {self.step:.17g}) is {shown(self.z)}; {shown(x)} is lower"
 
     def excesses(self, points: Array, values: Array, *, convex: bool = False) -> Array:
         """``excess`` of many points, along the first axis, and psi at each."""

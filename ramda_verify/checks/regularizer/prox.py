@@ -80,14 +80,13 @@ def _against_rivals(regularizer: Regularizer, w: Array, step: float, seed: int, 
         return Measurement(np.inf, f"value is infinite at prox(w) = {shown(z)}")
     for point in _rivals(regularizer, w, step, z, seed):
         x, at_x = point, psi.at(point)
-        worst.see(problem.excess(x, at_x, convex=convex), partial(_beaten, z, x, convex))
+        note = partial(_no_subgradient, z, x) if convex else partial(problem.beaten_by, x)
+        worst.see(problem.excess(x, at_x, convex=convex), note)
     return worst.measurement()
 
 
-def _beaten(z: Array, by: Array, convex: bool) -> str:
-    if convex:
-        return f"(w - z)/step is no subgradient at z = {shown(z)}: psi at {shown(by)} is lower"
-    return f"prox returned {shown(z)}; {shown(by)} is lower"
+def _no_subgradient(z: Array, x: Array) -> str:
+    return f"(w - z)/step is no subgradient at z = {shown(z)}: psi at {shown(x)} is lower"
 
 
 def _pair(target: Target) -> st.SearchStrategy[Case]:
@@ -141,12 +140,8 @@ def measure_limits(regularizer: Regularizer, w: Array, step: float, factor: floa
     for problem in problems:
         worst.see(0.0 if problem.at_z < np.inf else np.inf, f"psi is infinite at the prox with step {problem.step:g}")
         for x, at_x in [*fixed, *((other.z, other.as_rival) for other in problems)]:
-            worst.see(problem.excess(x, at_x), partial(_better, problem, x))
+            worst.see(problem.excess(x, at_x), partial(problem.beaten_by, x))
     return worst.measurement()
-
-
-def _better(problem: ProxProblem, x: Array) -> str:
-    return f"step {problem.step:g}: {shown(x)} is better than {shown(problem.z)}"
 
 
 def _moved(target: Target) -> st.SearchStrategy[Case]:
@@ -180,7 +175,7 @@ def measure_value_consistency(regularizer: Regularizer, w: Array, step: float, m
     if not (here.at_z < np.inf and there.at_z < np.inf):
         return Measurement(np.inf, f"value is infinite at prox(w) = {shown(here.z)} or at the prox of w + move")
     for problem, other in ((here, there), (there, here)):
-        note = f"{shown(other.z)} is better than prox({shown(problem.w)}) = {shown(problem.z)}"
+        note = problem.beaten_by(other.z)
         worst.see(problem.excess(other.z, other.as_rival), note)
         if offers(regularizer, "convex"):
             worst.see(problem.excess(other.z, other.as_rival, convex=True), f"the envelope is not convex: {note}")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import prox_cases, seeds
-from ramda_verify.checks.helpers import Array, finite, norm, shown, size, tensor
+from ramda_verify.checks.helpers import Array, finite, norm, size, tensor
 from ramda_verify.checks.regularizer.objective import ProxProblem, Psi
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement, NothingClaimed
@@ -160,8 +160,4 @@ def _compare(answers: Sequence[Answer], psi: Psi, worst: Worst) -> None:
     for problem in problems:
         excess = problem.excesses(points, values)
         best = int(np.argmax(excess))
-        worst.see(float(excess[best]), partial(_beaten, problem, points[best]))
-
-
-def _beaten(problem: ProxProblem, by: Array) -> str:
-    return f"prox({shown(problem.w)}, {problem.step:.17g}) is {shown(problem.z)}; {shown(by)} is lower"
+        worst.see(float(excess[best]), partial(problem.beaten_by, points[best]))
