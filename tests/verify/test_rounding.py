@@ -1,5 +1,7 @@
 """What is allowed for rounding: what psi with own numbers and a user's inexact prox may cost, and nothing of ours."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,10 @@ from ramda_verify.cases.companions import LARGEST_ENTRY, within_reach
 from ramda_verify.cases.exact_set import ExactSet, is_constrained
 from ramda_verify.checks import measure
 from ramda_verify.checks.regularizer.objective import Psi
+from ramda_verify.checks.subproblem import solutions
 from ramda_verify.checks.subproblem.batches import Problems
 from solvers import L1, MCP, GroupLasso
+from solvers.regularizers.simplex import Simplex
 from tests.plug_ins.right.convex_entries import SoftThreshold
 from tests.plug_ins.right.own_numbers import LogSum, Monotone, Semidefinite, SortedSimplex
 from tests.plug_ins.right.spectral import LogDeterminant
@@ -106,3 +110,18 @@ def test_an_entry_a_rounding_from_zero_has_no_kink():
 def test_a_slope_at_zero_is_looked_at_where_there_are_digits(step):
     found = measure("residual-claim", regularizer=MCP(56.23413251903491, 3.0), w=np.zeros(1), step=step, seed=0)
     assert found.violation <= 1
+
+
+@pytest.mark.parametrize("b", [1e-7, -1e-3, 0.0, 5.0])
+@pytest.mark.parametrize(("error", "seen"), [(0.0, False), (3e-4, True)])
+def test_the_gap_to_cvxpy_is_relative_to_the_solution_where_a_constraint_makes_it_large(b, error, seen, monkeypatch):
+    """Of one entry, which is 1 up to a rounding, however small B is."""
+    solved = solutions.solved
+
+    def off_by_error(*given, **options):
+        solution = solved(*given, **options)
+        return replace(solution, point=solution.point + error)
+
+    monkeypatch.setattr(solutions, "solved", off_by_error)
+    case = {"B": np.array([b]), "D": np.array([0.9017919587589566]), "lam": 1.0}
+    assert (measure("subproblem-oracle", regularizer=Simplex(radius=1.0), **case).violation > 1e-8) == seen

@@ -70,7 +70,7 @@ def measure_oracle(regularizer: Regularizer, B: Array, D: Array, lam: float) -> 
         return float((Z * (0.5 * D * Z - B)).sum()) + lam * psi.model_value(Z, regularizer)
 
     best = objective(answer.point)
-    scale = 0.5 * float((B * B / D).sum()) or 1.0
+    scale = 0.5 * _size_in_metric(B, D, answer.point) ** 2
     worst = Worst()
     for method in available_methods(model(regularizer, B, D, lam)):
         solution = solved(model(regularizer, B, D, lam), method, 1e-11 * size(B))
@@ -82,6 +82,13 @@ def measure_oracle(regularizer: Regularizer, B: Array, D: Array, lam: float) -> 
         worst.see(relative(apart, scale) - 2 * max(answer.accuracy, 1e-9), note)
         worst.see(relative(abs(solution.objective - objective(Z)), scale), note)
     return worst.measurement()
+
+
+def _size_in_metric(B: Array, D: Array, Z: Array) -> float:
+    """The length of the unregularized solution in the metric D (1 if B is zero, where there is no other unit), or of
+    ``Z`` where a constraint keeps it farther from zero.
+    """
+    return largest([norm(B / np.sqrt(D)) or 1.0, norm(np.sqrt(D) * Z)])
 
 
 @check(
@@ -107,9 +114,8 @@ def measure_high_precision(regularizer: Regularizer, B: Array, D: Array, lam: fl
     worst = Worst()
     worst.see(0.0 if solution.status is not Status.NON_FINITE else np.inf, note)
     if all(atom.convex for atom in psi.atoms_of(regularizer, B.shape)):
-        # In the metric D, where the problem is perfectly conditioned, relative to the unregularized solution, or to
-        # this one where a constraint keeps it farther from zero.
-        scale = largest([norm(B / np.sqrt(D)), norm(np.sqrt(D) * answer.point)])
+        # In the metric D, where the problem is perfectly conditioned.
+        scale = _size_in_metric(B, D, answer.point)
         worst.see(relative(norm(np.sqrt(D) * (Z - answer.point)), scale), note)
     else:
         gap = exact.objective_gap(Z, B, D, lam, regularizer, answer)
