@@ -1,5 +1,6 @@
 """What is allowed for rounding: what psi with own numbers and a user's inexact prox may cost, and nothing of ours."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,10 @@ from ramda_verify.checks import measure
 from ramda_verify.checks.regularizer.objective import Psi
 from ramda_verify.checks.subproblem import solutions
 from ramda_verify.checks.subproblem.batches import Problems
+from ramda_verify.engine.record import NothingClaimed
 from solvers import L1, MCP, GroupLasso
 from solvers.regularizers.simplex import Simplex
-from tests.plug_ins.right.convex_entries import SoftThreshold
+from tests.plug_ins.right.convex_entries import Ridge, SoftThreshold
 from tests.plug_ins.right.own_numbers import LogSum, Monotone, Semidefinite, SortedSimplex
 from tests.plug_ins.right.spectral import LogDeterminant
 from tests.plug_ins.wrong.own_numbers import SemidefiniteByMagnitude
@@ -125,3 +127,10 @@ def test_the_gap_to_cvxpy_is_relative_to_the_solution_where_a_constraint_makes_i
     monkeypatch.setattr(solutions, "solved", off_by_error)
     case = {"B": np.array([b]), "D": np.array([0.9017919587589566]), "lam": 1.0}
     assert (measure("subproblem-oracle", regularizer=Simplex(radius=1.0), **case).violation > 1e-8) == seen
+
+
+@pytest.mark.parametrize(("b", "claimed"), [(1e-45, False), (1e-30, False), (1e-11, True), (0.0, True), (1e13, False)])
+def test_what_float32_does_not_hold_is_not_asked_in_it(b, claimed):
+    case = {"B": np.array([b]), "D": np.array([1.0]), "lam": 1.0}
+    with nullcontext() if claimed else pytest.raises(NothingClaimed, match="float32"):
+        assert measure("members-in-float32", regularizer=Ridge(), **case).violation <= 8

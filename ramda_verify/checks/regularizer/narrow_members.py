@@ -32,7 +32,8 @@ def measure_narrow(regularizer: Regularizer, B: Array, D: Array, lam: float) -> 
     their Q is as low; subgradient_residual and blockwise_max are finite numbers of the dtype.
     """
     b, d = tensor(B, torch.float32), tensor(D, torch.float32)
-    if not (size(B) < LARGEST and D.min() > SMALLEST and D.max() < LARGEST and SMALLEST < lam < LARGEST):
+    sizes = [D.min(), D.max(), lam, *([size(B)] if B.any() else [])]
+    if not (min(sizes) > SMALLEST and max(sizes) < LARGEST):
         raise NothingClaimed("float32 does not hold the case")
     worst = Worst()
     zero = torch.zeros_like(b)
