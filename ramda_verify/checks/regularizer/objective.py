@@ -25,6 +25,9 @@ STEP_ROUNDING = 8 * EPS
 SMALLEST = 1e-130
 #: Powers of ten among which the size of a number that psi has of its own is looked for.
 OWN_SIZES = range(-6, 7)
+#: Cube root of a rounding: the share of psi that rounding may change where psi is a root, up to the third, of what is
+#: zero up to rounding. What changes by more is a jump.
+STEEP = EPS ** (1 / 3)
 #: psi has one where psi(2w)/psi(w) is no longer what it is for small w, by this share.
 BENT = 0.05
 
@@ -86,12 +89,21 @@ class Psi:
         """The largest change of psi over a few moves of all entries by a thousandth of their size, divided by it: about
         the length of a subgradient. 0 where psi is infinite.
         """
-        unit = np.array([1e-3 * max(size(point), SMALLEST)])
+        return self._slope(point, 1e-3 * max(size(point), SMALLEST))
 
+    def spread(self, point: Array) -> float:
+        """How far a few roundings of the point move psi where it is steep without end, as the root of a singular value
+        is at zero. 0 where it jumps.
+        """
+        unit = 8 * EPS * max(size(point), SMALLEST)
+        found = unit * self._slope(point, unit)
+        return found if found <= STEEP * self.size(point) else 0.0
+
+    def _slope(self, point: Array, unit: float) -> float:
         def values(stack: Array) -> Array:
             return np.array([[self.at(moved)] for moved in stack[:, 0]])
 
-        return float(slopes(values, point[None], unit)[0])
+        return float(slopes(values, point[None], np.array([unit]))[0])
 
     def size(self, point: Array) -> float:
         """What psi is a sum of: |psi(point)|, or |psi(|point|)| or psi with the signs of two entries in three changed,
@@ -144,7 +156,8 @@ class ProxProblem:
         self.psi, self.step, self.w, self.z = psi, step, w, z
         #: psi at z: for z as a rival of others as it is, for z itself as low as rounding lets it be.
         self.as_rival = self.at_z = psi.at(z)
-        self.psi_size = 0.0
+        #: What rounding may change in psi at z.
+        self.psi_rounding = 0.0
         rounding = ROUNDING * (norm(self.root * w) + norm(self.root * z) + psi.anchor * size(self.root))
         #: How far from the right answer z may be.
         self.slack = ACCURACY * norm(self.root * (w - z)) + rounding
@@ -156,7 +169,8 @@ class ProxProblem:
     def _forgive(self) -> None:
         """Take in what rounding may have done to z: off a kink or out of a set; across a jump."""
         self._forgiving = True
-        self.at_z, self.psi_size = self.psi.near(self.z, size(self.w)), self.psi.size(self.z)
+        self.at_z = self.psi.near(self.z, size(self.w))
+        self.psi_rounding = ROUNDING * self.psi.size(self.z) + self.psi.spread(self.z)
         if self._euclidean:
             self.slack += jitter(self.psi.regularizer, self.w, self.step, self.z)
             self.slack += ROUNDING * self.psi.own_size
@@ -194,7 +208,7 @@ class ProxProblem:
             # The objective at z less that at x, arranged so that nothing cancels.
             fall = (self.at_z - values) / unit * step
             gains = fall + moves @ back - (0.0 if convex else 0.5 * lengths**2)
-            rounding = ROUNDING * (self.psi_size + abs(self.at_z) + np.abs(values)) / unit * step
+            rounding = (self.psi_rounding + ROUNDING * (abs(self.at_z) + np.abs(values))) / unit * step
         allowed = slack * (norm(back) + lengths + slack) + rounding + TINY
         # Where psi is infinite a point is no rival.
         return np.where(np.isposinf(values), 0.0, relative(gains, np.where(np.isposinf(values), 1.0, allowed)))

@@ -7,6 +7,7 @@ from ramda_verify import tolerances
 from ramda_verify.cases.exact_set import with_exact_set
 from ramda_verify.cases.strategies import prox_cases, seeds, subproblem_cases
 from ramda_verify.checks.helpers import Array, finite, needs, psi_value, shown, tensor
+from ramda_verify.checks.regularizer.objective import Psi
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement, NothingClaimed
 from ramda_verify.engine.targets import Target
@@ -43,7 +44,8 @@ def measure_prox_search(regularizer: Regularizer, w: Array, step: float, seed: i
     scale = distance + 2 * abs(step * at_z) + 0.5 * float((w**2).sum())
     worst = Worst()
     found = challenge_prox(lambda x: psi_value(regularizer, x), w, step, z, seed)
-    worst.see(relative(found.improvement, scale), _better(found, z))
+    rounding = step * Psi(regularizer, w.shape).spread(z)
+    worst.see(relative(found.improvement - rounding, scale), _better(found, z))
     if known and w.size <= LINE_SEARCHED:
         answer = naive_prox(w, step, getattr(regularizer, "inner", regularizer))
         if answer.solved and answer.objective is not None and answer.point is not None:
@@ -76,7 +78,8 @@ def measure_metric_search(regularizer: HasMetricProx, B: Array, D: Array, lam: f
         raise NothingClaimed("psi is infinite at the point, which has no objective to be compared")
     rival = challenge_subproblem(lambda x: psi_value(regularizer, x), B, D, lam, Z, seed)
     scale = abs(rival.candidate_objective) + 0.5 * float((B * B / D).sum())
-    return Measurement(relative(rival.improvement, scale), _better(rival, Z))
+    rounding = lam * Psi(regularizer, B.shape).spread(Z)
+    return Measurement(relative(rival.improvement - rounding, scale), _better(rival, Z))
 
 
 def _better(found: Challenge, candidate: Array) -> str:

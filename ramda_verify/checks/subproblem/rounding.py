@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ramda_verify.cases.exact_set import ROUNDING, ExactSet
 from ramda_verify.checks.helpers import Array, tensor
-from ramda_verify.checks.regularizer.objective import ACCURACY, EPS, STEP_ROUNDING, Psi, mixed_signs, slopes
+from ramda_verify.checks.regularizer.objective import ACCURACY, EPS, STEEP, STEP_ROUNDING, Psi, mixed_signs, slopes
 from ramda_verify.checks.subproblem.rows import column, norms, sizes
 from ramda_verify.oracles.psi import is_known
 from solvers.subproblem.criterion import rounding_floor
@@ -89,12 +89,12 @@ class Rounding:
         the sums that psi is; by the points, along the slope of psi; over the edge of a set, along that of the rest.
         """
         problems = self._problems
-        found = ROUNDING * self.terms(points)
-        found = found + 2 * norms(problems.B - problems.D * points) * self.edge(points)
-        if problems.single.convex:  # across a jump psi changes by no rounding
-            unit = ROUNDINGS * EPS * sizes(points, *origins, problems.B / problems.D)
-            found = found + unit * self._slope(points, unit)
-        return np.asarray(found)
+        terms = self.terms(points)
+        unit = ROUNDINGS * EPS * sizes(points, *origins, problems.B / problems.D)
+        spread = unit * self._slope(points, unit)
+        if not problems.single.convex:
+            spread = np.where(spread <= STEEP * terms, spread, 0.0)
+        return np.asarray(ROUNDING * terms + 2 * norms(problems.B - problems.D * points) * self.edge(points) + spread)
 
     def _slope(self, points: Tensor, unit: Array) -> Array:
         """About the length of a subgradient of lam * psi."""

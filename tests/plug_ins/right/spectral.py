@@ -104,3 +104,17 @@ class LogDeterminant:
         values = torch.where(values >= 0, (values + root) / 2, 2 * step / (root - values))
         z = (vectors * values) @ vectors.mT
         return ((z + z.mT) / 2).to(w.dtype)
+
+
+class RootsOfSingularValues:
+    """The Schatten quasi-norm of power 1/2: steep without end where a singular value is zero up to rounding."""
+
+    def value(self, w):
+        return torch.linalg.svdvals(matrix(w).double()).sqrt().sum().to(w.dtype)
+
+    def prox(self, w, step):
+        left, sigma, right = torch.linalg.svd(matrix(w).double(), full_matrices=False)
+        angle = torch.arccos((float(step) / 4 * (sigma.clamp_min(1e-300) / 3) ** -1.5).clamp(-1, 1))
+        moved = 2 / 3 * sigma * (1 + torch.cos(2 / 3 * (torch.pi - angle)))
+        sigma = torch.where(sigma > 1.5 * float(step) ** (2 / 3), moved, 0)
+        return ((left * sigma) @ right).reshape(w.shape).to(w.dtype)
