@@ -17,9 +17,20 @@ from ramda_verify.engine.record import NothingClaimed
 from solvers import L1, MCP, GroupLasso
 from solvers.regularizers.simplex import Simplex
 from tests.plug_ins.right.convex_entries import Ridge, SoftThreshold
+from tests.plug_ins.right.nonconvex_entries import HalfPower
 from tests.plug_ins.right.own_numbers import LogSum, Monotone, Semidefinite, SortedSimplex
-from tests.plug_ins.right.spectral import LogDeterminant
+from tests.plug_ins.right.spectral import LogDeterminant, RootsOfSingularValues
 from tests.plug_ins.wrong.own_numbers import SemidefiniteByMagnitude
+
+
+class CountsAboveOne:
+    """A value alone: as many as exceed one."""
+
+    def value(self, w):
+        return (w > 1).sum().to(w.dtype)
+
+    def prox(self, w, step):
+        return w.clone()
 
 
 @pytest.mark.parametrize("B", [1e6, -1.0, 0.0])
@@ -134,3 +145,17 @@ def test_what_float32_does_not_hold_is_not_asked_in_it(b, claimed):
     case = {"B": np.array([b]), "D": np.array([1.0]), "lam": 1.0}
     with nullcontext() if claimed else pytest.raises(NothingClaimed, match="float32"):
         assert measure("members-in-float32", regularizer=Ridge(), **case).violation <= 8
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "point", "least", "most"),
+    [
+        (RootsOfSingularValues(), [[0.1, 0.3], [0.2, 0.6]], 1e-9, 1e-7),  # a singular value is zero up to rounding
+        (RootsOfSingularValues(), [[1.0, 0.0], [0.0, 0.0]], 0.0, 1e-14),  # or zero
+        (HalfPower(), [[1.0, 0.0], [0.0, -2.0]], 0.0, 1e-14),
+        (L1(0.3), [[1.0, 0.0], [0.0, -2.0]], 0.0, 1e-14),
+        (CountsAboveOne(), [[1.0, 2.0], [0.5, 1.0]], 0.0, 0.0),  # entries on a jump
+    ],
+)
+def test_only_a_psi_that_is_steep_without_end_is_moved_by_rounding(regularizer, point, least, most):
+    assert least <= Psi(regularizer, (2, 2)).spread(np.array(point)) <= most

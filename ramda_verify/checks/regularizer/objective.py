@@ -92,18 +92,18 @@ class Psi:
         return self._slope(point, 1e-3 * max(size(point), SMALLEST))
 
     def spread(self, point: Array) -> float:
-        """How far a few roundings of the point move psi where it is steep without end, as the root of a singular value
-        is at zero. 0 where it jumps.
+        """How far a few roundings of the point's nonzero entries move psi where it is steep without end, as the root of
+        a singular value is at zero. 0 where it jumps.
         """
         unit = 8 * EPS * max(size(point), SMALLEST)
-        found = unit * self._slope(point, unit)
+        found = unit * self._slope(point, unit, zeros=False)
         return found if found <= STEEP * self.size(point) else 0.0
 
-    def _slope(self, point: Array, unit: float) -> float:
+    def _slope(self, point: Array, unit: float, *, zeros: bool = True) -> float:
         def values(stack: Array) -> Array:
             return np.array([[self.at(moved)] for moved in stack[:, 0]])
 
-        return float(slopes(values, point[None], np.array([unit]))[0])
+        return float(slopes(values, point[None], np.array([unit]), zeros=zeros)[0])
 
     def size(self, point: Array) -> float:
         """What psi is a sum of: |psi(point)|, or |psi(|point|)| or psi with the signs of two entries in three changed,
@@ -119,12 +119,13 @@ def mixed_signs(shape: tuple[int, ...]) -> Array:
     return np.where(np.arange(math.prod(shape)) % 3 == 0, 1.0, -1.0).reshape(shape)
 
 
-def slopes(values: Callable[[Array], Array], points: Array, units: Array) -> Array:
-    """Of each point the largest change of a function over four moves of all entries by its unit, divided by it: about
-    the length of a subgradient. 0 where the function is infinite. ``values`` takes points along two first axes.
+def slopes(values: Callable[[Array], Array], points: Array, units: Array, *, zeros: bool = True) -> Array:
+    """Of each point the largest change of a function over four moves of all entries, or of all but zeros, by its unit,
+    divided by it: about the length of a subgradient. 0 where the function is infinite. ``values`` takes points along
+    two first axes.
     """
     signs = np.random.default_rng(0).choice((-1.0, 1.0), (4, *points.shape))
-    moves = units.reshape(-1, *(1,) * (points.ndim - 1)) * signs
+    moves = units.reshape(-1, *(1,) * (points.ndim - 1)) * np.where(zeros | (points != 0), signs, 0.0)
     found = values(np.concatenate([points[None], points + moves]))
     with np.errstate(invalid="ignore"):
         moved = np.abs(found[1:] - found[0])

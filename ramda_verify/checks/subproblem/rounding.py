@@ -91,11 +91,12 @@ class Rounding:
         problems = self._problems
         terms = self.terms(points)
         unit = ROUNDINGS * EPS * sizes(points, *origins, problems.B / problems.D)
-        spread = unit * self._slope(points, unit)
-        if not problems.single.convex:
+        convex = problems.single.convex
+        spread = unit * self._slope(points, unit, zeros=convex)
+        if not convex:
             spread = np.where(spread <= STEEP * terms, spread, 0.0)
         return np.asarray(ROUNDING * terms + 2 * norms(problems.B - problems.D * points) * self.edge(points) + spread)
 
-    def _slope(self, points: Tensor, unit: Array) -> Array:
-        """About the length of a subgradient of lam * psi."""
-        return slopes(lambda stack: self._problems.psi(tensor(stack)), points.numpy(), unit)
+    def _slope(self, points: Tensor, unit: Array, *, zeros: bool = True) -> Array:
+        """About the length of a subgradient of lam * psi, or of the part of it where the points are not zero."""
+        return slopes(lambda stack: self._problems.psi(tensor(stack)), points.numpy(), unit, zeros=zeros)
