@@ -24,6 +24,11 @@ VANISHING = 1e-60
 TRIED = (0.0, 1e-3, 1.0, 1e3)
 
 
+def edge(size: Any, count: int) -> Any:
+    """How far from a set a point of ``count`` entries up to ``size`` may lie and be a member."""
+    return ROUNDING * size * count**0.5
+
+
 def is_constrained(regularizer: Any, shape: tuple[int, ...]) -> bool:
     """Whether psi is infinite at one of a few points of this shape."""
     if isinstance(regularizer, ExactSet):
@@ -73,7 +78,7 @@ class ExactSet:
         size = float(torch.maximum(w.abs().max(), projected.abs().max()))
         length = size * w.numel() ** 0.5
         distance = self._distance(w, projected)
-        if distance <= ROUNDING * length:
+        if distance <= edge(size, w.numel()):
             return found if bool(found < torch.inf) else self._inside(projected)
         if distance <= LOOSENESS * length or self._is_loose_at(w, projected, size):
             return torch.full_like(found, torch.inf)
@@ -94,7 +99,7 @@ class ExactSet:
         # Twice, since the reciprocal of a denormal number is infinite.
         half = 2.0 ** (-math.frexp(size)[1] // 2)
         multiple, expected = w * half * half, projected * half * half
-        close = ROUNDING * float(multiple.abs().max() + expected.abs().max()) * w.numel() ** 0.5
+        close = edge(float(multiple.abs().max() + expected.abs().max()), w.numel())
         if float((self.inner.prox(multiple, VANISHING) - expected).abs().max()) > close:
             return None
         found: Tensor = self.inner.value(multiple)

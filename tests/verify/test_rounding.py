@@ -8,17 +8,19 @@ import pytest
 import torch
 
 from ramda_verify.cases.companions import LARGEST_ENTRY, within_reach
-from ramda_verify.cases.exact_set import ExactSet, is_constrained
+from ramda_verify.cases.exact_set import ExactSet, edge, is_constrained
 from ramda_verify.checks import measure
-from ramda_verify.checks.regularizer.objective import Psi
-from ramda_verify.checks.subproblem import solutions
+from ramda_verify.checks.regularizer.objective import ProxProblem, Psi
+from ramda_verify.checks.subproblem import choice, solutions
 from ramda_verify.checks.subproblem.batches import Problems
+from ramda_verify.checks.subproblem.solutions import model
 from ramda_verify.engine.record import NothingClaimed
 from solvers import L1, MCP, GroupLasso
 from solvers.regularizers.simplex import Simplex
 from tests.plug_ins.right.convex_entries import Ridge, SoftThreshold
 from tests.plug_ins.right.nonconvex_entries import HalfPower
 from tests.plug_ins.right.own_numbers import LogSum, Monotone, Semidefinite, SortedSimplex
+from tests.plug_ins.right.sets import Hyperplane, L1Ball
 from tests.plug_ins.right.spectral import LogDeterminant, RootsOfSingularValues
 from tests.plug_ins.wrong.own_numbers import SemidefiniteByMagnitude
 
@@ -159,3 +161,20 @@ def test_what_float32_does_not_hold_is_not_asked_in_it(b, claimed):
 )
 def test_only_a_psi_that_is_steep_without_end_is_moved_by_rounding(regularizer, point, least, most):
     assert least <= Psi(regularizer, (2, 2)).spread(np.array(point)) <= most
+
+
+@pytest.mark.parametrize(("outside", "beaten"), [(0.9, False), (4.0, True)])
+def test_a_rival_may_lie_outside_the_set_by_as_much_as_a_member(outside, beaten):
+    z = np.eye(1, 900)[0]
+    psi = Psi(L1Ball(), z.shape)
+    problem = ProxProblem(psi, 1.000001 * z, 1.0, z)
+    assert psi.at(z * (1 + 0.9 * edge(1.0, z.size))) == 0
+    assert (problem.excess(z * (1 + outside * edge(1.0, z.size)), 0.0) > 1) == beaten
+
+
+@pytest.mark.parametrize(("condition", "fast"), [(1.0, True), (1e6, False)])
+def test_a_method_that_is_fast_by_chance_is_no_measure_for_auto(condition, fast):
+    rng = np.random.default_rng(0)
+    B, D = rng.standard_normal((3, 100)), condition ** -rng.uniform(0, 1, (3, 100))
+    problem = model(Hyperplane(), B, D, 1.0)
+    assert choice._is_always_fast(problem, "splitting", 1e-6 * float(problem.B.norm())) == fast

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ramda_verify.cases.exact_set import ROUNDING, VANISHING, with_exact_set
+from ramda_verify.cases.exact_set import ROUNDING, VANISHING, ExactSet, edge, with_exact_set
 from ramda_verify.checks.helpers import Array, finite, norm, psi_value, shown, size, tensor
 from ramda_verify.engine.worst import TINY, relative
 from solvers.regularizers.members import Regularizer
@@ -48,7 +48,7 @@ class Psi:
         lowest = min(self.at(point), *(self.at(moved) for moved in _moves(point, scale)))
         if lowest == np.inf:
             projected = finite("prox", self.regularizer.prox(tensor(point), VANISHING)).numpy()
-            if norm(projected - point) <= ROUNDING * max(size(point), scale) * point.size**0.5:
+            if norm(projected - point) <= edge(max(size(point), scale), point.size):
                 return self.at(projected)
         return lowest
 
@@ -172,6 +172,8 @@ class ProxProblem:
         self._forgiving = True
         self.at_z = self.psi.near(self.z, size(self.w))
         self.psi_rounding = ROUNDING * self.psi.size(self.z) + self.psi.spread(self.z)
+        if isinstance(self.psi.regularizer, ExactSet):
+            self.slack += edge(size(self.root * self.z), self.z.size)
         if self._euclidean:
             self.slack += jitter(self.psi.regularizer, self.w, self.step, self.z)
             self.slack += ROUNDING * self.psi.own_size

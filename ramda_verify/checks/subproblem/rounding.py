@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramda_verify.cases.exact_set import ROUNDING, ExactSet
+from ramda_verify.cases.exact_set import ROUNDING, ExactSet, edge
 from ramda_verify.checks.helpers import Array, tensor
 from ramda_verify.checks.regularizer.objective import ACCURACY, EPS, STEEP, STEP_ROUNDING, Psi, mixed_signs, slopes
 from ramda_verify.checks.subproblem.rows import column, norms, sizes
@@ -82,7 +82,7 @@ class Rounding:
         if not isinstance(problems.regularizer, ExactSet):
             return np.zeros(len(problems))
         moves = (problems.B - problems.D * points) / column(problems.largest, points)
-        return np.asarray(ROUNDING * sizes(points, moves) * problems.B[0].numel() ** 0.5)
+        return np.asarray(edge(sizes(points, moves), problems.B[0].numel()))
 
     def of_Q(self, points: Tensor, *origins: Tensor) -> Array:
         """How far Q may be moved at points that were computed from numbers of the size of ``origins`` and of B/D: by
