@@ -177,4 +177,4 @@ def test_a_method_that_is_fast_by_chance_is_no_measure_for_auto(condition, fast)
     rng = np.random.default_rng(0)
     B, D = rng.standard_normal((3, 100)), condition ** -rng.uniform(0, 1, (3, 100))
     problem = model(Hyperplane(), B, D, 1.0)
-    assert choice._is_always_fast(problem, "splitting", 1e-6 * float(problem.B.norm())) == fast
+    assert choice.is_always_fast(problem, "splitting", 1e-6 * float(problem.B.norm())) == fast

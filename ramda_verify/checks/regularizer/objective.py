@@ -8,6 +8,7 @@ infinite or far too large beside it. What is asked of a prox is written here, on
 import math
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +26,11 @@ STEP_ROUNDING = 8 * EPS
 SMALLEST = 1e-130
 #: Powers of ten among which the size of a number that psi has of its own is looked for.
 OWN_SIZES = range(-6, 7)
+#: psi has one where psi(2w)/psi(w) is no longer what it is for small w, by this share.
+BENT = 0.05
 #: Cube root of a rounding: the share of psi that rounding may change where psi is a root, up to the third, of what is
 #: zero up to rounding. What changes by more is a jump.
 STEEP = EPS ** (1 / 3)
-#: psi has one where psi(2w)/psi(w) is no longer what it is for small w, by this share.
-BENT = 0.05
 
 
 class Psi:
@@ -96,8 +97,7 @@ class Psi:
         a singular value is at zero. 0 where it jumps.
         """
         unit = 8 * EPS * max(size(point), SMALLEST)
-        found = unit * self._slope(point, unit, zeros=False)
-        return found if found <= STEEP * self.size(point) else 0.0
+        return float(unless_jump(unit * self._slope(point, unit, zeros=False), self.size(point)))
 
     def _slope(self, point: Array, unit: float, *, zeros: bool = True) -> float:
         def values(stack: Array) -> Array:
@@ -117,6 +117,11 @@ class Psi:
 def mixed_signs(shape: tuple[int, ...]) -> Array:
     """1 for one entry in three, -1 for the others: neighbours differ, and so do the parts of most other differences."""
     return np.where(np.arange(math.prod(shape)) % 3 == 0, 1.0, -1.0).reshape(shape)
+
+
+def unless_jump(change: Any, psi_size: Any) -> Array:
+    """Changes of psi by a rounding of the point; 0 where they are too large a share of its size to come from that."""
+    return np.where(change <= STEEP * psi_size, change, 0.0)
 
 
 def slopes(values: Callable[[Array], Array], points: Array, units: Array, *, zeros: bool = True) -> Array:
@@ -186,7 +191,7 @@ class ProxProblem:
         return float(self.excesses(x[None], np.array([at_x]), convex=convex)[0])
 
     def beaten_by(self, x: Array) -> str:
-        """The sentence that says so."""
+        """The sentence that says that the objective is lower at x."""
         return f"prox({shown(self.w)}, {self.step:.17g}) is {shown(self.z)}; {shown(x)} is lower"
 
     def excesses(self, points: Array, values: Array, *, convex: bool = False) -> Array:

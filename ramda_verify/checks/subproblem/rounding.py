@@ -13,7 +13,15 @@ from torch import Tensor
 
 from ramda_verify.cases.exact_set import ROUNDING, ExactSet, edge
 from ramda_verify.checks.helpers import Array, tensor
-from ramda_verify.checks.regularizer.objective import ACCURACY, EPS, STEEP, STEP_ROUNDING, Psi, mixed_signs, slopes
+from ramda_verify.checks.regularizer.objective import (
+    ACCURACY,
+    EPS,
+    STEP_ROUNDING,
+    Psi,
+    mixed_signs,
+    slopes,
+    unless_jump,
+)
 from ramda_verify.checks.subproblem.rows import column, norms, sizes
 from ramda_verify.oracles.psi import is_known
 from solvers.subproblem.criterion import rounding_floor
@@ -94,7 +102,7 @@ class Rounding:
         convex = problems.single.convex
         spread = unit * self._slope(points, unit, zeros=convex)
         if not convex:
-            spread = np.where(spread <= STEEP * terms, spread, 0.0)
+            spread = unless_jump(spread, terms)
         return np.asarray(ROUNDING * terms + 2 * norms(problems.B - problems.D * points) * self.edge(points) + spread)
 
     def _slope(self, points: Tensor, unit: Array, *, zeros: bool = True) -> Array:
