@@ -9,7 +9,7 @@ from ramda_verify.checks.subproblem.far_solutions import Tilted
 from ramda_verify.checks.subproblem.out_of_range import Guarded
 from ramda_verify.checks.subproblem.units import homogeneous, unit_problem
 from ramda_verify.engine.record import NothingClaimed
-from solvers import L1, NuclearNorm
+from solvers import L1, GroupLasso, NuclearNorm
 from tests.plug_ins.right.nonconvex_entries import L0
 from tests.plug_ins.right.sets import Box
 from tests.registry import weighted
@@ -44,6 +44,21 @@ def test_nothing_is_claimed_where_a_step_of_the_prox_is_out_of_range():
     """lam/D is above the largest float32 at 2**110 though the solution, for a small weight of psi, is below it."""
     case = {**SCALES, "regularizer": L1(1e-4), "D": D * np.array([[1e-6, 1.0], [1.0, 1.0]]), "lam": 300.0}
     assert measure("scale-equivariance", **case, kind="B and lam", which=3, narrow=True).violation <= 0
+
+
+def test_a_group_at_its_threshold_may_take_other_iterations_where_lam_is_denormal():
+    """At 2**-996 lam is rounded by half its last digit, and the group, of norm lam*weight to the last digit, is no
+    longer seen to be zero at once: 33 iterations, 1 at s = 1.
+    """
+    case = {
+        "regularizer": GroupLasso(reg_weight=637.8043838892178, grouping="output", conv_groups=2),
+        "B": np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 300000.0]]),
+        "D": np.array([[1.0, 1.0, 0.1], [1.0, 1.0, 1.0]]),
+        "lam": 0.0009052152725402207,
+        "start": np.ones((2, 3)),
+    }
+    scale = {"kind": "all", "narrow": False, "referred": True}
+    assert measure("scale-equivariance", **case, **scale, which=0).violation <= 0
 
 
 def test_nothing_is_claimed_where_B_is_zero():
