@@ -11,7 +11,7 @@ from torch import Tensor
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY
 from solvers.regularizers.base import offers
-from solvers.regularizers.members import Regularizer
+from solvers.regularizers.members import HasMetricProx, MetricProx, Regularizer
 
 Array = np.ndarray
 Finite = TypeVar("Finite", Array, Tensor)
@@ -70,6 +70,21 @@ def psi_value(regularizer: Regularizer, point: Array) -> float:
     if not value > -np.inf:
         raise ArithmeticError(f"value = {value} at {point.tolist()}")
     return value
+
+
+def point_of(found: Tensor | MetricProx) -> Tensor:
+    """The point that ``metric_prox`` returned, with or without the count of its iterations."""
+    return found.point if isinstance(found, MetricProx) else found
+
+
+def metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float) -> Array:
+    """``metric_prox(B, D, lam)``. Raises ArithmeticError, a finding, where its shape is not that of B or it is not
+    finite.
+    """
+    Z = point_of(regularizer.metric_prox(tensor(B), tensor(D), lam)).detach().numpy()
+    if Z.shape != B.shape:
+        raise ArithmeticError(f"metric_prox returned shape {Z.shape} for {B.shape}")
+    return finite("metric_prox", Z)
 
 
 def lowest(objective: Callable[[Array], float], points: Sequence[Array]) -> tuple[Array, float]:

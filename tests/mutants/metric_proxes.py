@@ -94,6 +94,14 @@ class SmallEntriesLost(L1):
         return shrink(B, lam * self.reg_weight) / (D + 1e-8)
 
 
+@dataclass(frozen=True)
+class TenthDigit(L1):
+    """A threshold that is late by 1e-10 of itself: the prox step at the end of ``solve`` mends it."""
+
+    def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> Tensor:
+        return shrink(B, lam * self.reg_weight * (1 + 1e-10)) / D
+
+
 MUTANTS = [
     wrong_regularizer(IgnoresMetric, *CLAIM, "metric-prox-search"),
     wrong_regularizer(DividesEarly, *CLAIM, "group-norm-equation"),
@@ -104,4 +112,5 @@ MUTANTS = [
     wrong_regularizer(EndlessIteration, "group-norm-equation"),
     wrong_regularizer(ThresholdAfterDivision, *CLAIM),
     wrong_regularizer(SmallEntriesLost, "subproblem-high-precision"),
+    wrong_regularizer(TenthDigit, "subproblem-high-precision"),
 ]

@@ -131,9 +131,14 @@ def test_what_is_printed_goes_to_standard_error(plug_in: Path) -> None:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_interrupt_ends_the_command_and_its_workers(plug_in: Path, jobs: str) -> None:
     command = [sys.executable, "-m", "ramda_verify", "check", "mine.py:Waits", "--jobs", jobs]
-    process = subprocess.Popen(
-        command, cwd=plug_in, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    # A command that a script starts in the background ignores Ctrl-C; so do the tests there, and what they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            command, cwd=plug_in, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     while not (plug_in / "called").exists():
         assert process.poll() is None, process.communicate()
     children = psutil.Process(process.pid).children(recursive=True)

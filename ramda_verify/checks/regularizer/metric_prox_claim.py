@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import seeds, subproblem_cases
-from ramda_verify.checks.helpers import Array, comparison_points, finite, needs, norm, shown, tensor
+from ramda_verify.checks.helpers import Array, comparison_points, finite, metric_prox, needs, norm, shown, tensor
 from ramda_verify.checks.regularizer.objective import ACCURACY, ROUNDING, ProxProblem, Psi
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
@@ -41,7 +41,7 @@ def measure_metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: flo
     worst, psi = Worst(), Psi(regularizer, B.shape)
     mild = np.maximum(D, D.max() / MILD)
     for metric in (D, mild):
-        Z = _metric_prox(regularizer, B, metric, lam)
+        Z = metric_prox(regularizer, B, metric, lam)
         centre = B / metric
         problem = ProxProblem(psi, centre, lam, Z, metric)
         for point in [*comparison_points(centre, Z, seed), *_scaled(Z, centre, metric)]:
@@ -53,17 +53,9 @@ def measure_metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: flo
     note = f"metric_prox returned {shown(Z)}, from which a proximal gradient step leads to {shown(moved)}"
     worst.see(relative(norm(moved - Z), unit), note)
     if psi.near(centre) < np.inf:
-        free = _metric_prox(regularizer, B, mild, 0.0)
+        free = metric_prox(regularizer, B, mild, 0.0)
         worst.see(relative(norm(free - centre), ROUNDING * norm(centre) + TINY), "with lam = 0 metric_prox is not B/D")
     return worst.measurement()
-
-
-def _metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float) -> Array:
-    found = regularizer.metric_prox(tensor(B), tensor(D), lam)
-    Z = (found[0] if isinstance(found, tuple) else found).numpy()
-    if Z.shape != B.shape:
-        raise ArithmeticError(f"metric_prox returned shape {Z.shape} for {B.shape}")
-    return finite("metric_prox", Z)
 
 
 def _scaled(Z: Array, centre: Array, D: Array) -> list[Array]:

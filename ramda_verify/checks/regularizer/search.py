@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ramda_verify import tolerances
 from ramda_verify.cases.exact_set import with_exact_set
 from ramda_verify.cases.strategies import prox_cases, seeds, subproblem_cases
-from ramda_verify.checks.helpers import Array, finite, needs, psi_value, shown, tensor
+from ramda_verify.checks.helpers import Array, finite, metric_prox, needs, psi_value, shown, tensor
 from ramda_verify.checks.regularizer.objective import Psi
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement, NothingClaimed
@@ -72,8 +72,7 @@ def _subproblem(target: Target) -> st.SearchStrategy[Case]:
 )
 def measure_metric_search(regularizer: HasMetricProx, B: Array, D: Array, lam: float, seed: int) -> Measurement:
     """What a search gains on metric_prox(B, D, lam), relative to the scale of Q."""
-    found = regularizer.metric_prox(tensor(B), tensor(D), lam)
-    Z = finite("metric_prox", (found[0] if isinstance(found, tuple) else found).numpy())
+    Z = metric_prox(regularizer, B, D, lam)
     if psi_value(regularizer, Z) == np.inf:
         raise NothingClaimed("psi is infinite at the point, which has no objective to be compared")
     rival = challenge_subproblem(lambda x: psi_value(regularizer, x), B, D, lam, Z, seed)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import subproblem_cases, tensors
-from ramda_verify.checks.helpers import Array, needs, norm, size, tensor
+from ramda_verify.checks.helpers import Array, needs, norm, point_of, size, tensor
 from ramda_verify.checks.subproblem.units import homogeneous
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
@@ -34,8 +34,7 @@ class Tilted:
         return self._regularizer.prox(w - step * self._slope, step)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> Tensor:
-        found = self._regularizer.metric_prox(B - lam * self._slope, D, lam)
-        return found[0] if isinstance(found, tuple) else found
+        return point_of(self._regularizer.metric_prox(B - lam * self._slope, D, lam))
 
 
 def _far(target: Target) -> st.SearchStrategy[Case]:
