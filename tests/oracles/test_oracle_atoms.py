@@ -91,6 +91,22 @@ def test_scalar_minimum_against_a_grid(function, price):
     assert (ours >= on_grid.min(axis=1) - (40 + 240 * price) * spacing).all()
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("build", [mcp, lambda weight, gamma: huber(gamma * weight)], ids=["mcp", "huber"])
+def test_exact_minimum_beside_kinks_and_where_the_objective_is_flat(build, seed):
+    """At a kink, and one float64 beside it; MCP with d = price/gamma has no curvature on its first piece."""
+    random = np.random.default_rng(seed)
+    weight, gamma, price = 10 ** random.uniform(-1, 1, 3)
+    d = np.repeat([1.0, price / gamma, price / gamma * (1 + 1e-15), 10 ** random.uniform(-2, 2)], 6)
+    edges = np.array([price * weight, d[-1] * gamma * weight])
+    beside = np.concatenate([edges, np.nextafter(edges, 0), np.nextafter(edges, np.inf)])
+    b = np.concatenate(
+        [beside, d[6] * gamma * weight * np.array([1, 1 - 1e-16, 1 + 3e-16, 0, 1e-9, 2]), beside, -beside]
+    )
+    found = exact.subproblem(b, d, 1.0, [Scalar(price, np.arange(24), build(weight, gamma))])
+    assert found.solved, found.detail
+
+
 def test_sum_of_functions_of_one_entry():
     random = np.random.default_rng(4)
     b, d = 3 * random.standard_normal(30), 10 ** random.uniform(-1, 1, 30)

@@ -138,17 +138,24 @@ COUNT = even("count", (quadratic(0.0, np.inf, 0, 0, 1),), False, points={0.0: 0.
 
 def huber(width: float) -> ScalarFunction:
     """``x^2/2`` up to |x| = width > 0, ``width*|x| - width^2/2`` beyond."""
-    pieces = (quadratic(0.0, width, 0.5, 0, 0), quadratic(width, np.inf, 0, width, -width * width / 2))
+    line = Piece(width, np.inf, lambda x: (x - width / 2) * width, lambda x: 0 * x + width, lambda x: 0 * x)
+    pieces = (quadratic(0.0, width, 0.5, 0, 0), line)
     return even("huber", pieces, True, expression=lambda x: width * width / 2 * _cvxpy().sum(_cvxpy().huber(x / width)))
 
 
 def mcp(weight: float, gamma: float) -> ScalarFunction:
     """The minimax concave penalty (Zhang, 2010): ``weight*|x| - x^2/(2 gamma)`` up to |x| = gamma*weight, constant
     beyond; weight > 0, gamma > 0.
+
+    No coefficient is rounded before x comes in: 1/gamma in float64 is far off in the 70 digits of an exact x. The end
+    of the first piece is rounded, and the constant is what that piece has there, so that the function does not jump.
     """
     end = gamma * weight
-    top = quadratic(end, np.inf, 0, 0, gamma * weight * weight / 2)
-    return even("mcp", (quadratic(0.0, end, -0.5 / gamma, weight, 0), top), False)
+    rising = Piece(
+        0.0, end, lambda x: x * (weight - x / (2 * gamma)), lambda x: weight - x / gamma, lambda x: (0 * x - 1) / gamma
+    )
+    top = Piece(end, np.inf, lambda x: rising.value(0 * x + end), lambda x: 0 * x, lambda x: 0 * x)
+    return even("mcp", (rising, top), False)
 
 
 def capped(width: float) -> ScalarFunction:

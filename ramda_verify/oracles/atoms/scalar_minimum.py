@@ -73,7 +73,8 @@ def _stationary(b: Array, d: Array, pieces: Sequence[tuple[float, Piece]], low: 
         pull = b - d * near - sum(price * piece.slope(origin) for price, piece in pieces)
         usable = bend > 0
         x = near + pull / (bend if usable.all() else np.where(usable, bend, 1))
-        return np.minimum(np.maximum(np.where(usable, x, near), low), high)
+        # Both ends in the arithmetic of the entries: a float64 among 70 digits makes the objective one of 16.
+        return np.minimum(np.maximum(np.where(usable, x, b * 0 + near), b * 0 + low), b * 0 + high)
 
     def slope(x: Array) -> Array:
         return d * x - b + sum(price * piece.slope(x) for price, piece in pieces)
