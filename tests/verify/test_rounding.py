@@ -127,6 +127,27 @@ def test_a_slope_at_zero_is_looked_at_where_there_are_digits(step):
     assert found.violation <= 1
 
 
+def test_a_slope_at_zero_is_looked_at_at_the_scale_of_psi_beside_a_huge_entry():
+    """At 1e-12 of the entry psi is all but constant already; one that claims twice the slope is still seen."""
+    w = np.array([[-500000000000.0], [1.0]])
+    assert measure("residual-claim", regularizer=MCP(1.0, 3.0), w=w, step=1.0, seed=0).violation <= 1
+
+    class TwiceTheSlope(MCP):
+        def subgradient_residual(self, point, gradient, lam):
+            return super().subgradient_residual(point, gradient, 2 * lam)
+
+    assert measure("residual-claim", regularizer=TwiceTheSlope(1.0, 3.0), w=2 * w, step=1.0, seed=0).violation > 1
+
+
+def test_a_certificate_holds_for_members_of_a_simplex_that_rounding_put_beside_it():
+    """An entry of 3.7e-17 beside four of 0.2: a tenth more of it is still in the set, and against the certificate."""
+    B, D, start = np.zeros((1, 5, 2)), np.ones((1, 5, 2)), np.zeros((1, 5, 2))
+    B[0, :, 1], D[0, 4, 0] = 2.0, 0.1
+    start[0, 2:] = [[0.0, -1.0], [-1.0, -1.0], [2.0, -1.0]]
+    numbers = {"B": B, "D": D, "lam": np.array([2.0]), "start": start, "iterations": 1, "seed": 0}
+    assert measure("certificate-membership", regularizer=Simplex(1.0), **numbers).violation <= 0
+
+
 @pytest.mark.parametrize("b", [1e-7, -1e-3, 0.0, 5.0])
 @pytest.mark.parametrize(("error", "seen"), [(0.0, False), (3e-4, True)])
 def test_the_gap_to_cvxpy_is_relative_to_the_solution_where_a_constraint_makes_it_large(b, error, seen, monkeypatch):

@@ -21,7 +21,8 @@ from solvers.regularizers.members import HasSubgradientResidual
 #: Distances, relative to the point, at which slopes are compared: what is true of a slope stays at all of them.
 DISTANCES = (1e-4, 1e-6)
 
-#: More of them, where psi still has the digits: psi may bend at a scale of its own, far below that of the point.
+#: More of them, where psi still has the digits, and the first ones relative to the size of psi's own numbers: psi may
+#: bend far below the scale of the point.
 SMALLER_DISTANCES = (1e-8, 1e-10, 1e-12)
 
 #: Share of ||s|| + ||G|| by which a quotient may fall short: curvature times a distance.
@@ -89,6 +90,9 @@ def _slopes(
 ) -> None:
     """psi(Z + h*d) >= psi(Z) + h<slope, d>/lam - o(h) in a few directions d of length 1."""
     here, scale = psi.at(Z), size(Z) if np.any(Z) else psi.own_size or 1.0
+    usual = [distance * scale for distance in DISTANCES]
+    smaller = [distance * scale for distance in SMALLER_DISTANCES] + [share * psi.own_size for share in DISTANCES]
+    smaller = sorted({h for h in smaller if 0 < h < usual[-1]}, reverse=True)
     directions = [rng.standard_normal(Z.shape), slope, -slope, *_single(Z, rng)]
     unit = STEEPNESS * (norm(slope) + size_of_G) + TINY
     for direction in directions:
@@ -97,8 +101,7 @@ def _slopes(
         d = direction / norm(direction)
         short: list[float] = []
         before: tuple[float, float] | None = None
-        for distance in (*DISTANCES, *SMALLER_DISTANCES):
-            h = distance * scale
+        for h in (*usual, *smaller):
             there = psi.at(Z + h * d)
             if there == np.inf:
                 short.append(0.0)
@@ -106,9 +109,10 @@ def _slopes(
                 continue
             noise = ROUNDING * lam * (abs(here) + abs(there) + psi.size(Z)) / h
             seen = 0.0 if before is None else STEEPNESS * abs(before[1])
-            if distance in SMALLER_DISTANCES and noise > max(unit, seen):
+            if h in smaller and noise > max(unit, seen):
                 break
-            missing = float((slope * d).sum()) - lam * (there - here) / h
+            # The move that was made: of the one that was meant, rounding takes the digits below those of Z.
+            missing = (float((slope * (Z + h * d - Z)).sum()) - lam * (there - here)) / h
             short.append(relative(missing, unit + noise))
             if before is not None:
                 # What shrinks in proportion to the distance is the curvature of psi: its limit at zero counts as well,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramda_verify.cases.exact_set import ROUNDING, ExactSet, edge
+from ramda_verify.cases.exact_set import ROUNDING, edge, is_constrained
 from ramda_verify.checks.helpers import Array, tensor
 from ramda_verify.checks.regularizer.objective import (
     ACCURACY,
@@ -43,6 +43,10 @@ class Rounding:
     @cached_property
     def _psi(self) -> Psi:
         return Psi(self._problems.regularizer, tuple(self._problems.B.shape[1:]))
+
+    @cached_property
+    def _constrained(self) -> bool:
+        return is_constrained(self._problems.regularizer, tuple(self._problems.B.shape[1:]))
 
     @cached_property
     def unit(self) -> Array:
@@ -87,7 +91,7 @@ class Rounding:
         projections of: some slope/D away. 0 where psi is finite.
         """
         problems = self._problems
-        if not isinstance(problems.regularizer, ExactSet):
+        if not self._constrained:
             return np.zeros(len(problems))
         moves = (problems.B - problems.D * points) / column(problems.largest, points)
         return np.asarray(edge(sizes(points, moves), problems.B[0].numel()))
