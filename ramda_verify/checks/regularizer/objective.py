@@ -15,6 +15,7 @@ import numpy as np
 from ramda_verify.cases.exact_set import ROUNDING, VANISHING, ExactSet, edge, with_exact_set
 from ramda_verify.checks.helpers import Array, finite, norm, psi_value, shown, size, tensor
 from ramda_verify.engine.worst import TINY, relative
+from solvers.regularizers.base import offers
 from solvers.regularizers.members import Regularizer
 
 EPS = float(np.finfo(np.float64).eps)
@@ -224,14 +225,16 @@ class ProxProblem:
 
 def jitter(regularizer: Regularizer, w: Array, step: float, z: Array) -> float:
     """How far the last digits of w and of the step move the answer z: all the way at a jump, and where a formula is
-    badly conditioned by as much as its rounding.
+    badly conditioned by as much as its rounding. Of a convex psi the right answer moves no further than w does, and
+    with the step by the same share of w - z: what a prox moves beyond that is its error.
     """
     low, high = 1 - 4 * EPS, 1 + 4 * EPS
     shaken = 4 * EPS * size(w) * np.random.default_rng(0).choice((-1.0, 1.0), w.shape)
     nearby = [(w * low, step), (w * high, step), (w, step * low), (w, step * high)]
     nearby += [(w + shaken, step), (w - shaken, step)]
     answers = [finite("prox", regularizer.prox(tensor(point), s)).numpy() for point, s in nearby]
-    return max(norm(answer - z) for answer in answers)
+    moved = max(norm(answer - z) for answer in answers)
+    return min(moved, ROUNDING * (norm(w) + norm(w - z))) if offers(regularizer, "convex") else moved
 
 
 def norms(rows: Array) -> Array:
