@@ -26,7 +26,7 @@ def main(project: Project, arguments: Sequence[str]) -> int:
         copies = [Copy(project, Path(folder) / str(job)) for job in range(options.jobs)]
         if not options.as_recorded and (missing := records.missing()):
             print(f"recording what {len(missing)} test files run", flush=True)
-            copies[0].record(missing, records.folder)
+            record(copies, missing, records.folder)
             records = Records(project.root, records.folder, records.files)
         outcomes = []
         for outcome in tried(project, records, copies, changes, options.seconds):
@@ -45,7 +45,12 @@ def parser(project: Project) -> argparse.ArgumentParser:
     found.add_argument("--seed", type=int, default=0, help="the seed of the draw")
     only = f"sources to draw from: {', '.join(project.parts)}, or a path; may be repeated"
     found.add_argument("--only", action="append", default=[], help=only)
-    found.add_argument("--jobs", type=int, default=1, help="changes tried at a time, each in a copy of its own")
+    found.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="changes tried, or test files recorded, at a time, each in a copy of its own",
+    )
     found.add_argument("--seconds", type=float, default=90.0, help="recorded seconds of the tests run on a change")
     found.add_argument("--as-recorded", action="store_true", help="do not record test files that are new or changed")
     found.add_argument("--again", action="store_true", help="try the survivors of the last run instead of a sample")
@@ -71,6 +76,13 @@ def outdated(project: Project) -> list[tuple[str, str, str, int]]:
     keys = set(project.reasons())
     files = sorted({file for file, *_ in keys if (project.root / file).exists()})
     return sorted(keys - {change.key for file in files for change in mutations(project.root, file)})
+
+
+def record(copies: Sequence[Copy], files: Sequence[str], folder: Path) -> None:
+    """Run test files as they are, shared out over the copies, and write their records."""
+    jobs = min(len(copies), len(files))
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda copy, share: copy.record(share, folder), copies, (files[i::jobs] for i in range(jobs))))
 
 
 def tried(

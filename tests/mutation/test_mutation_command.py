@@ -11,7 +11,7 @@ from tests.mutation import trial
 from tests.mutation.command import main, outdated
 from tests.mutation.mutations import mutations, sample
 from tests.mutation.project import Project
-from tests.mutation.record import RecordedTest, in_turn
+from tests.mutation.record import RecordedTest, Records, in_turn
 
 SOURCE = """
 def both(left: bool | None, right: bool) -> bool | None:
@@ -92,6 +92,15 @@ def test_one_is_killed_one_survives_and_one_is_equivalent(project, capfd):
     assert outdated(project) == []
     equivalent(project, entry.replace("return True", "return None"))
     assert [key[2] for key in outdated(project)] == ["return None"]
+
+
+def test_every_test_file_is_recorded_by_one_of_two_jobs(project, capfd):
+    for name in ("a", "b"):
+        text = f"from package.source import untested\n\n\ndef test_{name}():\n    assert untested()\n"
+        (project.root / f"test_{name}.py").write_text(text, encoding="utf-8")
+    assert main(project, ["--sample", "9", "--jobs", "2"]) == 1
+    assert Records(project.root, project.results / "records", project.test_files()).missing() == []
+    assert "by test_a.py::test_a" in capfd.readouterr().out
 
 
 @pytest.mark.usefixtures("quick_starts")
