@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ramda_verify import cli
+from ramda_verify.checks import BY_ID
 from ramda_verify.checks.regularizer.traits import UNKNOWN
 from ramda_verify.commands import watched
 from ramda_verify.engine.record import CheckResult, Counterexample, Verdict
@@ -69,6 +70,29 @@ def test_enclosed_cases_and_the_legend_are_shown() -> None:
         show(Console(file=text, width=80), results, seed=3)
         assert "31" in text.getvalue()
         assert "enclosed" in text.getvalue().lower()
+
+
+def test_no_name_of_a_run_is_broken_at_80_columns() -> None:
+    """The longest names of a whole run, in a table of their own, and what is said of many targets only once."""
+    checks, targets = sorted(BY_ID, key=len)[-3:], ("digits-proxgen-nuclear-norm", "sparse_group_lasso")
+    results = [
+        replace(result(c, t, Verdict.SKIP, "why not"), seconds=123.4, cases=9999) for c in checks for t in targets
+    ]
+    text = io.StringIO()
+    show_results(Console(file=text, width=80), results, seed=3)
+    lines = [line.split() for line in text.getvalue().splitlines()]
+    for check in checks:
+        assert [check] in lines
+        assert f"skip: {check} ({', '.join(targets)}): why not" in " ".join(text.getvalue().split())
+    for target in targets:
+        assert lines.count([target, "skip", "9999", "2.0e+00", "1e+00", "123.4"]) == len(checks)
+
+
+def test_a_note_is_not_read_as_markup() -> None:
+    text = io.StringIO()
+    show_results(Console(file=text, width=80), [result("contract", "[dim]", Verdict.FAIL, "[red]w", "print()")], seed=3)
+    assert "[red]w" in text.getvalue()
+    assert text.getvalue().count("[dim]") == 2
 
 
 def test_no_results() -> None:
