@@ -108,38 +108,6 @@ if offers(problem.regularizer, "metric_prox"):
 """
 
 
-def checked_by_mypy(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, str]]:
-    """(line, "error" or "note", message) for everything that ``mypy --strict`` finds in ``source``."""
-    api = pytest.importorskip("mypy.api", reason="mypy comes with the dev extra")
-    path = folder / "use.py"
-    path.write_text(source, encoding="utf-8")
-    monkeypatch.setenv("MYPYPATH", str(ROOT))
-    out, err, _ = api.run(
-        ["--strict", "--config-file=", "--follow-imports=silent", f"--cache-dir={folder / 'cache'}", str(path)]
-    )
-    assert err == ""
-    found = [re.fullmatch(r".*use\.py:(\d+): (error|note): (.*)", line) for line in out.splitlines()]
-    return [(int(match[1]), match[2], match[3]) for match in found if match]
-
-
-def test_a_users_code_has_types(tmp_path, monkeypatch):
-    source = USE + "".join(f"reveal_type(solvers.{name})\n" for name in solvers.__all__)
-    found = checked_by_mypy(source, tmp_path, monkeypatch)
-    lines = source.splitlines()
-    wanted = {number: line.split("# error: ")[1] for number, line in enumerate(lines, 1) if "# error: " in line}
-    errors = {number: re.search(r"\[([\w-]+)\]$", text)[1] for number, kind, text in found if kind == "error"}
-    assert errors == wanted
-    revealed = {
-        number: match[1]
-        for number, kind, text in found
-        if kind == "note" and (match := re.fullmatch(r'Revealed type is "(.*)"', text))
-    }
-    # A function whose result is Any, or a name that is Any altogether, checks nothing.
-    untyped = [lines[number - 1] for number, text in revealed.items() if re.search(r"(^|-> )Any$", text)]
-    assert len(revealed) == len(solvers.__all__)
-    assert untyped == []
-
-
 OF_THE_VERIFIER = """
 from typing import assert_type
 
@@ -155,11 +123,50 @@ check(object(), case="quick")  # error: call-arg
 """
 
 
-def test_names_that_are_imported_later_have_types(tmp_path, monkeypatch):
-    found = checked_by_mypy(OF_THE_VERIFIER, tmp_path, monkeypatch)
-    lines = enumerate(OF_THE_VERIFIER.splitlines(), 1)
-    wanted = {number: line.split("# error: ")[1] for number, line in lines if "# error: " in line}
-    assert {number: re.search(r"\[([\w-]+)\]$", text)[1] for number, kind, text in found if kind == "error"} == wanted
+def checked_by_mypy(folder: Path, **sources: str) -> dict[str, list[tuple[int, str, str]]]:
+    """(line, "error" or "note", message) of each source for everything that one ``mypy --strict`` finds in them."""
+    api = pytest.importorskip("mypy.api", reason="mypy comes with the dev extra")
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    files = [str(folder / f"{name}.py") for name in sources]
+    options = ["--strict", "--config-file=", "--follow-imports=silent", f"--cache-dir={folder / 'cache'}"]
+    out, err, _ = api.run([*options, *files])
+    assert err == ""
+    found: dict[str, list[tuple[int, str, str]]] = {name: [] for name in sources}
+    for line in out.splitlines():
+        if match := re.fullmatch(r"(?:.*/)?(\w+)\.py:(\d+): (error|note): (.*)", line):
+            found[match[1]].append((int(match[2]), match[3], match[4]))
+    return found
+
+
+def errors_of(found: list[tuple[int, str, str]]) -> dict[int, str]:
+    """The code of the error in each line."""
+    return {number: re.search(r"\[([\w-]+)\]$", text)[1] for number, kind, text in found if kind == "error"}
+
+
+def wanted_in(source: str) -> dict[int, str]:
+    """The codes of the errors that the source asks for."""
+    lines = enumerate(source.splitlines(), 1)
+    return {number: line.split("# error: ")[1] for number, line in lines if "# error: " in line}
+
+
+def test_a_users_code_has_types(tmp_path, monkeypatch):
+    """Both sources in one run, of which most goes into torch."""
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    source = USE + "".join(f"reveal_type(solvers.{name})\n" for name in solvers.__all__)
+    found = checked_by_mypy(tmp_path, use=source, verifier=OF_THE_VERIFIER)
+    assert errors_of(found["use"]) == wanted_in(source)
+    assert errors_of(found["verifier"]) == wanted_in(OF_THE_VERIFIER)
+    revealed = {
+        number: match[1]
+        for number, kind, text in found["use"]
+        if kind == "note" and (match := re.fullmatch(r'Revealed type is "(.*)"', text))
+    }
+    # A function whose result is Any, or a name that is Any altogether, checks nothing.
+    lines = source.splitlines()
+    untyped = [lines[number - 1] for number, text in revealed.items() if re.search(r"(^|-> )Any$", text)]
+    assert len(revealed) == len(solvers.__all__)
+    assert untyped == []
 
 
 def test_the_options_are_those_of_the_base_class():
