@@ -229,11 +229,20 @@ def independent_cases() -> Iterator[None]:
             setattr(runner, name, right)
 
 
-def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shrink: bool = True) -> CheckResult:
+def run_check(
+    check: Check,
+    target: Target,
+    *,
+    seed: int,
+    max_examples: int,
+    shrink: bool = True,
+    plain_seconds: float = PLAIN_SECONDS,
+) -> CheckResult:
     """Draw up to ``max_examples`` cases (times the check's share) and report the verdict, shrunk if it is a fail.
 
     One more case comes first: the simplest, with which Hypothesis begins at every seed. A check that took no other
-    would look at the same case for ever. Without ``shrink`` a counterexample is reported as it was drawn.
+    would look at the same case for ever. Without ``shrink`` a counterexample is reported as it was drawn,
+    but for what ``plain_seconds`` of making a regularizer's plainer achieve.
     """
     start = time.perf_counter()
 
@@ -277,7 +286,7 @@ def run_check(check: Check, target: Target, *, seed: int, max_examples: int, shr
     except (_Falsified, _Stopped) as found:
         case, measurement = found.case, found.measurement
         if shrink or target.kind == "regularizer":
-            seconds = 0.0 if isinstance(found, _Stopped) else PLAIN_SECONDS
+            seconds = 0.0 if isinstance(found, _Stopped) else plain_seconds
             case, measurement = plainest(case, measurement, _same_failure(check, found), seconds=seconds)
         example = Counterexample(
             case=describe_case(case),
