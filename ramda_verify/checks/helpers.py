@@ -72,16 +72,11 @@ def psi_value(regularizer: Regularizer, point: Array) -> float:
     return value
 
 
-def point_of(found: Tensor | MetricProx) -> Tensor:
-    """The point that ``metric_prox`` returned, with or without the count of its iterations."""
-    return found.point if isinstance(found, MetricProx) else found
-
-
 def metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float) -> Array:
     """``metric_prox(B, D, lam)``. Raises ArithmeticError, a finding, where its shape is not that of B or it is not
     finite.
     """
-    Z = point_of(regularizer.metric_prox(tensor(B), tensor(D), lam)).detach().numpy()
+    Z = MetricProx.of(regularizer.metric_prox(tensor(B), tensor(D), lam)).point.detach().numpy()
     if Z.shape != B.shape:
         raise ArithmeticError(f"metric_prox returned shape {Z.shape} for {B.shape}")
     return finite("metric_prox", Z)

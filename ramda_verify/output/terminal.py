@@ -51,7 +51,7 @@ def show_results(console: Console, results: Sequence[CheckResult], *, seed: int)
             title = f"{result.check} fails on {result.target}"
             note = Text(result.counterexample.note or "")
             console.print(Panel(note, title=Text(title), title_align="left", border_style="red"))
-            console.print(f"claim: {BY_ID[result.check].claim}", highlight=False)
+            console.print(f"claim: {BY_ID[result.check].claim}", markup=False, highlight=False)
             # Unwrapped, to be copied as it is: a terminal folds a long line without breaking it.
             console.print(result.counterexample.snippet, markup=False, highlight=False, soft_wrap=True)
     for (status, check, detail), targets in _remarks(results).items():

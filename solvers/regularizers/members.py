@@ -94,6 +94,11 @@ class MetricProx(NamedTuple):
     point: Tensor
     iterations: int
 
+    @classmethod
+    def of(cls, found: "Tensor | MetricProx") -> "MetricProx":
+        """What a ``metric_prox`` returned: a pair as it is, a tensor as the result of one iteration."""
+        return cls(found, 1) if isinstance(found, Tensor) else cls(*found)
+
 
 class GroupNorms(NamedTuple):
     """psi(w) = weight * sum over groups of ||w_g||_2 + entry_weight * sum over entries of |w_i|, the groups given by

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from solvers.kernels import subproblem_by_kernel
 from solvers.regularizers.base import offers
-from solvers.regularizers.members import Regularizer, Scalar
+from solvers.regularizers.members import MetricProx, Regularizer, Scalar
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.per_problem import Number
@@ -72,8 +72,7 @@ def direct_point(subproblem: Subproblem, method: str = "auto") -> tuple[Tensor, 
     if direct == "metric_prox" and offers(subproblem.regularizer, "metric_prox"):
         if _is_zero(lam):
             return B / D, 1
-        found = subproblem.regularizer.metric_prox(B, D, lam)
-        point, iterations = (found, 1) if isinstance(found, Tensor) else found
+        point, iterations = MetricProx.of(subproblem.regularizer.metric_prox(B, D, lam))
     elif direct == "separable":
         point, iterations = subproblem.prox(B / D, 1 / D), 1
     else:

@@ -61,6 +61,18 @@ def test_a_group_at_its_threshold_may_take_other_iterations_where_lam_is_denorma
     assert measure("scale-equivariance", **case, **scale, which=0).violation <= 0
 
 
+@pytest.mark.parametrize("check", ["metric-prox-claim", "metric-prox-search", "direct-solution-far-from-B"])
+def test_a_metric_prox_may_return_any_pair(check):
+    """The solver takes a plain tuple for a MetricProx; so do the checks."""
+
+    class InPairs(L1):
+        def metric_prox(self, B, D, lam):
+            return super().metric_prox(B, D, lam), 3
+
+    more = {"direction": START, "distance": 1e3} if check == "direct-solution-far-from-B" else {"seed": 0}
+    assert measure(check, regularizer=InPairs(0.5), B=B, D=D, lam=0.7, **more).violation <= 0.1
+
+
 def test_nothing_is_claimed_where_B_is_zero():
     with pytest.raises(NothingClaimed):
         unit_problem(np.zeros(2), np.ones(2), 1.0, torch.float64)

@@ -6,12 +6,12 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import subproblem_cases
-from ramda_verify.checks.helpers import Array, finite, needs, point_of, psi_value, size, tensor
+from ramda_verify.checks.helpers import Array, finite, needs, psi_value, size, tensor
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Measurement, NothingClaimed
 from ramda_verify.engine.worst import Worst, relative
 from solvers.regularizers.base import offers
-from solvers.regularizers.members import Regularizer
+from solvers.regularizers.members import MetricProx, Regularizer
 
 #: Numbers whose products and quotients float32 holds.
 SMALLEST, LARGEST = 1e-12, 1e12
@@ -61,7 +61,7 @@ def _direct(regularizer: Regularizer, B: Tensor, D: Tensor, lam: float) -> dict[
     """The solutions of the subproblem that the regularizer has in closed form."""
     found = {}
     if offers(regularizer, "metric_prox"):
-        found["metric_prox"] = point_of(regularizer.metric_prox(B, D, lam))
+        found["metric_prox"] = MetricProx.of(regularizer.metric_prox(B, D, lam)).point
     if offers(regularizer, "separable"):
         found["prox with a step per entry"] = regularizer.prox(B / D, lam / D)
     return found

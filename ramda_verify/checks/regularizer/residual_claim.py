@@ -21,8 +21,8 @@ from solvers.regularizers.members import HasSubgradientResidual
 #: Distances, relative to the point, at which slopes are compared: what is true of a slope stays at all of them.
 DISTANCES = (1e-4, 1e-6)
 
-#: More of them, where psi still has the digits, and the first ones relative to the size of psi's own numbers: psi may
-#: bend far below the scale of the point.
+#: More of them, where psi still has the digits, as it may bend at a scale of its own, far below that of the point: the
+#: first two are tried relative to that scale as well.
 SMALLER_DISTANCES = (1e-8, 1e-10, 1e-12)
 
 #: Share of ||s|| + ||G|| by which a quotient may fall short: curvature times a distance.
@@ -109,7 +109,7 @@ def _slopes(
                 continue
             noise = ROUNDING * lam * (abs(here) + abs(there) + psi.size(Z)) / h
             seen = 0.0 if before is None else STEEPNESS * abs(before[1])
-            if h in smaller and noise > max(unit, seen):
+            if h < usual[-1] and noise > max(unit, seen):
                 break
             # The move that was made: of the one that was meant, rounding takes the digits below those of Z.
             missing = (float((slope * (Z + h * d - Z)).sum()) - lam * (there - here)) / h

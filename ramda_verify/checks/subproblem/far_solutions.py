@@ -10,13 +10,14 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import subproblem_cases, tensors
-from ramda_verify.checks.helpers import Array, needs, norm, point_of, size, tensor
+from ramda_verify.checks.helpers import Array, needs, norm, size, tensor
 from ramda_verify.checks.subproblem.units import homogeneous
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import Worst
 from solvers.regularizers.base import offers
+from solvers.regularizers.members import MetricProx
 from solvers.subproblem import Status, Subproblem, solve, solve_batch
 
 
@@ -34,7 +35,7 @@ class Tilted:
         return self._regularizer.prox(w - step * self._slope, step)
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: Any) -> Tensor:
-        return point_of(self._regularizer.metric_prox(B - lam * self._slope, D, lam))
+        return MetricProx.of(self._regularizer.metric_prox(B - lam * self._slope, D, lam)).point
 
 
 def _far(target: Target) -> st.SearchStrategy[Case]:
