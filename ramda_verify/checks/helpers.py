@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ramda_verify.engine.targets import Target
-from ramda_verify.engine.worst import TINY
+from ramda_verify.engine.worst import TINY, largest
 from solvers.regularizers.base import offers
 from solvers.regularizers.members import HasMetricProx, MetricProx, Regularizer
 
@@ -80,6 +80,13 @@ def metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float) -> A
     if Z.shape != B.shape:
         raise ArithmeticError(f"metric_prox returned shape {Z.shape} for {B.shape}")
     return finite("metric_prox", Z)
+
+
+def size_in_metric(B: Array, D: Array, Z: Array) -> float:
+    """The length of the unregularized solution in the metric D (1 if B is zero, where there is no other unit), or of
+    ``Z`` where a constraint keeps it farther from zero.
+    """
+    return largest([norm(B / np.sqrt(D)) or 1.0, norm(np.sqrt(D) * Z)])
 
 
 def lowest(objective: Callable[[Array], float], points: Sequence[Array]) -> tuple[Array, float]:

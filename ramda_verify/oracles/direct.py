@@ -52,13 +52,14 @@ def blocks(atoms: Sequence[Atom], size: int) -> list[Block]:
     return found
 
 
-def why_not(atoms: Sequence[Atom], size: int) -> str | None:
-    """The reason why psi has no direct solution in a diagonal metric, None where it has one."""
+def why_not(atoms: Sequence[Atom], size: int, *, constant_metric: bool = False) -> str | None:
+    """The reason why psi has no direct solution in a diagonal metric, or in a constant one; None where it has one."""
     try:
         blocks(atoms, size)
     except NoMinimiserError as reason:
         return str(reason)
-    return None if all(atom.any_metric for atom in atoms) else "a metric that is not constant needs iteration"
+    direct = constant_metric or all(atom.any_metric for atom in atoms)
+    return None if direct else "a metric that is not constant needs iteration"
 
 
 def solution(atoms: Sequence[Atom], b: Array, d: Array, exact: bool) -> Array:

@@ -134,7 +134,15 @@ def nan_value(cls: Any, where: Callable[[Tensor], Tensor]) -> Patch:
 VALUE = ("value-consistency", "prox-limits")
 MUTANTS = [
     wrong_regularizer(NanProx, *PROX, *VALUE, "prox-firmly-nonexpansive", "layout-invariance", "dtype-agreement"),
-    wrong_regularizer(NanEntryOfProx, *PROX, *VALUE, "prox-search", "prox-firmly-nonexpansive", "layout-invariance"),
+    wrong_regularizer(
+        NanEntryOfProx,
+        *PROX,
+        *VALUE,
+        "prox-search",
+        "prox-high-precision",
+        "prox-firmly-nonexpansive",
+        "layout-invariance",
+    ),
     wrong_regularizer(NanProxOfSmallSteps, *VALUE, "prox-optimality", "certificate-membership"),
     wrong_regularizer(NanProxHidden, *PROX, *VALUE, "prox-firmly-nonexpansive"),
     wrong_regularizer(NanProxInFloat32, "dtype-agreement"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from solvers import L1, GroupLasso
+from solvers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers.base import shrink
 from tests.mutants.mutant import wrong_regularizer
 
@@ -123,6 +123,22 @@ class HardThreshold(L1):
         return w * (w.abs() > step * self.reg_weight)
 
 
+@dataclass(frozen=True)
+class TenthDigitOfProx(L1):
+    """A threshold that is late by 1e-10 of itself, a tenth of what a user's prox may be wrong by."""
+
+    def prox(self, w: Tensor, step: Any) -> Tensor:
+        return shrink(w, step * self.reg_weight * (1 + 1e-10))
+
+
+@dataclass(frozen=True)
+class DecomposedInSingle(NuclearNorm):
+    """The prox in float32."""
+
+    def prox(self, w: Tensor, step: Any) -> Tensor:
+        return super().prox(w.float(), step).to(w.dtype)
+
+
 MUTANTS = [
     wrong_regularizer(ThresholdTwice, *PROX, "value-consistency"),
     wrong_regularizer(StepForgotten, *PROX, "value-consistency"),
@@ -137,4 +153,6 @@ MUTANTS = [
     wrong_regularizer(SignError, *PROX, "prox-firmly-nonexpansive", "prox-limits"),
     wrong_regularizer(NegativeEntriesLost, *PROX),
     wrong_regularizer(HardThreshold, *PROX, "prox-firmly-nonexpansive", "prox-search"),
+    wrong_regularizer(TenthDigitOfProx, "prox-high-precision"),
+    wrong_regularizer(DecomposedInSingle, "prox-high-precision"),
 ]

@@ -149,11 +149,12 @@ def target_of(cls: Any) -> Target:
     return Target(cls.__name__, "regularizer", examples[0], strategies.instances(examples), lambda r: [], traced=False)
 
 
+HIGH_PRECISION = ("prox-high-precision", "subproblem-high-precision")
 #: Checks of a right class that ask something of its atoms, and have to be run.
 ASKED = {
-    SparseGroupLasso: {"subproblem-high-precision", "subproblem-oracle", "cvxpy-value", "minimum-norm-subgradient"},
-    ElasticNet: {"subproblem-high-precision", "subproblem-oracle", "cvxpy-value"},
-    L0: {"subproblem-high-precision", "cvxpy-value"},
+    SparseGroupLasso: {*HIGH_PRECISION, "subproblem-oracle", "cvxpy-value", "minimum-norm-subgradient"},
+    ElasticNet: {*HIGH_PRECISION, "subproblem-oracle", "cvxpy-value"},
+    L0: {*HIGH_PRECISION, "cvxpy-value"},
 }
 
 

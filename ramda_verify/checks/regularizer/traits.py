@@ -41,6 +41,11 @@ def directly_solved(regularizer: Regularizer, atoms: Atoms, shape: tuple[int, ..
     return direct.why_not(atoms, math.prod(shape))
 
 
+def directly_solved_by_prox(regularizer: Regularizer, atoms: Atoms, shape: tuple[int, ...]) -> str | None:
+    """The oracles have a solution in a constant metric."""
+    return direct.why_not(atoms, math.prod(shape), constant_metric=True)
+
+
 def counted_iterations(regularizer: Regularizer, atoms: Atoms, shape: tuple[int, ...]) -> str | None:
     """``metric_prox`` says how many iterations it took."""
     ones = torch.ones(shape, dtype=torch.float64)

@@ -10,19 +10,19 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import problem_batches, shapes, subproblem_cases
-from ramda_verify.checks.helpers import Array, finite, metric_prox, needs, norm, size, tensor
-from ramda_verify.checks.regularizer.traits import asks, counted_iterations, directly_solved, norms_of_groups
+from ramda_verify.checks.helpers import Array, finite, needs, size, size_in_metric, tensor
+from ramda_verify.checks.regularizer.traits import asks, counted_iterations, norms_of_groups
 from ramda_verify.checks.subproblem.batches import ITERATIONS as ITERATIONS
 from ramda_verify.checks.subproblem.batches import SHARE, Problems, WorstProblem, arranged
 from ramda_verify.checks.subproblem.rows import norms, sizes, sums
 from ramda_verify.engine.property import Inconclusive, check
 from ramda_verify.engine.record import Case, Measurement, NothingClaimed
 from ramda_verify.engine.targets import Target
-from ramda_verify.engine.worst import TINY, Worst, largest, relative
-from ramda_verify.oracles import certificate, cvxpy_models, exact, psi
+from ramda_verify.engine.worst import TINY, Worst, relative
+from ramda_verify.oracles import certificate, cvxpy_models, psi
 from solvers.regularizers import MetricProx
 from solvers.regularizers.base import offers
-from solvers.regularizers.members import HasMetricProx, HasZeroMask, Regularizer, Scalar
+from solvers.regularizers.members import HasZeroMask, Regularizer, Scalar
 from solvers.subproblem import Subproblem, available_methods, solve
 from solvers.subproblem.result import Solution, Status
 
@@ -70,7 +70,7 @@ def measure_oracle(regularizer: Regularizer, B: Array, D: Array, lam: float) -> 
         return float((Z * (0.5 * D * Z - B)).sum()) + lam * psi.model_value(Z, regularizer)
 
     best = objective(answer.point)
-    scale = 0.5 * _size_in_metric(B, D, answer.point) ** 2
+    scale = 0.5 * size_in_metric(B, D, answer.point) ** 2
     worst = Worst()
     for method in available_methods(model(regularizer, B, D, lam)):
         solution = solved(model(regularizer, B, D, lam), method, 1e-11 * size(B))
@@ -81,47 +81,6 @@ def measure_oracle(regularizer: Regularizer, B: Array, D: Array, lam: float) -> 
         apart = 0.5 * float((D * (Z - answer.point) ** 2).sum())
         worst.see(relative(apart, scale) - 2 * max(answer.accuracy, 1e-9), note)
         worst.see(relative(abs(solution.objective - objective(Z)), scale), note)
-    return worst.measurement()
-
-
-def _size_in_metric(B: Array, D: Array, Z: Array) -> float:
-    """The length of the unregularized solution in the metric D (1 if B is zero, where there is no other unit), or of
-    ``Z`` where a constraint keeps it farther from zero.
-    """
-    return largest([norm(B / np.sqrt(D)) or 1.0, norm(np.sqrt(D) * Z)])
-
-
-@check(
-    "subproblem-high-precision",
-    claim="metric_prox, alone and in solve, agrees with a 70-digit solution for condition numbers up to 1e8.",
-    source="duality of the norm, evaluated with mpmath",
-    kind="regularizer",
-    tolerance=tolerances.HIGH_PRECISION,
-    cases=lambda target: subproblem_cases(target.instances),
-    applies=asks(directly_solved),
-    share=0.5,
-)
-def measure_high_precision(regularizer: HasMetricProx, B: Array, D: Array, lam: float) -> Measurement:
-    """Distance of metric_prox, and of what ``solve`` makes of it, to the 70-digit solution, relative to its size and to
-    rounding of B/D; where psi is not convex, and two points may be minimisers, the gap in Q.
-    """
-    answer = exact.subproblem(B, D, lam, regularizer)
-    if not answer.solved or answer.point is None:
-        raise Inconclusive(f"70-digit oracle: {answer.detail}")
-    solution = solve(model(regularizer, B, D, lam), tolerance=0.0)
-    worst = Worst()
-    worst.see(0.0 if solution.status is not Status.NON_FINITE else np.inf, solution.status.value)
-    # ``solve`` ends with a prox step, which mends what metric_prox alone gets wrong.
-    alone = metric_prox(regularizer, B, D, lam)
-    for name, Z in (("solve", solution.point.numpy()), ("metric_prox", alone)):
-        note = f"{name}: {Z.tolist()}, exact {answer.point.tolist()}; {solution.status.value}"
-        if all(atom.convex for atom in psi.atoms_of(regularizer, B.shape)):
-            # In the metric D, where the problem is perfectly conditioned.
-            scale = _size_in_metric(B, D, answer.point)
-            worst.see(relative(norm(np.sqrt(D) * (Z - answer.point)), scale), note)
-        else:
-            gap = exact.objective_gap(Z, B, D, lam, regularizer, answer)
-            worst.see(relative(gap, 0.5 * float((B * B / D).sum())), note)
     return worst.measurement()
 
 
