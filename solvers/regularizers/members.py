@@ -96,7 +96,17 @@ class MetricProx(NamedTuple):
 
     @classmethod
     def of(cls, found: "Tensor | MetricProx") -> "MetricProx":
-        """What a ``metric_prox`` returned: a pair as it is, a tensor as the result of one iteration."""
+        """What a ``metric_prox`` returned, as a pair.
+
+        Arguments:
+            found: a tensor, which counts as the result of one iteration, or a pair (point, iterations).
+
+        Returns:
+            The pair.
+
+        Raises:
+            TypeError: found is neither, a tuple of another length among them.
+        """
         return cls(found, 1) if isinstance(found, Tensor) else cls(*found)
 
 
