@@ -13,6 +13,7 @@ from rich.console import Console
 
 from ramda_verify.cases.strategies import instances as over_the_weights
 from ramda_verify.checks import ALL_CHECKS, BY_ID
+from ramda_verify.engine.construction import construction
 from ramda_verify.engine.diagnosis import kind_of_mistake
 from ramda_verify.engine.limits import limited, pace_of
 from ramda_verify.engine.property import drawn_by_seed_alone
@@ -21,6 +22,7 @@ from ramda_verify.engine.suite import CONTRACT, EXAMPLES, run_on_all, seed_of
 from ramda_verify.engine.targets import Target, TargetError
 from ramda_verify.engine.world import left_alone
 from ramda_verify.output.verdict import show_verdict
+from solvers import validate
 from solvers.regularizers.base import offers, require_regularizer
 
 #: Columns of a report's text.
@@ -52,7 +54,7 @@ def check(
     *,
     instances: Iterable[Any] | SearchStrategy[Any] | None = None,
     cases: str = "default",
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     seed: int | None = None,
 ) -> Report:
     """Check a regularizer: is its prox right, and are its optional claims true?
@@ -64,7 +66,7 @@ def check(
             or offers ``examples()``.
         instances: several of them, as a list or as a strategy of Hypothesis, so that parameters vary.
         cases: how many, "quick", "default" or "full".
-        only: names of checks; all where it is empty.
+        only: the name of a check, or several; all where it is empty.
         seed: of all random choices; a fresh one where it is None.
 
     Returns:
@@ -72,16 +74,20 @@ def check(
 
     Raises:
         AssertionError: a check fails or is undecided; the message is the report.
-        TypeError: the object is no regularizer.
+        TypeError: the object is no regularizer, there is none or both it and ``instances``, or the seed is no int.
         ValueError: ``cases`` or ``only`` names nothing.
     """
+    __tracebackhide__ = True  # of pytest: what a test shows is its own line and the report
     if cases not in EXAMPLES:
         raise ValueError(f"cases must be one of {', '.join(EXAMPLES)}, got {cases!r}")
     names = [found.id for found in ALL_CHECKS if found.kind == "regularizer"]
+    only = (only,) if isinstance(only, str) else tuple(only)
     for name in only:
         if name not in names:
             raise ValueError(f"only must name checks of a regularizer ({', '.join(names)}), got {name!r}")
-    seed = secrets.randbelow(2**31) if seed is None else seed
+    if seed is None:
+        seed = secrets.randbelow(2**31)
+    validate.nonnegative_integer("seed", seed)
     target = _target(regularizer, instances)
     results: list[CheckResult] = []
     examples, share = EXAMPLES[cases], 1.0
@@ -113,36 +119,45 @@ def battery(
     """
     import pytest
 
+    if instances is not None and not isinstance(instances, SearchStrategy):
+        instances = tuple(instances)  # which every test goes through, a generator too
     target = _target(regularizer, instances)
     applying = [found.id for found in ALL_CHECKS if found.kind == "regularizer" and found.applies(target) is None]
 
     def one(name: str) -> Callable[[], Report]:
-        return lambda: check(regularizer, instances=instances, only=(name,), **options)
+        def run() -> Report:
+            __tracebackhide__ = True
+            return check(regularizer, instances=instances, only=(name,), **options)
+
+        return run
 
     return pytest.mark.parametrize("check", [pytest.param(one(name), id=name) for name in applying])
 
 
 def _target(regularizer: Any, several: Iterable[Any] | SearchStrategy[Any] | None) -> Target:
+    if (regularizer is None) == (several is None):
+        raise TypeError(f"pass a regularizer or instances, one of the two, got {regularizer!r} and {several!r}")
+    if isinstance(several, SearchStrategy):
+        drawn = several
+    else:
+        made = _instances(regularizer, several)
+        for found in made:
+            require_regularizer("regularizer" if several is None else "each of instances", found)
+        drawn = over_the_weights(made) if offers(regularizer, "examples") else st.sampled_from(made)
+    example = find(drawn, lambda _: True)
+    require_regularizer("regularizer" if several is None else "each of instances", example)
+    return Target(type(example).__name__, "regularizer", example, drawn, construction, traced=False)
+
+
+def _instances(regularizer: Any, several: Any) -> tuple[Any, ...]:
+    """The objects to check: those given, or those that the class describes itself by, or what it makes of nothing."""
     if several is None:
         if offers(regularizer, "examples"):
-            several = over_the_weights(tuple(regularizer.examples()))
-        else:
-            several = (regularizer() if isinstance(regularizer, type) else regularizer,)
-    drawn = several if isinstance(several, SearchStrategy) else st.sampled_from(tuple(several))
-    example = find(drawn, lambda _: True)
-    try:
-        require_regularizer("regularizer", example)
-    except TypeError as error:
-        raise TypeError(str(error)) from None
-
-    def import_lines(found: Any) -> list[str]:
-        cls = type(found)
-        made = repr(found) if repr(found).startswith(f"{cls.__qualname__}(") else f"{cls.__qualname__}(...)"
-        if "<locals>" in cls.__qualname__:
-            return [f"regularizer = ...  # {made}, of a class inside a function"]
-        return [f"from {cls.__module__} import {cls.__qualname__.split('.')[0]}", f"regularizer = {made}"]
-
-    return Target(type(example).__name__, "regularizer", example, drawn, import_lines, traced=False)
+            return tuple(regularizer.examples())
+        return (regularizer() if isinstance(regularizer, type) else regularizer,)
+    if not isinstance(several, Iterable) or not (found := tuple(several)):
+        raise TypeError(f"instances must be regularizers, one or more, or a strategy that draws them, got {several!r}")
+    return found
 
 
 __all__ = ["Report", "TargetError", "battery", "check"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-import solvers
+from ramda_verify.engine.construction import construction
 from ramda_verify.engine.plug_in_path import look_in
 from solvers.regularizers.base import offers, require_regularizer
 from solvers.regularizers.members import Regularizer
@@ -152,11 +152,11 @@ def known_target(name: str) -> Target:
     examples = tuple(cls.examples()) if described else (load_regularizer(f"{cls.__module__}:{cls.__qualname__}"),)
 
     def import_lines(regularizer: Regularizer) -> list[str]:
-        made = repr(regularizer)
-        if not is_dataclass(regularizer):
-            # Any other repr need not be Python: such objects are drawn as the class has made them.
-            place = next(i for i, example in enumerate(examples) if example is regularizer)
-            made = f"{cls.__qualname__}.examples()[{place}]" if described else f"{cls.__qualname__}()"
+        if is_dataclass(regularizer):
+            return construction(regularizer)
+        # Other objects are drawn as the class has made them.
+        place = next(i for i, example in enumerate(examples) if example is regularizer)
+        made = f"{cls.__qualname__}.examples()[{place}]" if described else f"{cls.__qualname__}()"
         return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {made}"]
 
     return Target(name, "regularizer", examples[0], instances(examples), import_lines, traced=described)
@@ -164,10 +164,4 @@ def known_target(name: str) -> Target:
 
 def plain_target(name: str, kind: str) -> Target:
     """A target without a regularizer to draw, an optimizer or a problem; a case may still name one of ours."""
-
-    def import_lines(regularizer: Regularizer) -> list[str]:
-        cls = type(regularizer)
-        module = "solvers" if getattr(solvers, cls.__name__, None) is cls else cls.__module__
-        return [f"from {module} import {cls.__name__}", f"regularizer = {regularizer!r}"]
-
-    return Target(name, kind, None, st.nothing(), import_lines)
+    return Target(name, kind, None, st.nothing(), construction)

@@ -7,7 +7,6 @@ value is assumed, and the verdict says so.
 """
 
 import copy
-import dataclasses
 import inspect
 import math
 import typing
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from ramda_verify.engine.arguments import constructor_arguments, differing, rebuilt
 from ramda_verify.proof.ranges import Bound, found_range, parse_range
 
 DECLARED, FOUND, ASSUMED = "declared", "found", "assumed"
@@ -39,7 +39,7 @@ class Parameter:
 
 def parameters_of(regularizer: object) -> list[Parameter]:
     """The parameters that may vary; numbers that the object computes others from, or counts with, are none."""
-    kept = _constructor_arguments(regularizer)
+    kept = constructor_arguments(regularizer)
     if kept is None:
         return []
     declared = _declared_ranges(regularizer)
@@ -74,42 +74,6 @@ def with_values(regularizer: object, values: Mapping[str, Any]) -> Any:
     for attribute, value in values.items():
         object.__setattr__(other, attribute, value)
     return other
-
-
-def rebuilt(regularizer: object, values: Mapping[str, float]) -> Any:
-    """The object that the constructor makes with these arguments changed; raises what the constructor raises."""
-    kept = _constructor_arguments(regularizer)
-    if kept is None:
-        if values:
-            raise ValueError(f"{type(regularizer).__name__} does not keep the arguments of its constructor")
-        return regularizer
-    return type(regularizer)(**{**arguments_of(regularizer), **values}) if values else regularizer
-
-
-def arguments_of(regularizer: object) -> dict[str, Any]:
-    """The arguments of the constructor that made the object, as far as it keeps them."""
-    kept = _constructor_arguments(regularizer) or {}
-    return {name: getattr(regularizer, attribute) for name, attribute in kept.items()}
-
-
-def _constructor_arguments(regularizer: object) -> dict[str, str] | None:
-    """Argument by attribute that keeps it; None where an argument is needed that the object does not keep."""
-    cls, kept, own = type(regularizer), {}, _attributes(regularizer)
-    if dataclasses.is_dataclass(regularizer):
-        return {field.name: field.name for field in dataclasses.fields(regularizer) if field.init}
-    if cls.__init__ is object.__init__:
-        return {}
-    for name, argument in list(inspect.signature(cls.__init__).parameters.items())[1:]:
-        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
-            continue
-        place = next((each for each in (name, f"_{name}") if each in own), None)
-        if place is None and hasattr(regularizer, name):
-            place = name
-        if argument.kind is argument.POSITIONAL_ONLY or (place is None and argument.default is argument.empty):
-            return None
-        if place is not None:
-            kept[name] = place
-    return kept
 
 
 def _declared_ranges(regularizer: object) -> dict[str, tuple[Bound, ...]]:
@@ -156,20 +120,5 @@ def _stands_alone(regularizer: object, attribute: str, own: float, accepts: Call
         other = accepts(value)
         if other is None or value == own:
             continue
-        before, after = _attributes(regularizer), _attributes(other)
-        changed = {key for key in before.keys() | after.keys() if not _alike(before.get(key), after.get(key))}
-        return getattr(other, attribute) == value and changed <= {attribute}
+        return getattr(other, attribute) == value and differing(regularizer, other) <= {attribute}
     return False
-
-
-def _attributes(regularizer: object) -> dict[str, Any]:
-    slots = [name for cls in type(regularizer).__mro__ for name in getattr(cls, "__slots__", ())]
-    kept = {name: getattr(regularizer, name) for name in slots if hasattr(regularizer, name)}
-    return {**kept, **getattr(regularizer, "__dict__", {})}
-
-
-def _alike(one: Any, other: Any) -> bool:
-    try:
-        return one is other or bool(one == other) or repr(one) == repr(other)
-    except Exception:  # tensors of several entries, and whatever else has no one answer
-        return repr(one) == repr(other)

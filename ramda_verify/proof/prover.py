@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ramda_verify.engine.arguments import rebuilt
 from ramda_verify.proof.agreement import disagreement
 from ramda_verify.proof.counterexample import counterexamples
 from ramda_verify.proof.elementwise import Unreadable
 from ramda_verify.proof.groups import Coupled
-from ramda_verify.proof.parameters import ASSUMED, Parameter, parameters_of, rebuilt, with_values
+from ramda_verify.proof.parameters import ASSUMED, Parameter, parameters_of, with_values
 from ramda_verify.proof.question import Question, Traced, entry_question, group_question, separability_question
 from ramda_verify.proof.replay import replay
 from ramda_verify.proof.shapes import STEP, allowed_shapes, example, refusal

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ramda_verify.proof.parameters import arguments_of
+from ramda_verify.engine.arguments import arguments_of
+from ramda_verify.engine.construction import changed, construction
 
 
 def import_lines_of(
@@ -13,17 +14,12 @@ def import_lines_of(
 
     ``loading`` are lines that make ``regularizer`` itself; without them it is made by its class, which is imported.
     """
-    cls = type(regularizer)
 
     def lines(values: Mapping[str, float]) -> list[str]:
         own = arguments_of(regularizer)
-        words = ", ".join(f"{name}={value!r}" for name, value in {**own, **values}.items())
-        if loading is not None:
-            same = all(own.get(name) == value for name, value in values.items())
-            return [*loading, *([] if same else [f"regularizer = type(regularizer)({words})"])]
-        if cls.__module__ == "__main__" or "<" in cls.__qualname__:
-            return [f"regularizer = {cls.__name__}({words})"]
-        name = cls.__qualname__.split(".")[0]
-        return [f"from {cls.__module__} import {name}", f"regularizer = {cls.__qualname__}({words})"]
+        same = all(own.get(name) == value for name, value in values.items())
+        if loading is None:
+            return construction(regularizer, None if same else values)
+        return [*loading] if same else [*loading, *changed(regularizer, values)]
 
     return lines

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ramda_verify.cases import strategies
 from ramda_verify.cases.strategies import reg_weights
+from ramda_verify.engine.construction import construction
 from ramda_verify.engine.targets import Target, plain_target
 from solvers.regularizers.base import offers
 from tests.mutants.patching import Patch
@@ -45,10 +46,7 @@ def example_of(cls: type) -> Any:
 
 
 def regularizer_target_of(cls: type) -> Target:
-    def import_lines(regularizer: Any) -> list[str]:
-        return [f"from {cls.__module__} import {cls.__qualname__}", f"regularizer = {regularizer!r}"]
-
-    return Target(cls.__name__, "regularizer", example_of(cls), instances_of(cls), import_lines, traced=False)
+    return Target(cls.__name__, "regularizer", example_of(cls), instances_of(cls), construction, traced=False)
 
 
 def wrong_regularizer(cls: type, *checks: str, raises: tuple[str, ...] = ()) -> Mutant:

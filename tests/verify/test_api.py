@@ -44,6 +44,7 @@ def test_a_wrong_one_raises_with_the_counterexample(given):
     text = " ".join(str(raised.value).split())
     assert "TooMuch: wrong. Prox is that of 2*psi" in text
     assert "print(measure('prox-minimises'" in text
+    assert [entry.ishidden(raised) for entry in raised.traceback] == [False, True]  # pytest shows the test's line alone
 
 
 @pytest.mark.parametrize("instances", [[TooMuch(0.0), TooMuch(2.0)], st.builds(TooMuch, st.sampled_from([0.0, 2.0]))])
@@ -75,16 +76,28 @@ def test_the_process_is_as_it_was():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("arguments", "error", "named"),
     [
-        ({"regularizer": L1(1.0), "cases": "many"}, ValueError),
-        ({"regularizer": L1(1.0), "only": ("prox-maximises",)}, ValueError),
-        ({"regularizer": object()}, TypeError),
+        ({"regularizer": L1(1.0), "cases": "many"}, ValueError, "cases .*'many'"),
+        ({"regularizer": L1(1.0), "only": ("prox-maximises",)}, ValueError, "only .*'prox-maximises'"),
+        ({"regularizer": L1(1.0), "only": "prox"}, ValueError, "only .*'prox'"),
+        ({"regularizer": L1(1.0), "seed": -1}, ValueError, "seed .*-1"),
+        ({"regularizer": L1(1.0), "seed": 1.5}, TypeError, "seed .*1.5"),
+        ({"regularizer": object()}, TypeError, "regularizer .*value.*prox"),
+        ({}, TypeError, "regularizer or instances"),
+        ({"regularizer": L1(1.0), "instances": [L1(2.0)]}, TypeError, "regularizer or instances"),
+        ({"instances": []}, TypeError, r"instances .*\[\]"),
+        ({"instances": 3}, TypeError, "instances .*3"),
+        ({"instances": [L1(1.0), 3]}, TypeError, "instances .*3 lacks"),
     ],
 )
-def test_bad_arguments(arguments, error):
-    with pytest.raises(error):
+def test_bad_arguments(arguments, error, named):
+    with pytest.raises(error, match=named):
         check(**arguments)
+
+
+def test_one_check_may_be_named_without_a_list():
+    assert [result.check for result in check(L1(1.0), only="contract", cases="quick").results] == ["contract"]
 
 
 def test_battery_makes_one_test_of_each_check_that_applies():
@@ -97,3 +110,10 @@ def test_battery_makes_one_test_of_each_check_that_applies():
     assert tests["contract"]().results[0].status is Verdict.PASS
     with pytest.raises(AssertionError):
         tests["prox-minimises"]()
+
+
+def test_battery_goes_through_a_generator_once():
+    mark: Any = battery(instances=(L1(weight) for weight in (0.5, 2.0)), cases="quick", seed=1)
+    tests = {parameter.id: parameter.values[0] for parameter in mark.args[1]}
+    for name in ("contract", "value-consistency"):
+        assert tests[name]().holds
