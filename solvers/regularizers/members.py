@@ -105,9 +105,13 @@ class MetricProx(NamedTuple):
             The pair.
 
         Raises:
-            TypeError: found is neither, a tuple of another length among them.
+            TypeError: found is neither.
         """
-        return cls(found, 1) if isinstance(found, Tensor) else cls(*found)
+        if isinstance(found, Tensor):
+            return cls(found, 1)
+        if isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Tensor):
+            return cls(*found)
+        raise TypeError(f"metric_prox must return a tensor or a pair (point, iterations), got {found!r}")
 
 
 class GroupNorms(NamedTuple):

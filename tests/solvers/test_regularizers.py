@@ -194,3 +194,15 @@ def test_metric_prox_record_is_a_pair():
     point, iterations = GroupLasso(1.0).metric_prox(torch.ones(2, 2), torch.ones(2, 2), 0.1)
     assert isinstance(MetricProx(point, iterations), tuple)
     assert iterations >= 1
+
+
+@pytest.mark.parametrize("found", [torch.ones(2), (torch.ones(2), 1), MetricProx(torch.ones(2), 1)])
+def test_a_metric_prox_may_return_a_point_or_a_pair(found):
+    point, iterations = MetricProx.of(found)
+    assert (point.tolist(), iterations) == ([1.0, 1.0], 1)
+
+
+@pytest.mark.parametrize("found", [None, 3.0, [torch.ones(2), 1], (torch.ones(2),), (1, torch.ones(2)), ()])
+def test_what_else_a_metric_prox_returns_is_refused(found):
+    with pytest.raises(TypeError, match=r"metric_prox must return a tensor or a pair \(point, iterations\), got "):
+        MetricProx.of(found)
