@@ -2,7 +2,8 @@
 
 cosmic-ray has the operators and applies them to a text; its sessions, its database and its distributors are not used,
 since they change files where they lie. What it changes within an annotation is left out, for no test runs it; so are
-replacements that no hand makes, such as ``+`` by ``<<``, which end in a TypeError and would only raise the percentage.
+numbers that say which cases are drawn or how many, others being as right; so are replacements that no hand makes, such
+as ``+`` by ``<<``, which end in a TypeError and would only raise the percentage.
 """
 
 import ast
@@ -22,6 +23,9 @@ from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator, operator_names
 
 T = TypeVar("T")
+Span = tuple[tuple[int, int], tuple[int, int]]
+#: cosmic-ray's operator that replaces a number by a neighbour.
+NUMBERS = "NumberReplacer"
 #: Operators of Python that are taken for each other.
 FAMILIES = (
     {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"},
@@ -88,7 +92,7 @@ def operators() -> dict[str, Operator]:
 def mutations(root: Path, file: str) -> Iterator[Mutation]:
     """All changes of a source, ``file`` being its path below the root."""
     source = (root / file).read_text(encoding="utf-8")
-    lines, annotated = source.splitlines(), list(annotations(source))
+    lines, annotated, drawing = source.splitlines(), list(annotations(source)), list(numbers_of_draws(source))
     nodes = [node for node in ast_nodes(get_ast(source)) if node.type not in UNCHANGED_LEAVES]
     for name, operator in operators().items():
         positions = (start for node in nodes for start, _ in operator.mutation_positions(node))
@@ -96,16 +100,35 @@ def mutations(root: Path, file: str) -> Iterator[Mutation]:
         for index, (line, column) in enumerate(positions):
             text = lines[line - 1].strip()
             occurrence, seen[text] = seen[text], seen[text] + 1
-            if not any(first <= (line, column) < last for first, last in annotated):
+            left_out = [*annotated, *(drawing if name == NUMBERS else ())]
+            if not any(first <= (line, column) < last for first, last in left_out):
                 yield Mutation(file, name, text, occurrence, index, line, column)
 
 
-def annotations(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where annotations of variables, arguments and results begin and end: (line, column) both."""
+def annotations(source: str) -> Iterator[Span]:
+    """Where annotations of variables, arguments and results begin and end."""
     for node in ast.walk(ast.parse(source)):
         for found in (getattr(node, "annotation", None), getattr(node, "returns", None)):
-            if isinstance(found, ast.expr) and found.end_lineno is not None and found.end_col_offset is not None:
-                yield (found.lineno, found.col_offset), (found.end_lineno, found.end_col_offset)
+            if isinstance(found, ast.expr):
+                yield span(found)
+
+
+def numbers_of_draws(source: str) -> Iterator[Span]:
+    """Where calls of a Hypothesis strategy (``st.integers(0, 9)``) and the ``share`` and ``cost`` of a check are."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        if ast.unparse(node.func).startswith("st."):
+            yield span(node)
+        elif ast.unparse(node.func) == "check":
+            yield from (span(keyword.value) for keyword in node.keywords if keyword.arg in ("share", "cost"))
+
+
+def span(node: ast.expr) -> Span:
+    """Where an expression begins and ends: (line, column) both."""
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
 
 
 def sample(root: Path, files: list[str], count: int, seed: int) -> list[Mutation]:

@@ -72,6 +72,26 @@ def equivalent(project: Project, text: str) -> None:
     project.equivalents.write_text(text, encoding="utf-8")
 
 
+DRAWN = """
+LEAST = 2
+cases = st.lists(st.integers(0, 7), min_size=1).map(lambda found: found + [1] if x == 4 else [])
+
+
+@check("name", share=0.5, tolerance=9)
+def measured(case, count=3): ...
+"""
+
+
+def test_numbers_that_say_what_is_drawn_are_left_alone(tmp_path):
+    """The numbers of the function that a strategy is mapped by are within its call, too."""
+    project = project_of(tmp_path, DRAWN, TESTS)
+    found = {(change.line, change.operator) for change in mutations(project.root, "package/source.py")}
+    assert {line for line, operator in found if operator == "NumberReplacer"} == {2, 6, 7}
+    assert (3, "ReplaceComparisonOperator_Eq_LtE") in found
+    (tolerance, *_) = [change for change in mutations(project.root, "package/source.py") if change.line == 6]
+    assert "tolerance=9" not in tolerance.applied(DRAWN).splitlines()[5]
+
+
 def test_one_is_killed_one_survives_and_one_is_equivalent(project, capfd):
     equivalent(project, EQUIVALENT)
     assert main(project, ["--sample", "9"]) == 1
