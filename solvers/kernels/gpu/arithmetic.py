@@ -12,7 +12,6 @@ def cube_root(a, DTYPE: tl.constexpr):
     if tl.float64 == DTYPE:
         tiny, huge = a < 2.0**-900, a > 2.0**900
         scaled = tl.where(tiny, a * 2.0**600, tl.where(huge, a * 2.0**-600, a))
-        scaled = tl.where(a == 0, 1.0, scaled)
         third = scaled.to(tl.int64, bitcast=True).to(tl.float64) * 0.3333333333333333
         x = (third + 3071306043645493248.0).to(tl.int64).to(tl.float64, bitcast=True)
         for _ in tl.static_range(3):
@@ -22,7 +21,6 @@ def cube_root(a, DTYPE: tl.constexpr):
     else:
         tiny, huge = a < 2.0**-96, a > 2.0**96
         scaled = tl.where(tiny, a * 2.0**72, tl.where(huge, a * 2.0**-72, a))
-        scaled = tl.where(a == 0, 1.0, scaled)
         third = scaled.to(tl.int32, bitcast=True).to(tl.float32) * 0.33333333
         x = (third + 709921077.0).to(tl.int32).to(tl.float32, bitcast=True)
         for _ in tl.static_range(2):
