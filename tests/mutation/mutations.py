@@ -1,9 +1,10 @@
 """Small changes of a source: all that cosmic-ray makes, and a seeded sample of them.
 
 cosmic-ray has the operators and applies them to a text; its sessions, its database and its distributors are not used,
-since they change files where they lie. What it changes within an annotation is left out, for no test runs it; so are
-numbers that say which cases are drawn or how many, others being as right; so are replacements that no hand makes, such
-as ``+`` by ``<<``, which end in a TypeError and would only raise the percentage.
+since they change files where they lie. Left out are what no test can see: changes within an annotation or a declaration
+(``frozen=``, ``strict=``, a hint to a compiler), and numbers that say which cases are drawn or how many, others being as
+right; and replacements that no hand makes, such as ``+`` by ``<<``, which end in a TypeError and would only raise the
+percentage.
 """
 
 import ast
@@ -92,7 +93,8 @@ def operators() -> dict[str, Operator]:
 def mutations(root: Path, file: str) -> Iterator[Mutation]:
     """All changes of a source, ``file`` being its path below the root."""
     source = (root / file).read_text(encoding="utf-8")
-    lines, annotated, drawing = source.splitlines(), list(annotations(source)), list(numbers_of_draws(source))
+    lines, drawing = source.splitlines(), list(numbers_of_draws(source))
+    declared = [*annotations(source), *declarations(source)]
     nodes = [node for node in ast_nodes(get_ast(source)) if node.type not in UNCHANGED_LEAVES]
     for name, operator in operators().items():
         positions = (start for node in nodes for start, _ in operator.mutation_positions(node))
@@ -100,7 +102,7 @@ def mutations(root: Path, file: str) -> Iterator[Mutation]:
         for index, (line, column) in enumerate(positions):
             text = lines[line - 1].strip()
             occurrence, seen[text] = seen[text], seen[text] + 1
-            left_out = [*annotated, *(drawing if name == NUMBERS else ())]
+            left_out = [*declared, *(drawing if name == NUMBERS else ())]
             if not any(first <= (line, column) < last for first, last in left_out):
                 yield Mutation(file, name, text, occurrence, index, line, column)
 
@@ -113,15 +115,29 @@ def annotations(source: str) -> Iterator[Span]:
                 yield span(found)
 
 
+def declarations(source: str) -> Iterator[Span]:
+    """Where right code says what holds anyway: the options of a dataclass and of ``zip``, hints to Triton's compiler."""
+    for name, call in calls(source):
+        if name in ("dataclass", "zip"):
+            yield from (span(keyword.value) for keyword in call.keywords)
+        elif name == "tl.multiple_of":
+            yield span(call)
+
+
 def numbers_of_draws(source: str) -> Iterator[Span]:
     """Where calls of a Hypothesis strategy (``st.integers(0, 9)``) and the ``share`` and ``cost`` of a check are."""
+    for name, call in calls(source):
+        if name.startswith("st."):
+            yield span(call)
+        elif name == "check":
+            yield from (span(keyword.value) for keyword in call.keywords if keyword.arg in ("share", "cost"))
+
+
+def calls(source: str) -> Iterator[tuple[str, ast.Call]]:
+    """All calls, each with what it calls."""
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Call):
-            continue
-        if ast.unparse(node.func).startswith("st."):
-            yield span(node)
-        elif ast.unparse(node.func) == "check":
-            yield from (span(keyword.value) for keyword in node.keywords if keyword.arg in ("share", "cost"))
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
 
 
 def span(node: ast.expr) -> Span:

@@ -82,6 +82,23 @@ def measured(case, count=3): ...
 """
 
 
+DECLARED = """
+@dataclass(frozen=True, eq=False)
+class Pair:
+    one: int = 1
+
+    def both(self, other):
+        return [a + b == 2 for a, b in zip(self, other, strict=True)]
+"""
+
+
+def test_declarations_are_left_alone(tmp_path):
+    project = project_of(tmp_path, DECLARED, TESTS)
+    found = {(change.line, change.operator) for change in mutations(project.root, "package/source.py")}
+    assert {line for line, operator in found if operator.startswith(("ReplaceTrue", "ReplaceFalse"))} == set()
+    assert {(4, "NumberReplacer"), (7, "NumberReplacer"), (7, "ReplaceComparisonOperator_Eq_LtE")} <= found
+
+
 def test_numbers_that_say_what_is_drawn_are_left_alone(tmp_path):
     """The numbers of the function that a strategy is mapped by are within its call, too."""
     project = project_of(tmp_path, DRAWN, TESTS)
