@@ -1,10 +1,10 @@
 """Small changes of a source: all that cosmic-ray makes, and a seeded sample of them.
 
 cosmic-ray has the operators and applies them to a text; its sessions, its database and its distributors are not used,
-since they change files where they lie. Left out are what no test can see: changes within an annotation or a declaration
-(``frozen=``, ``strict=``, a hint to a compiler), and numbers that say which cases are drawn or how many, others being as
-right; and replacements that no hand makes, such as ``+`` by ``<<``, which end in a TypeError and would only raise the
-percentage.
+since they change files where they lie. What no test can see is left out: changes within an annotation or a declaration
+(``frozen=``, ``strict=``, a hint to a compiler), and of numbers that say what is drawn and how much, others being
+as right. So are replacements that no hand makes, such as ``+`` by ``<<``, which end in a TypeError and would only raise
+the percentage.
 """
 
 import ast
@@ -116,7 +116,7 @@ def annotations(source: str) -> Iterator[Span]:
 
 
 def declarations(source: str) -> Iterator[Span]:
-    """Where right code says what holds anyway: the options of a dataclass and of ``zip``, hints to Triton's compiler."""
+    """Where right code says what holds anyway: options of a dataclass and of ``zip``, hints to Triton's compiler."""
     for name, call in calls(source):
         if name in ("dataclass", "zip"):
             yield from (span(keyword.value) for keyword in call.keywords)
