@@ -57,7 +57,7 @@ def test_a_small_array_is_shown_in_whole_and_of_a_large_one_its_shape_and_what_i
 def test_a_size_is_the_largest_magnitude_and_never_zero():
     assert size(np.array([[1.0, -7.0]]), torch.tensor([3.0]), 2.0) == 7.0
     assert size(np.array([1e-5]), -0.25e-5) == 1e-5
-    assert size(np.zeros(3)) == size() == size(np.array([])) == TINY
+    assert size(np.zeros(3)) == size(np.array([]), 0.0) == TINY
     assert math.isnan(size(np.array([1.0, np.nan])))
 
 

@@ -45,7 +45,7 @@ class Psi:
         """psi(point)."""
         return psi_value(self.regularizer, point)
 
-    def near(self, point: Array, scale: float = 0.0) -> float:
+    def near(self, point: Array, scale: float) -> float:
         """The lowest psi within a few roundings of the point and of numbers of size ``scale``."""
         lowest = min(self.at(point), *(self.at(moved) for moved in _moves(point, scale)))
         if lowest == np.inf:
@@ -200,7 +200,7 @@ class ProxProblem:
         if self.at_z == np.inf:
             return np.full(len(points), np.inf)
         found = self._excesses(points, values, convex)
-        if not self._forgiving and not found.max(initial=0.0) <= 1.0:
+        if not self._forgiving and found.max() > 1.0:
             self._forgive()
             found = self._excesses(points, values, convex)
         return found
@@ -239,5 +239,5 @@ def jitter(regularizer: Regularizer, w: Array, step: float, z: Array) -> float:
 
 def norms(rows: Array) -> Array:
     """Euclidean norms of rows, whose squares neither vanish nor overflow."""
-    largest = np.maximum(np.abs(rows).max(axis=1, initial=0.0), TINY)
+    largest = np.abs(rows).max(axis=1, initial=TINY)
     return np.asarray(largest * np.sqrt(((rows / largest[:, None]) ** 2).sum(axis=1)))
