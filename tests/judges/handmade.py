@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 
@@ -12,3 +13,8 @@ def made(value=lambda w: 0.0, prox=lambda w, step: w, **members):
         return torch.as_tensor(value(w), dtype=torch.float64)
 
     return SimpleNamespace(value=as_tensor, prox=lambda w, step: prox(w, step).clone(), **members)
+
+
+def close(value, rel=1e-6):
+    """Equal up to a share, however small the number is."""
+    return pytest.approx(value, rel=rel, abs=0.0)

@@ -8,7 +8,7 @@ import torch
 
 from ramda_verify.checks.regularizer.objective import ProxProblem, Psi
 from solvers import L1
-from tests.judges.handmade import made
+from tests.judges.handmade import close, made
 
 ROUNDED, LAST_DIGITS = 256 * 2.0**-52, 8 * 2.0**-52
 
@@ -40,7 +40,7 @@ def test_an_excess_is_the_fall_of_the_objective_in_units_of_its_accuracy(scale, 
     if expected > 1 and D is None:  # where the point loses, the answer may have moved with the digits of w, too
         slack += abs(wrong)
         expected = (wrong**2 if convex else wrong**2 / 2) / (slack * (1 - wrong + abs(wrong) + slack))
-    assert found == pytest.approx(expected, rel=2e-3)
+    assert found == close(expected, rel=2e-3)
 
 
 @pytest.mark.parametrize(("factor", "seen"), [(0.5, False), (2.0, True)])
@@ -52,12 +52,12 @@ def test_an_answer_that_moves_nothing_may_be_off_by_roundings_of_its_own_size(fa
     t = factor * limit
     found = excess_of_one(lambda x: 0.0, w, w + t * s, w, D=D)
     if D is not None:
-        assert found == pytest.approx(t**2 / (4 * t + 2), rel=0.05)
+        assert found == close(t**2 / (4 * t + 2), rel=0.05)
         assert (found > 1) == seen
     elif not seen:
-        assert found == pytest.approx(t**2 / (4 * t + 2), rel=0.05)
+        assert found == close(t**2 / (4 * t + 2), rel=0.05)
     else:  # the prox returns w, from which z is t roundings away: what it is found to be off by is allowed
-        assert found == pytest.approx(t**2 / 2 / ((1 + t) * (2 * t + 1 + t)), rel=0.05)
+        assert found == close(t**2 / 2 / ((1 + t) * (2 * t + 1 + t)), rel=0.05)
 
 
 @pytest.mark.parametrize("t", [3.0, 10.0])
@@ -65,16 +65,16 @@ def test_a_convex_psi_is_allowed_no_more_than_the_roundings_of_the_input(t):
     w = 5.0
     found = excess_of_one(lambda x: 0.0, w, w + t * ROUNDED * 2 * w, w, convex=True)
     once = t**2 / 2 / (2 * t + 1)
-    assert found == pytest.approx(once if once <= 1 else t**2 / 2 / (1.5 * (2 * t + 1.5)), rel=0.05)
+    assert found == close(once if once <= 1 else t**2 / 2 / (1.5 * (2 * t + 1.5)), rel=0.05)
 
 
 def test_the_slack_is_the_share_of_the_move_and_the_roundings_of_input_answer_and_anchor():
     anchor = np.array([3.0, 4.0])
     psi = Psi(made(prox=lambda w, step: w + torch.tensor(anchor)), (2,))
     w, z = np.array([6.0, 8.0]), np.array([6.0, 8.0])
-    assert ProxProblem(psi, w, 1.0, z).slack == pytest.approx(ROUNDED * (10 + 10 + 5))
-    assert ProxProblem(psi, w, 1.0, z, np.array([9.0, 9.0])).slack == pytest.approx(ROUNDED * (30 + 30 + 15))
-    assert ProxProblem(psi, w, 1.0, 0 * z).slack == pytest.approx(1e-8 + ROUNDED * 15)
+    assert ProxProblem(psi, w, 1.0, z).slack == close(ROUNDED * (10 + 10 + 5))
+    assert ProxProblem(psi, w, 1.0, z, np.array([9.0, 9.0])).slack == close(ROUNDED * (30 + 30 + 15))
+    assert ProxProblem(psi, w, 1.0, 0 * z).slack == close(1e-8 + ROUNDED * 15)
 
 
 @pytest.mark.parametrize(("share", "least"), [(0.5, 0.0), (2.0, 1.0)])
@@ -88,7 +88,7 @@ def test_a_psi_rounds_relative_to_its_values_at_both_points(share, least, sign):
 
     found = excess_of_one(value, 2.0 + 1e-14, 2.0 + 1e-14, 2.0, step=0.25)
     forgiven = 2 if share > 1 else 1  # where the point loses, the size of psi counts as well
-    assert found == pytest.approx(share * 14 / (14 if forgiven == 1 else 21), rel=1e-2)
+    assert found == close(share * 14 / (14 if forgiven == 1 else 21), rel=1e-2)
     assert found > least or share < 1
 
 
@@ -167,7 +167,7 @@ def test_a_member_of_a_set_may_be_outside_it_by_the_edge(D):
     added = ROUNDED * 3 * 2**0.5 * root
     if D is None:  # and as far as the last digits of w move it
         added += 4 * 2.0**-52 * 3
-    assert problem.slack - before == pytest.approx(added, rel=0.02)
+    assert problem.slack - before == close(added, rel=0.02)
 
 
 @pytest.mark.parametrize(("D", "moved"), [(None, True), (np.ones(1), False)])
@@ -176,10 +176,10 @@ def test_where_a_point_loses_the_digits_of_its_arguments_are_looked_at_and_in_no
     capped = made(lambda w: min(float(w.abs().sum()), 15.0), lambda w, step: w.clone())
     problem = ProxProblem(Psi(capped, (1,)), np.array([2.0]), 1e3, np.array([2.0]), D)
     before = problem.slack
-    assert before == pytest.approx(ROUNDED * 4)
+    assert before == close(ROUNDED * 4)
     assert problem.excess(np.zeros(1), 0.0) > 1
     jitter, own, of_the_step = LAST_DIGITS / 2 * 2.0, ROUNDED * 10, LAST_DIGITS * 1e3
-    assert problem.slack - before == pytest.approx(jitter + own + of_the_step if moved else 0.0, rel=1e-4)
+    assert problem.slack - before == close(jitter + own + of_the_step if moved else 0.0, rel=1e-4)
     once = problem.slack
     assert problem.excess(np.zeros(1), 0.0) > 1
     assert problem.slack == once
@@ -190,7 +190,7 @@ def test_what_rounding_may_change_in_psi_is_found_where_a_point_loses():
     problem = ProxProblem(Psi(steep, (1,)), np.ones(1), 1.0, np.ones(1))
     assert problem.psi_rounding == 0.0
     problem.excess(np.ones(1), 0.5)
-    assert problem.psi_rounding == pytest.approx(LAST_DIGITS**0.5, rel=0.1)
+    assert problem.psi_rounding == close(LAST_DIGITS**0.5, rel=0.1)
 
 
 @pytest.mark.parametrize("worst", [0, 1, 2])
