@@ -162,16 +162,26 @@ def test_the_value_at_its_own_size_is_zero_where_it_is_infinite_there():
 def test_a_slope_is_the_change_over_a_thousandth_of_the_entries(x):
     """Of x^2, (2|x| + h) where the move h is away from zero."""
     psi = Psi(made(lambda w: (w**2).sum()), (1,))
-    assert psi.slope(np.array([x])) == close(2.001 * abs(x), rel=1e-9)
+    assert psi.slope(np.array([x]), 0.0) == close(2.001 * abs(x), rel=1e-9)
+    assert psi.slope(np.array([x]), 100.0) == close(max(2.001, 2 + 0.1 / abs(x)) * abs(x), rel=1e-9)
 
 
 def test_a_slope_at_zero_is_that_of_the_smallest_numbers_whose_squares_are_none():
-    assert Psi(made(lambda w: 3 * w.norm()), (1,)).slope(np.zeros(1)) == close(3.0)
-    assert Psi(made(lambda w: 3 * (w * w).sum() ** 0.5), (2,)).slope(np.zeros(2)) == close(3 * 2**0.5)
+    assert Psi(made(lambda w: 3 * w.norm()), (1,)).slope(np.zeros(1), 0.0) == close(3.0)
+    assert Psi(made(lambda w: 3 * (w * w).sum() ** 0.5), (2,)).slope(np.zeros(2), 0.0) == close(3 * 2**0.5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_zeros_are_moved_by_a_thousandth_of_the_scale_where_psi_jumps_or_is_steep(scale):
+    count, root = made(lambda w: (w != 0).sum()), made(lambda w: w.abs().sqrt().sum())
+    assert Psi(count, (1,)).slope(np.zeros(1), scale) == close(1e3 / scale)
+    assert Psi(root, (1,)).slope(np.zeros(1), scale) == close((1e3 / scale) ** 0.5)
+    # Of an entry of 1e-6 of the scale the slope of the root is 500 over the root of the scale.
+    assert Psi(root, (2,)).slope(np.array([1e-6 * scale, 0.0]), scale) == close(500 / scale**0.5, rel=1e-3)
 
 
 def test_a_slope_is_none_where_psi_is_infinite():
-    assert Psi(made(lambda w: 0.0 if (w == 0).all() else torch.inf), (2,)).slope(np.zeros(2)) == 0.0
+    assert Psi(made(lambda w: 0.0 if (w == 0).all() else torch.inf), (2,)).slope(np.zeros(2), 1.0) == 0.0
 
 
 @pytest.mark.parametrize("x", [1.0, 1e-3, -1e6])

@@ -185,6 +185,15 @@ def test_where_a_point_loses_the_digits_of_its_arguments_are_looked_at_and_in_no
     assert problem.slack == once
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_a_zero_that_should_be_none_is_beaten_though_psi_jumps_there(scale):
+    """A count of nonzeros pays 0.5 scale^2 for an entry of 5 scale, which costs 12.5 scale^2 if it is left out."""
+    w, none = np.array([5.0, 3.0]) * scale, np.zeros(2)
+    zero = made(lambda x: float((x != 0).sum()), lambda x, step: 0 * x)
+    problem = ProxProblem(Psi(zero, (2,)), w, 0.5 * scale**2, none)
+    assert problem.excess(w, 2.0) > 1e6
+
+
 def test_what_rounding_may_change_in_psi_is_found_where_a_point_loses():
     steep = made(lambda w: 1.0 + abs(float(w[0]) - 1) ** 0.5)
     problem = ProxProblem(Psi(steep, (1,)), np.ones(1), 1.0, np.ones(1))

@@ -87,11 +87,15 @@ class Psi:
         found = self.at(np.full(self.shape, self.own_size)) if self.own_size > 0 else 0.0
         return found if found < np.inf else 0.0
 
-    def slope(self, point: Array) -> float:
-        """The largest change of psi over a few moves of all entries by a thousandth of their size, divided by it: about
+    def slope(self, point: Array, scale: float) -> float:
+        """The largest change of psi over a few moves of the entries by a thousandth of their size, divided by it: about
         the length of a subgradient. 0 where psi is infinite.
+
+        Zeros are moved by a thousandth of ``scale``, the size of the numbers of the problem, beside which psi may jump
+        or be steep without end: over smaller moves its slope would be as large as one likes.
         """
-        return self._slope(point, 1e-3 * max(size(point), SMALLEST))
+        unit = 1e-3 * max(size(point), SMALLEST)
+        return max(self._slope(point, unit, zeros=False), self._slope(point, max(unit, 1e-3 * scale)))
 
     def spread(self, point: Array) -> float:
         """How far a few roundings of the point's nonzero entries move psi where it is steep without end, as the root of
@@ -183,7 +187,7 @@ class ProxProblem:
         if self._euclidean:
             self.slack += jitter(self.psi.regularizer, self.w, self.step, self.z)
             self.slack += ROUNDING * self.psi.own_size
-            self.slack += STEP_ROUNDING * self.step * self.psi.slope(self.z)
+            self.slack += STEP_ROUNDING * self.step * self.psi.slope(self.z, size(self.w))
 
     def excess(self, x: Array, at_x: float, *, convex: bool = False) -> float:
         """How much lower the objective is at x than at z, in units of what the accuracy of z allows; for a convex psi,
@@ -220,7 +224,7 @@ class ProxProblem:
             rounding = (self.psi_rounding + ROUNDING * (abs(self.at_z) + np.abs(values))) / unit * step
         allowed = slack * (norm(back) + lengths + slack) + rounding + TINY
         # Where psi is infinite a point is no rival.
-        return np.where(np.isposinf(values), 0.0, relative(gains, np.where(np.isposinf(values), 1.0, allowed)))
+        return np.where(np.isposinf(values), 0.0, relative(gains, allowed))
 
 
 def jitter(regularizer: Regularizer, w: Array, step: float, z: Array) -> float:
