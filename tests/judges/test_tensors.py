@@ -139,6 +139,7 @@ def test_dtypes_that_are_asked_for_are_tried_alone():
     [
         (torch.float32, [0.999e6, 0.0], 1e9, True),
         (torch.float32, [-1e6], 1.0, False),
+        (torch.float32, [3e6], 1.0, False),
         (torch.float32, [1e-30], 1e-30, True),
         (torch.float16, [29.5, 0.0, -0.0011], 1.0, True),
         (torch.bfloat16, [29.5, 0.0], 29.9, True),
