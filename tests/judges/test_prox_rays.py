@@ -24,7 +24,12 @@ def ray_of(function):
 
 def test_an_answer_is_remembered_with_its_input_and_step():
     asked = []
-    ray = ray_of(lambda t: asked.append(t) or 3.0 * t)
+
+    def tripled(t):
+        asked.append(t)
+        return 3.0 * t
+
+    ray = ray_of(tripled)
     first, again = ray.at(0.5), ray.at(0.5)
     assert first is again
     assert (first.position, first.w.tolist(), first.step, first.z.tolist()) == (0.5, [0.5], 1.0, [1.5])
@@ -170,9 +175,9 @@ def test_directions_are_the_input_its_entries_and_its_slices_at_the_size_of_one(
         single = np.zeros_like(w)
         single[tuple(place)] = np.sign(w[tuple(place)])
         expected.add(str(single.tolist()))
-    for axis, place in ((0, 0), (0, 1), (1, 0), (1, 2)):
+    for axis, index in ((0, 0), (0, 1), (1, 0), (1, 2)):
         piece = np.zeros_like(w)
-        at = (slice(None),) * axis + (place,)
+        at = (slice(None),) * axis + (index,)
         piece[at] = w[at] / np.abs(w[at]).max()
         expected.add(str(piece.tolist()))
     found = {str((_direction(w, seed) + 0.0).tolist()) for seed in range(80)}

@@ -129,8 +129,12 @@ def test_the_dtypes_are_those_that_a_regularizer_names_or_all(members, expected)
 
 def test_dtypes_that_are_asked_for_are_tried_alone():
     tried = []
-    regularizer = made(prox=lambda w, s: tried.append(w.dtype) or w.clone(), dtypes=[torch.float32])
-    measure_dtypes(regularizer, np.array([2.0]), 1.0, ("bfloat16",), ("cpu",))
+
+    def prox(w, s):
+        tried.append(w.dtype)
+        return w
+
+    measure_dtypes(made(prox=prox, dtypes=[torch.float32]), np.array([2.0]), 1.0, ("bfloat16",), ("cpu",))
     assert set(tried) == {torch.bfloat16, torch.float64}
 
 
