@@ -22,8 +22,8 @@ def tensor(array: Array, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.tensor(array, dtype=dtype)
 
 
-#: Entries up to which a sentence shows an array.
-SHOWN = 12
+#: Entries up to which a sentence shows an array, and entries other than zero up to which it names those of a large one.
+SHOWN, NAMED = 12, 4
 
 
 def shown(array: Array | Tensor) -> str:
@@ -32,7 +32,7 @@ def shown(array: Array | Tensor) -> str:
     if entries.size <= SHOWN:
         return str(entries.tolist())
     places = np.flatnonzero(entries)
-    if len(places) <= SHOWN // 3:
+    if len(places) <= NAMED:
         others = "".join(f", {entries.flat[place]:.6g} at {place}" for place in places)
         return f"[0 everywhere{others}] of shape {tuple(entries.shape)}"
     first = ", ".join(f"{entry:.6g}" for entry in entries.ravel()[:3])
@@ -44,7 +44,7 @@ def size(*values: Array | Tensor | float) -> float:
 
     NaN where an entry is: nothing is small relative to that.
     """
-    return float(np.max([*(np.abs(np.asarray(v)).max(initial=0.0) for v in values), TINY]))
+    return float(np.max([np.abs(np.asarray(v)).max(initial=TINY) for v in values]))
 
 
 def norm(array: Array) -> float:

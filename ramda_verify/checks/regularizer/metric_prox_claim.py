@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import seeds, subproblem_cases
-from ramda_verify.checks.helpers import Array, comparison_points, finite, metric_prox, needs, norm, shown, tensor
+from ramda_verify.checks.helpers import Array, comparison_points, finite, metric_prox, needs, norm, shown, size, tensor
 from ramda_verify.checks.regularizer.objective import ACCURACY, ROUNDING, ProxProblem, Psi
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
@@ -52,7 +52,7 @@ def measure_metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: flo
     unit = ACCURACY * norm(Z - centre) + psi.rounding(Z, centre) * Z.size**0.5 + TINY
     note = f"metric_prox returned {shown(Z)}, from which a proximal gradient step leads to {shown(moved)}"
     worst.see(relative(norm(moved - Z), unit), note)
-    if psi.near(centre) < np.inf:
+    if psi.near(centre, size(centre)) < np.inf:
         free = metric_prox(regularizer, B, mild, 0.0)
         worst.see(relative(norm(free - centre), ROUNDING * norm(centre) + TINY), "with lam = 0 metric_prox is not B/D")
     return worst.measurement()

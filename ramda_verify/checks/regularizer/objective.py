@@ -45,7 +45,7 @@ class Psi:
         """psi(point)."""
         return psi_value(self.regularizer, point)
 
-    def near(self, point: Array, scale: float = 0.0) -> float:
+    def near(self, point: Array, scale: float) -> float:
         """The lowest psi within a few roundings of the point and of numbers of size ``scale``."""
         lowest = min(self.at(point), *(self.at(moved) for moved in _moves(point, scale)))
         if lowest == np.inf:
@@ -87,11 +87,15 @@ class Psi:
         found = self.at(np.full(self.shape, self.own_size)) if self.own_size > 0 else 0.0
         return found if found < np.inf else 0.0
 
-    def slope(self, point: Array) -> float:
-        """The largest change of psi over a few moves of all entries by a thousandth of their size, divided by it: about
+    def slope(self, point: Array, scale: float) -> float:
+        """The largest change of psi over a few moves of the entries by a thousandth of their size, divided by it: about
         the length of a subgradient. 0 where psi is infinite.
+
+        Zeros are moved by a thousandth of ``scale``, the size of the numbers of the problem, beside which psi may jump
+        or be steep without end: over smaller moves its slope would be as large as one likes.
         """
-        return self._slope(point, 1e-3 * max(size(point), SMALLEST))
+        unit = 1e-3 * max(size(point), SMALLEST)
+        return max(self._slope(point, unit, zeros=False), self._slope(point, max(unit, 1e-3 * scale)))
 
     def spread(self, point: Array) -> float:
         """How far a few roundings of the point's nonzero entries move psi where it is steep without end, as the root of
@@ -183,7 +187,7 @@ class ProxProblem:
         if self._euclidean:
             self.slack += jitter(self.psi.regularizer, self.w, self.step, self.z)
             self.slack += ROUNDING * self.psi.own_size
-            self.slack += STEP_ROUNDING * self.step * self.psi.slope(self.z)
+            self.slack += STEP_ROUNDING * self.step * self.psi.slope(self.z, size(self.w))
 
     def excess(self, x: Array, at_x: float, *, convex: bool = False) -> float:
         """How much lower the objective is at x than at z, in units of what the accuracy of z allows; for a convex psi,
@@ -200,7 +204,7 @@ class ProxProblem:
         if self.at_z == np.inf:
             return np.full(len(points), np.inf)
         found = self._excesses(points, values, convex)
-        if not self._forgiving and not found.max(initial=0.0) <= 1.0:
+        if not self._forgiving and found.max() > 1.0:
             self._forgive()
             found = self._excesses(points, values, convex)
         return found
@@ -220,7 +224,7 @@ class ProxProblem:
             rounding = (self.psi_rounding + ROUNDING * (abs(self.at_z) + np.abs(values))) / unit * step
         allowed = slack * (norm(back) + lengths + slack) + rounding + TINY
         # Where psi is infinite a point is no rival.
-        return np.where(np.isposinf(values), 0.0, relative(gains, np.where(np.isposinf(values), 1.0, allowed)))
+        return np.where(np.isposinf(values), 0.0, relative(gains, allowed))
 
 
 def jitter(regularizer: Regularizer, w: Array, step: float, z: Array) -> float:
@@ -239,5 +243,5 @@ def jitter(regularizer: Regularizer, w: Array, step: float, z: Array) -> float:
 
 def norms(rows: Array) -> Array:
     """Euclidean norms of rows, whose squares neither vanish nor overflow."""
-    largest = np.maximum(np.abs(rows).max(axis=1, initial=0.0), TINY)
+    largest = np.abs(rows).max(axis=1, initial=TINY)
     return np.asarray(largest * np.sqrt(((rows / largest[:, None]) ** 2).sum(axis=1)))

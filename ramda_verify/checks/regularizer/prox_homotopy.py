@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ramda_verify import tolerances
 from ramda_verify.cases.companions import LARGEST_ENTRY, within_reach
 from ramda_verify.cases.strategies import prox_cases
-from ramda_verify.checks.helpers import Array, finite, norm, shown, tensor
+from ramda_verify.checks.helpers import Array, finite, norm, shown, size, tensor
 from ramda_verify.checks.regularizer.objective import ACCURACY, ROUNDING, STEP_ROUNDING, Psi, jitter
 from ramda_verify.engine.property import check
 from ramda_verify.engine.record import Case, Measurement
@@ -72,7 +72,7 @@ def measure_homotopy(regularizer: Regularizer, w: Array, step: float, scale: flo
             shaken = jitter(regularizer, w, step, z), jitter(regularizer, point, shorter, found)
             allowed += max(share, 1.0) * shaken[0] + shaken[1]
             allowed += max(share, 1.0) * ROUNDING * psi.own_size
-            allowed += STEP_ROUNDING * (max(share, 1.0) * step + shorter) * psi.slope(z)
+            allowed += STEP_ROUNDING * (max(share, 1.0) * step + shorter) * psi.slope(z, size(w))
         note = (
             f"prox({shown(w)}, {step:g}) is {shown(z)}, so prox({shown(point)}, {shorter:g}) is the same, but "
             f"{shown(found)} came back"

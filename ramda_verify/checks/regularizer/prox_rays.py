@@ -27,14 +27,14 @@ from solvers.regularizers.members import Regularizer
 #: Positions along the ray before bisection: four a decade.
 COARSE = 10.0 ** np.linspace(-5, 5, 41)
 
-#: Intervals that are bisected, and how often: to the last digits of t.
+#: Intervals that are bisected, and how often: to a dozen roundings of t, where there is still a middle.
 INTERVALS, HALVINGS = 4, 48
 
 #: A kink keeps its bend as the interval shrinks; what is merely curved halves it each time.
 PATIENCE, LEFT = 6, 0.2
 
-#: Positions beside a jump or kink, relative to it.
-BESIDE = (1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 1e-2)
+#: Positions on both sides of a jump or kink, relative to it, and how many of those that bisection left next to it.
+BESIDE, NEAREST = (1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 1e-2), 8
 
 
 Prox = Callable[[Array, float], Array]
@@ -65,11 +65,8 @@ class Ray:
 
     def bend(self, low: float, high: float) -> float:
         """How far the prox at the middle is from the mean of both ends, per unit of the ray."""
-        middle, width = (low + high) / 2, high - low
-        if not low < middle < high:
-            return 0.0
         ends = 0.5 * (self.at(low).z + self.at(high).z)
-        return norm(self.at(middle).z - ends) / width
+        return norm(self.at((low + high) / 2).z - ends) / (high - low)
 
     def breaks(self) -> list[float]:
         """Positions of jumps and kinks, between the two ends of what bisection left."""
@@ -82,15 +79,11 @@ class Ray:
                 break
             for halving in range(HALVINGS):
                 middle = (low + high) / 2
-                if not low < middle < high:
-                    break
                 left, right = self.bend(low, middle), self.bend(middle, high)
                 low, high = (low, middle) if left >= right else (middle, high)
                 if halving == PATIENCE and max(left, right) < LEFT * first:
                     break
             else:
-                halving = HALVINGS
-            if halving > PATIENCE:
                 found.append(high)
         return found
 
@@ -119,12 +112,7 @@ def measure_rays(regularizer: Regularizer, w: Array, step: float, seed: int) -> 
     psi, worst = Psi(regularizer, w.shape), Worst()
     direction = _direction(w, seed)
     for ray in (Ray(lambda t: (t * direction, step), prox), Ray(lambda s: (w, s * step), prox)):
-        breaks = ray.breaks()
-        for position in breaks:
-            for offset in BESIDE:
-                ray.at(position * (1 - offset))
-                ray.at(position * (1 + offset))
-        _compare(_chosen(list(ray.answers.values()), breaks), psi, worst)
+        _compare(_chosen(ray, ray.breaks()), psi, worst)
     return worst.measurement()
 
 
@@ -144,13 +132,13 @@ def _direction(w: Array, seed: int) -> Array:
     return direction / size(direction) if np.any(direction) else w / size(w)
 
 
-def _chosen(answers: list[Answer], breaks: Sequence[float]) -> list[Answer]:
-    """The coarse positions and those nearest to a break: bisection leaves hundreds that are alike."""
-    coarse = {float(p) for p in COARSE}
-    near = sorted(answers, key=lambda a: min((abs(a.position / b - 1) for b in breaks), default=np.inf))
-    chosen = {a.position: a for a in near[: 20 * len(breaks)]}
-    chosen.update({a.position: a for a in answers if a.position in coarse})
-    return list(chosen.values())
+def _chosen(ray: Ray, breaks: Sequence[float]) -> list[Answer]:
+    """The coarse positions, those beside a break and those nearest to it: bisection leaves hundreds that are alike."""
+    chosen = {float(p) for p in COARSE}
+    for position in breaks:
+        chosen.update(sorted(ray.answers, key=lambda other: abs(other - position))[:NEAREST])
+        chosen.update(position * (1 + sign * offset) for offset in BESIDE for sign in (-1, 1))
+    return [ray.at(position) for position in sorted(chosen)]
 
 
 def _compare(answers: Sequence[Answer], psi: Psi, worst: Worst) -> None:
