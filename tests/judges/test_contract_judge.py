@@ -184,3 +184,15 @@ def test_blocks_divide_the_first_axis_of_a_weight_with_two_axes_or_more(length, 
 
     draw()
     assert drawn == {(g, (length, 1)) for g in groups}
+
+
+def test_shapes_are_those_of_the_regularizer():
+    regularizer, drawn = Made(zero, shapes=[(7,), (2, 5)]), []
+
+    @settings(max_examples=10)
+    @given(BY_ID["contract"].cases(SimpleNamespace(instances=st.just(regularizer))))
+    def draw(case):
+        drawn.append((case["regularizer"], case["shape"]))
+
+    draw()
+    assert set(drawn) == {(regularizer, (7,)), (regularizer, (2, 5))}
