@@ -77,6 +77,10 @@ def test_a_mask_without_a_switch_is_tried_at_the_least_lam():
         1, rel=1e-6
     )
     assert switch(lambda B, lam: torch.zeros_like(B, dtype=torch.bool), [1.0, 4.0]).violation == 0
+    # All is screened at the least lam and not at a larger one, for good or up to its threshold.
+    for threshold in (0.0, 1.0):
+        found = switch(lambda B, lam, least=threshold: (lam < 1e-3) | (B.abs() <= least * lam), [1.0, 4.0])
+        assert found.violation == pytest.approx(1, rel=1e-6)
     with pytest.raises(NothingClaimed):
         switch(lambda B, lam: B.abs() <= lam, [0.0, 0.0])
 
@@ -167,7 +171,8 @@ def test_where_value_is_infinite_a_point_is_outside_unless_it_has_not_moved():
     assert found.violation == np.inf
     assert found.note.endswith(", and value is infinite")
     # A value that is infinite up to the edge, and on it.
-    assert violation(up_to_one(value=lambda w: zero(w) + torch.inf), [0.5]).violation == 0
+    found = violation(up_to_one(value=lambda w: zero(w) + torch.inf), [0.5])
+    assert found.violation == 0
     assert violation(up_to_one(value=lambda w: zero(w) + torch.inf), [1 + 1e-14]).violation <= 1e-3
 
 
