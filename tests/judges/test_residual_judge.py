@@ -41,10 +41,10 @@ def test_a_right_residual_is_right(w, seed):
 @pytest.mark.parametrize("units", [0.5, -2.0, 8.0])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_a_residual_is_too_long_in_units_of_the_move(units, scale):
-    """From 2 to 1: a billionth of 1 and roundings of 3, the latter times the root of four entries, of which three are
-    zero; no longer matters where G is off by more than the error.
+    """From 2 to 1: a billionth of 1 and roundings of 3, the latter times the root of nine entries, of which eight are
+    zero.
     """
-    unit = (1e-9 + 3 * ROUNDINGS * 2) * scale
+    unit = (1e-9 + 3 * ROUNDINGS * 3) * scale
 
     def long(Z, G, lam):
         at_prox = abs(float(Z[0]) - scale) < 1e-9 * scale and float(G.abs().max()) <= scale * 1.0001
@@ -52,9 +52,9 @@ def test_a_residual_is_too_long_in_units_of_the_move(units, scale):
         found[0] += units * unit * at_prox
         return found
 
-    found = claimed(long, [2 * scale, 0.0, 0.0, 0.0], step=scale)
+    found = claimed(long, [2 * scale, *[0.0] * 8], step=scale)
     assert found.violation == pytest.approx(abs(units), rel=1e-5)
-    assert found.note.startswith(f"||r|| = {abs(units) * unit:.6g} at Z = [{scale}, 0.0, 0.0, 0.0]")
+    assert found.note.startswith(f"||r|| = {abs(units) * unit:.6g} at Z = [{scale}, 0.0, ")
 
 
 @pytest.mark.parametrize("share", [0.0, 1e-3, 1.0, 1e3])
@@ -73,21 +73,27 @@ def test_a_residual_is_asked_for_as_far_from_zero_as_a_few_shares_of_the_move(sh
     assert "where w - Z is" in found.note
 
 
-def test_at_a_prox_that_stays_the_error_is_of_size_one():
-    """At zero, and where psi is zero: shares of a move of 0 would be 0."""
-    for w in ([0.0], [3.0]):
-        asked = []
+def errors_of_G(w, threshold):
+    """How far from -(w - Z) each G is, psi being ``threshold`` times the sum of all |z_i|."""
+    asked = []
 
-        def residual(Z, G, lam, asked=asked):
-            asked.append(float(G.abs().max()))
-            return G
+    def residual(Z, G, lam):
+        asked.append(G)
+        return torch.where(Z != 0, G + threshold * Z.sign(), soft(G, threshold))
 
-        zero = Made(lambda w: 0 * w.sum(), lambda w, step: w.clone(), subgradient_residual=residual)
-        assert measure("residual-claim", regularizer=zero, w=np.array(w), step=1.0, seed=4).violation <= 1
-        assert asked[0] == 0
-        assert asked[2] / asked[1] == pytest.approx(1e3)
-        assert asked[3] / asked[2] == pytest.approx(1e3)
-        assert 0.3 < asked[2] < 3
+    psi = Made(lambda w: threshold * absolute(w), lambda w, step: soft(w, threshold), subgradient_residual=residual)
+    assert measure("residual-claim", regularizer=psi, w=np.array(w), step=1.0, seed=4).violation <= 1
+    return [float(G) + min(abs(w[0]), threshold) for G in asked[:4]]
+
+
+def test_at_a_prox_that_stays_the_errors_are_those_of_a_move_of_one():
+    """At zero and where psi is zero; shares of a move of 0 would be 0."""
+    moved = errors_of_G([2.0], 1.0)
+    assert moved[0] == 0
+    assert abs(moved[3]) > 100
+    assert errors_of_G([2.0], 0.0) == pytest.approx(moved)
+    assert errors_of_G([0.0], 0.0) == pytest.approx(moved)
+    assert errors_of_G([0.0], 1.0) == pytest.approx(moved)
 
 
 @pytest.mark.parametrize(("times", "forgiven"), [(7.5, True), (8.5, False)])

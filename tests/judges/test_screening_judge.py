@@ -138,15 +138,15 @@ def test_a_projection_is_looked_at_as_it_was_returned():
 @pytest.mark.parametrize("units", [0.5, -2.0])
 @pytest.mark.parametrize("scale", [1.0, 2.0**10])
 def test_a_distance_is_missed_in_units_of_the_move(units, scale):
-    """From 3 to 1: a billionth of 2, and roundings of 3 and 1, times the root of four entries."""
-    unit = (2e-9 + ROUNDINGS * 4 * 2) * scale
+    """From 3 to 1: a billionth of 2, and roundings of 3 and 1, times the root of nine entries."""
+    unit = (2e-9 + ROUNDINGS * 4 * 3) * scale
 
     def distance(w):
         return (w - scale).clamp_min(0).norm() + units * unit * (w[0] == 3 * scale)
 
     wrong = Made(lambda w: torch.where((w <= scale).all(), 0.0, torch.inf), lambda w, step: w.clamp_max(scale))
     wrong.violation = distance
-    assert violation(wrong, [3.0 * scale, 0.0, 0.0, 0.0]).violation == pytest.approx(abs(units), rel=1e-6)
+    assert violation(wrong, [3.0 * scale, *[0.0] * 8]).violation == pytest.approx(abs(units), rel=1e-6)
 
 
 @pytest.mark.parametrize("units", [0.5, 2.0])
@@ -156,7 +156,7 @@ def test_inside_a_distance_is_zero_up_to_rounding(units):
 
 
 @pytest.mark.parametrize(
-    ("w", "expected"), [([1 + 0.9e-5, 0, 0, 0], 0.45), ([1 + 3e-5, 0.0, 0.0, 0.0], 1.5), ([3.0], 2e5 / 3)]
+    ("w", "expected"), [([1 + 0.9e-5, *[0.0] * 8], 0.3), ([1 + 4.5e-5, *[0.0] * 8], 1.5), ([3.0], 2e5 / 3)]
 )
 def test_where_value_is_finite_a_point_is_in_the_set_up_to_the_tolerance_of_a_value(w, expected):
     """A value that is never infinite: 1e-5 of the point and of the root of the number of entries is allowed."""
