@@ -109,7 +109,7 @@ def test_a_residual_that_roundings_of_the_point_move_may_be_longer_by_eight_time
 
 @pytest.mark.parametrize("which", [0, 1, 2, 3])
 def test_a_residual_that_one_of_four_roundings_moves_is_forgiven(which):
-    moves = []
+    moves: list = []
 
     def shaking(Z, G, lam):
         found = right(Z.round(), G, lam)

@@ -109,10 +109,11 @@ def up_to_one(error=lambda w: 0.0, value=None):
     def distance(w):
         return (w - 1).clamp_min(0).norm() + torch.as_tensor(error(w), dtype=w.dtype)
 
-    edge = Made(lambda w: torch.where((w <= 1).all(), 0.0, torch.inf), lambda w, step: w.clamp_max(1.0))
-    edge.violation = distance
-    edge.value = edge.value if value is None else value
-    return edge
+    return Made(
+        (lambda w: torch.where((w <= 1).all(), 0.0, torch.inf)) if value is None else value,
+        lambda w, step: w.clamp_max(1.0),
+        violation=distance,
+    )
 
 
 @pytest.mark.parametrize("w", [[3.0], [3.0, -2.0, 5.0], [0.5], [1.0], [0.0, 0.0]])
@@ -144,8 +145,11 @@ def test_a_distance_is_missed_in_units_of_the_move(units, scale):
     def distance(w):
         return (w - scale).clamp_min(0).norm() + units * unit * (w[0] == 3 * scale)
 
-    wrong = Made(lambda w: torch.where((w <= scale).all(), 0.0, torch.inf), lambda w, step: w.clamp_max(scale))
-    wrong.violation = distance
+    wrong = Made(
+        lambda w: torch.where((w <= scale).all(), 0.0, torch.inf),
+        lambda w, step: w.clamp_max(scale),
+        violation=distance,
+    )
     assert violation(wrong, [3.0 * scale, *[0.0] * 8]).violation == pytest.approx(abs(units), rel=1e-6)
 
 
