@@ -56,8 +56,9 @@ def measure_residual(regularizer: HasSubgradientResidual, w: Array, step: float,
     member = w - Z
     slack = ACCURACY * norm(member) + psi.rounding(w, Z) * w.size**0.5
     direction = rng.standard_normal(w.shape)
+    unit = size(member) if np.any(member) else 1.0
     for share in ERRORS:
-        error = share * (size(member) or 1.0) * direction
+        error = share * unit * direction
         found = _residual(regularizer, Z, error - member, step)
         excess = norm(found) - norm(error)
         if excess > slack:
@@ -126,7 +127,7 @@ def _slopes(
 
 
 def _single(Z: Array, rng: np.random.Generator) -> list[Array]:
-    """A single entry, both ways, and one slice."""
+    """A single entry, both ways."""
     entry = np.zeros_like(Z)
     entry.flat[int(rng.integers(Z.size))] = 1.0
     return [entry, -entry]

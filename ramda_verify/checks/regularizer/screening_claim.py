@@ -58,7 +58,7 @@ def measure_switch(regularizer: HasZeroMask, w: Array, seed: int) -> Measurement
         low, high = RANGE[0] * scale, RANGE[1] * scale
         if bool(what(mask(low))) or not bool(what(mask(high))):
             high = low  # no switch in the range; a mask that is true from the beginning is tried there
-        for _ in range(HALVINGS if high > low else 0):
+        for _ in range(HALVINGS):
             middle = (low * high) ** 0.5
             low, high = (low, middle) if bool(what(mask(middle))) else (middle, high)
         for factor in BEYOND:
