@@ -65,7 +65,7 @@ def test_a_proved_residual_may_exceed_the_claimed_one_by_sixteen_roundings(claim
     for roundings in (0.5, 3.0, 1e6):
         above = replace(PROVED, residual=Interval(2.0, 2.0 + roundings * unit(largest, eps)))
         found = judged(claimed, above, dtype=dtype)
-        assert found.violation == pytest.approx(roundings, rel=1e-2)
+        assert found.violation == pytest.approx(roundings, rel=3e-2)
         assert found.enclosed
         assert dtype in found.note
 
@@ -105,7 +105,7 @@ def test_the_distance_of_an_iterate_is_what_its_residual_promises(judged):
     for excess in (0.5, 4.0):
         far = replace(PROVED, metric_distance=1e9, distance=(2.0 + excess * unit(BY_LARGEST)) / 0.25)
         far = replace(far, residual=Interval(0.0, 0.0))
-        assert judged(ITERATED, far).violation == pytest.approx(excess, rel=1e-2)
+        assert judged(ITERATED, far).violation == pytest.approx(excess, rel=3e-2)
 
 
 @pytest.mark.parametrize(("dtype", "eps"), [("float64", EPS), ("float32", 2.0**-23)])
