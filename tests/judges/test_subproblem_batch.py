@@ -154,7 +154,7 @@ def test_both_solvers_get_the_same_problem(referred, monkeypatch):
     assert [options["method"] for _, _, options in asked] == ["accelerated"] * 3 + ["proximal_gradient"] * 3
     for place, (B, start, options) in enumerate(asked):
         row = place % 3
-        assert B == CASE["B"][row].tolist()
+        assert CASE["B"][row].tolist() == B
         assert start == (CASE["reference"][row].tolist() if referred else None)
         assert options["tolerance"] == pytest.approx(CASE["tolerance"][row] * SIZES[row], rel=1e-12)
         assert options["max_iterations"] == 20

@@ -277,7 +277,7 @@ def test_every_method_must_descend_from_the_reference_and_from_where_that_led(me
     start = [7.0, 0.75]
 
     def rises(W, by):
-        return HIGHER if by == method and W == (BEST if again else start) else BEST
+        return HIGHER if by == method and (BEST if again else start) == W else BEST
 
     found = descended(rises, start)
     assert found.violation > 1e-5
@@ -305,7 +305,7 @@ class Outside(ConvexL1):
 )
 def test_from_outside_of_a_set_whatever_is_inside_is_a_descent(reference, point, violation, descended):
     """Where the change of Q is a number at all."""
-    found = descended(lambda W, by: point if W == reference else W, reference, regularizer=Outside())
+    found = descended(lambda W, by: point if reference == W else W, reference, regularizer=Outside())
     assert found.violation == violation
 
 
