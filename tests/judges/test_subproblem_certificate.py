@@ -52,8 +52,9 @@ def violation_of(member, came_from=(0.0, 0.0), *, regularizer=PSI, z=Z, b=B, **s
 
 
 def shares(slope, noise, z=Z, fixed=0.0, lost=0.0):
-    """By how much ``|X| >= |Z| + <slope, X - Z>`` fails at each of the points that are compared, less what is lost, over
-    the sizes of its terms."""
+    """By how much ``|X| >= |Z| + <slope, X - Z>`` fails at each of the points that are compared, less what is lost,
+    over the sizes of its terms.
+    """
     points = comparison_points_of_rows(row(z + slope / 4), row(z), 5)[:, 0].numpy()
     at_z = np.abs(z).sum()
     found = [
