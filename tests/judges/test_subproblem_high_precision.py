@@ -54,7 +54,7 @@ def test_a_metric_prox_is_off_in_the_metric(by, monkeypatch):
     found = measure_metric_prox(Moved(0.5, metric_by=by), B, D, LAM)
     assert found.violation == pytest.approx(0.5 * abs(by) / 40**0.5, rel=1e-9)
     assert by == 0 or found.note.startswith(f"metric_prox: [{8.0 + by}, 0.75], exact [8.0, 0.75]")
-    monkeypatch.setattr(high_precision, "solve", lambda problem, **options: solution(BEST + [0, by]))
+    monkeypatch.setattr(high_precision, "solve", lambda problem, **options: solution([8.0, 0.75 + by]))
     found = measure_metric_prox(L1(0.5), B, D, LAM)
     assert found.violation == pytest.approx(2 * abs(by) / 40**0.5, rel=1e-9)
     assert by == 0 or found.note.startswith(f"solve: [8.0, {0.75 + by}]")
@@ -88,16 +88,16 @@ def test_where_psi_is_not_convex_the_objective_is_higher(by):
 
 def test_in_a_metric_too(monkeypatch):
     """By D*e^2/2, of 1/2<B, B/D>; the answer of a nonconvex problem is one of its minimisers."""
-    monkeypatch.setattr(high_precision, "solve", lambda problem, **options: solution([12.0, 1.0 + 0.5]))
-    best = torch.tensor([12.0, 1.0], dtype=torch.float64)
+    monkeypatch.setattr(high_precision, "solve", lambda problem, **options: solution([12.0, 0.75 + 0.5]))
+    best = torch.tensor([12.0, 0.75], dtype=torch.float64)
 
     class Known(MCP):
         def metric_prox(self, B, D, lam):
             return best.clone()
 
-    found = measure_metric_prox(Known(0.0625, 4.0), B, D, LAM)
-    assert found.violation == pytest.approx(0.5 * 4 * 0.25 / (0.5 * 40), rel=1e-9)
-    assert found.note.startswith("solve: [12.0, 1.5]")
+    found = measure_metric_prox(Known(0.0625, 4.0), np.array([3.0, 3.0]), D, LAM)
+    assert found.violation == pytest.approx(0.5 * 4 * 0.25 / (0.5 * (36 + 2.25)), rel=1e-9)
+    assert found.note.startswith("solve: [12.0, 1.25]")
 
 
 @pytest.mark.parametrize("failed", [{"solved": False}, {"point": None}])
