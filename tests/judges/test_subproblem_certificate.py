@@ -348,7 +348,7 @@ def test_cases_of_soundness_ask_for_many_tolerances(monkeypatch):
     case = {**PAIR, "start": START}
     monkeypatch.setattr(certificate, "problem_batches", lambda *given, **options: st.just(case))
     all_lowest = []
-    for found in drawn(certificate._loosely(target_of(PSI)), 40):
+    for found in drawn(certificate._loosely(target_of(PSI)), 150):
         lowest = found["tolerance"][0]
         assert found["tolerance"] == pytest.approx([lowest, lowest**0.5])
         all_lowest.append(lowest)
