@@ -152,13 +152,14 @@ START = np.array([[5.0, -1.0], [0.0, 3.0]])
 def iterating(iterates, **rounding):
     """Problems whose iterates are ``iterates(method, count)``: points and members, the second problem first."""
 
-    class Iterating(problems_by_hand(None, **rounding)):
-        def iterates(self, method, start, count):
-            assert start.tolist() == START[::-1].tolist()
-            for number in range(1, count + 1):
-                yield Iterate(*(torch.tensor(np.array(found)) for found in iterates(method, number)))
+    def made(self, method, start, count):
+        assert start.tolist() == START[::-1].tolist()
+        for number in range(1, count + 1):
+            yield Iterate(*(torch.tensor(np.array(found)) for found in iterates(method, number)))
 
-    return Iterating
+    found = problems_by_hand(None, **rounding)
+    found.iterates = made
+    return found
 
 
 @pytest.mark.parametrize("method", ["accelerated", "proximal_gradient"])
@@ -240,11 +241,12 @@ def shortest(monkeypatch):
             assert method == "proximal_gradient"
             return [Z, Z], [member, member]
 
-        class OfOne(iterating(iterates, **NOTHING, lowest_psi=as_value_of(regularizer))):
-            def iterates(self, method, start, count):
-                yield from (Iterate(*map(torch.tensor, map(np.array, iterates(method, n)))) for n in range(count))
+        def made(self, method, start, count):
+            yield from (Iterate(*map(torch.tensor, map(np.array, iterates(method, n)))) for n in range(count))
 
-        monkeypatch.setattr(certificate, "Problems", OfOne)
+        of_one = problems_by_hand(None, **NOTHING, lowest_psi=as_value_of(regularizer))
+        of_one.iterates = made
+        monkeypatch.setattr(certificate, "Problems", of_one)
         problem = {"B": B[None], "D": D[None], "lam": np.array([LAM]), "start": np.array([start])}
         return measure_minimum_norm(regularizer, **problem, iterations=1, seed=5)
 
