@@ -239,8 +239,8 @@ def test_a_problem_at_an_edge_may_end_on_either_side_of_it(of, share, side, dist
         return solution([1.0, 0.5], residual=2.0, iterations=4 if beyond else 5)
 
     monkeypatch.setattr(batch, "solve", ends)
-    monkeypatch.setattr(batch, "solve_batch", lambda *problems, **options: [ends_beyond] * 1)
     ends_beyond = solution([1.0, 0.5], residual=2.0, iterations=4)
+    monkeypatch.setattr(batch, "solve_batch", lambda *problems, **options: [ends_beyond])
     measured = measure_batch(PlainL1(), **one, lam=np.array([1.0]), iterations=3, referred=False)
     assert measured.violation == (0 if excused else math.inf)
 

@@ -158,14 +158,19 @@ def test_a_point_that_is_not_finite_is_a_finding(judged):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_what_is_solved_is_what_is_proved_of(dtype, monkeypatch):
     """The numbers as the dtype has them, to a share of the largest of B; enclosed at the rounding of the dtype."""
-    asked, told = {}, []
+    asked: dict = {}
+    told: list = []
 
     def solve(problem, **options):
         asked.update(options, problem=problem)
         return solution(Z, residual=2.0)
 
+    def enclose(*given):
+        told.append(given)
+        return PROVED
+
     monkeypatch.setattr(enclosure, "solve", solve)
-    monkeypatch.setattr(enclosure, "enclose", lambda *given: told.append(given) or PROVED)
+    monkeypatch.setattr(enclosure, "enclose", enclose)
     measure_solution(L1(0.5), B / 3, D, 2.0, dtype, 1e-6)
     kind = getattr(torch, dtype)
     assert asked["problem"].B.dtype == asked["problem"].D.dtype == kind
@@ -299,8 +304,13 @@ def test_certificates_of_singular_values_are_forgiven_the_turn(certified, monkey
 
 def test_the_last_point_is_the_solution_to_rounding(monkeypatch):
     """Of diagonal matrices the nuclear norm is the L1 norm: ((3 - 1)/0.25, (4 - 1)/4)."""
-    points = []
-    monkeypatch.setattr(certificate, "stationarity", lambda Z, *_: points.append(Z) or math.inf)
+    points: list = []
+
+    def outside(Z, *problem):
+        points.append(Z)
+        return math.inf
+
+    monkeypatch.setattr(certificate, "stationarity", outside)
     with pytest.raises(NothingClaimed):
         measure_certificates(
             NuclearNorm(0.5), np.diag(B), np.array([[0.25, 1.0], [1.0, 4.0]]), 2.0, np.array([[2.0, 0.0], [0.0, 0.25]])

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cvxpy
 import numpy as np
@@ -310,7 +311,7 @@ def test_from_outside_of_a_set_whatever_is_inside_is_a_descent(reference, point,
 
 
 def test_no_screening_is_left_of_a_regularizer():
-    found = Unscreened(PSI)
+    found: Any = Unscreened(PSI)
     assert float(found.value(torch.ones(2))) == 1.0
     assert found.prox(torch.ones(2), 1.0).tolist() == [0.5, 0.5]
     assert found.convex
