@@ -43,7 +43,7 @@ def _member_violations(
     at_Z, at_X = psi[0], psi[1:]
     # Rounding relative to what Z was computed from may have moved Z off a kink of psi, or off the edge of its set.
     lowest = problems.rounding.lowest_psi(Z, np.maximum(sizes(came_from), sizes(problems.B / problems.D)))
-    kink = np.where(np.isfinite(at_Z), at_Z, lowest) - lowest
+    kink = at_Z - lowest
     edge = 2 * norms(slope) * problems.rounding.edge(Z)
     moves = (X - Z).reshape(*at_X.shape, -1)
     slack = at_Z - edge + (moves * slope.reshape(len(problems), -1)).sum(-1).numpy() - at_X

@@ -86,7 +86,7 @@ def measure_solution(
     worst.see(apart, f"{who}: the distance that is proved is {proved.distance:.6g} at {shown(Z)}")
     claimed = solution.objective
     # Of a constraint the point may lie outside by rounding, where psi is infinite.
-    if claimed < math.inf or not proved.moved:
+    if claimed != math.inf or not proved.moved:
         scale = rounding(float(np.finfo(np.float64).eps), *terms(Z, b, d, lam, regularizer))
         outside = max(proved.optimum.low - claimed, claimed - proved.optimum.high - proved.objective_gap)
         note = f"{who}: Q = {claimed:.9g}, proved Q* in {proved.optimum}, gap {proved.objective_gap:.3g}"
