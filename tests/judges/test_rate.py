@@ -270,16 +270,22 @@ def test_there_is_no_bound_of_a_psi_that_is_not_convex():
     assert trace(MCP(1.0)) is None
 
 
-class OnVectors(L1):
+class OnSomeShapes(L1):
     shapes = ((3,), (5,), (2,))
+    allowed: tuple[tuple[int, ...], ...] = shapes
 
     def check_shape(self, shape):
-        if len(shape) != 1:
-            raise ValueError("vectors only")
+        if tuple(shape) not in self.allowed:
+            raise ValueError("not of this shape")
 
 
-def test_a_report_is_of_the_largest_shape_where_its_own_is_refused():
+class OnLargeMatrices(OnSomeShapes):
+    allowed = ((12, 8), *OnSomeShapes.shapes)
+
+
+@pytest.mark.parametrize(("regularizer", "shape"), [(OnSomeShapes(1.0), (5,)), (OnLargeMatrices(1.0), (12, 8))])
+def test_a_report_is_of_12_by_8_or_of_the_largest_shape_where_that_is_refused(regularizer, shape):
     rng = np.random.default_rng(0)
-    rng.standard_normal(5)
-    d = 10.0 ** rng.uniform(-0.5, 0.5, 5)
-    assert trace(OnVectors(1.0))["condition"] == pytest.approx(d.max() / d.min())
+    rng.standard_normal(shape)
+    d = 10.0 ** rng.uniform(-0.5, 0.5, shape)
+    assert trace(regularizer)["condition"] == pytest.approx(d.max() / d.min())
