@@ -129,6 +129,46 @@ def test_excesses_are_those_of_the_theorem(regularizer, rule, largest, monkeypat
                 np.testing.assert_allclose(found[which][:, row], expected, rtol=1e-8, atol=1e-12)
 
 
+class NoRounding(Rounding):
+    def prox_error(self, points):
+        return np.zeros(2)
+
+    def of_Q(self, points, *origins):
+        return np.zeros(2)
+
+
+def excesses(regularizer, points, members, start, monkeypatch):
+    """All but that of L, with one step size for all entries."""
+    monkeypatch.setitem(ITERATIVE, "proximal_gradient", ByHand(points, members))
+    problems = Problems(torch.tensor(B), torch.tensor(D), torch.tensor(LAM), regularizer, 2)
+    vars(problems)["rounding"] = NoRounding()
+    return [violations for violations, _ in _excesses(problems, torch.tensor(start), "global")][1:]
+
+
+def test_of_a_certificate_as_long_as_it_may_be_13_digits_are_asked(monkeypatch):
+    """Beside L*Z, where the step begins, and B."""
+    rng = np.random.default_rng(2)
+    points = SIZES * rng.standard_normal((40, 2, 2, 3)) * 1000.0 ** rng.uniform(-1, 1, (40, 1, 1, 1))
+    L, before = D.max(axis=(1, 2), keepdims=True), np.concatenate([START[None], points[:-1]])
+    nine, *_ = excesses(L1(0.7), points, 2 * L * (points - before), START, monkeypatch)
+    for row in range(2):
+        scale = float((D[row] * START[row] ** 2 + np.abs(B[row] * START[row]) + B[row] ** 2 / D[row]).sum())
+        scale += LAM[row] * 0.7 * np.abs(START[row]).sum()
+        scale += max(np.abs(START[row]).max(), np.abs(points[:, row]).max())
+        for found, Z in zip(nine[:, row], before[:, row], strict=True):
+            expected = -1e-13 * (L[row].item() * norm(Z) + norm(B[row])) / math.sqrt(scale * L[row].item())
+            assert found == pytest.approx(expected, rel=0.2)
+
+
+def test_of_an_objective_that_stands_still_12_and_13_digits_are_asked(monkeypatch):
+    """At the solution."""
+    best = np.sign(B) * np.maximum(np.abs(B) - 0.7 * LAM[:, None, None], 0) / D
+    still = np.broadcast_to(best, (40, 2, 2, 3)).copy()
+    _, ten, eleven = excesses(L1(0.7), still, np.zeros_like(still), best, monkeypatch)
+    np.testing.assert_allclose(ten, -1e-13, rtol=1e-9)
+    np.testing.assert_allclose(eleven, -1e-12, rtol=1e-2)
+
+
 def test_what_is_within_the_tolerance_is_not_excused_by_rounding():
     def never():
         raise AssertionError("there is nothing to excuse")
