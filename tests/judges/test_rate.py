@@ -240,7 +240,7 @@ def test_the_iterations_begin_at_the_start_and_far_beyond_the_centre_where_D_is_
 @pytest.mark.parametrize("far", [False, True])
 def test_a_step_that_is_wrong_from_one_of_the_starts_alone_is_found(far, monkeypatch):
     def change(iterate, count, problems, start, step_rule):
-        wrong = bool((start.abs().max() > 100)) == far
+        wrong = bool(start.abs().max() > 100) == far
         return iterate._replace(point=iterate.point + (30.0 * count if wrong and one_problem(problems) else 0.0))
 
     planted(monkeypatch, change)
