@@ -22,6 +22,8 @@ CONDITIONS = {
     "narrow-certificate": np.inf,
     "batch-of-matrices": np.inf,
 }
+#: Those whose D, or what takes its place, is at most 1: they bring it to other sizes themselves.
+OF_ORDINARY_SIZE = {"scale-equivariance": "D", "numbers-out-of-range": "D", "batch-of-matrices": "second"}
 
 
 @pytest.mark.parametrize("identifier", CONDITIONS)
@@ -40,6 +42,8 @@ def test_a_case_holds_the_arguments_of_the_measure(identifier):
         if "D" in case:
             rows = case["D"].reshape(len(case["lam"]) if np.ndim(case["lam"]) else 1, -1)
             assert (rows.max(axis=1) <= CONDITIONS[identifier] * (1 + 1e-9) * rows.min(axis=1)).all()
+        if identifier in OF_ORDINARY_SIZE:
+            assert case[OF_ORDINARY_SIZE[identifier]].max() <= 1
         if "share" in case:
             # A threshold of up to a little more than the largest singular value.
             assert 0.9e-9 <= case["share"] <= 1.3
