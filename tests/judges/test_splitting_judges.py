@@ -315,7 +315,8 @@ def test_a_move_that_is_longer_than_promised_is_found_wherever_it_is(metric, at,
         for n in range(FIRST):
             certificates.append(s)
             s = -s * (share if n + 1 == at else 0.5)
-        violation = rates(monkeypatch, *following(D, certificates), D).violation
+        xs, points = following(D, certificates)
+        violation = rates(monkeypatch, xs, points, D).violation
         assert (violation > 1e-9) == bad
         before, after = (np.linalg.norm(1.6 * certificates[n] / (D + D.mean())) for n in (at - 1, at))
         sizes = [
@@ -341,7 +342,8 @@ def test_the_last_move_is_not_judged_for_nobody_knows_whether_it_is_kept(monkeyp
     D = METRICS["even"]
     certificates = [0.5**n * np.array([1.0, -2.0, 0.5, 1.0]) for n in range(FIRST)]
     certificates[-1] = 100 * certificates[0]
-    assert rates(monkeypatch, *following(D, certificates), D).violation < 0
+    xs, points = following(D, certificates)
+    assert rates(monkeypatch, xs, points, D).violation < 0
 
 
 @pytest.mark.parametrize("metric", METRICS)
