@@ -146,7 +146,7 @@ def _claim(
     if not solution.accepted or not is_homogeneous(regularizer, tuple(b.shape)):
         return 0.0, ""
     Z = solution.point.double() / top
-    relative = max(*b.shape, 1) * float(torch.finfo(b.dtype).eps) if b.ndim > 1 else None
+    relative = max(b.shape, default=1) * float(torch.finfo(b.dtype).eps)
     arrays = (Z.numpy(), b.double().numpy(), d.double().numpy())
     recomputed = certificate.stationarity(*arrays, weight, regularizer, rank_tolerance=relative)
     floor = rounding_floor(Subproblem(b.double(), d.double(), weight, regularizer), Z)

@@ -164,7 +164,7 @@ def measure_splitting_rate(regularizer: Regularizer, B: Array, D: Array, lam: fl
         points.append(Z + (member - (D * Z - B)) / rho)
         moves.append(2 * share * ((B + rho * (2 * Z - points[-1])) / (D + rho) - Z))
         sizes.append(size(sizes[-1], points[-1], Z))
-    noise = 1e-12 * np.array(sizes[1:]) * np.sqrt(B.size) * max(1.0, float(D.max()) / rho)
+    noise = 1e-12 * np.array(sizes[1:]) * np.sqrt(B.size) * float(D.max()) / rho
     worst, kept = Worst(), 0
     for at in range(1, FIRST - 1):
         if norm(points[at + 1] - (points[kept] + moves[kept])) <= noise[at]:

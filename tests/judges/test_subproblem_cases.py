@@ -1,0 +1,56 @@
+"""What is drawn for the checks of splitting, rate, scales and range: arguments of their measures, within the claims."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from ramda_verify.checks import BY_ID
+from solvers import NuclearNorm
+from tests.mutants.mutant import regularizer_target_of
+
+#: The checks, and max D/min D up to which they are claimed; infinity where nothing is claimed of it.
+CONDITIONS = {
+    "proximal-gradient-rate": 1e3,
+    "scale-equivariance": 30.0,
+    "numbers-out-of-range": 30.0,
+    "splitting-solution": 100.0,
+    "splitting-certificate": 1e4,
+    "splitting-rate": 1e3,
+    "narrow-singular-values": np.inf,
+    "narrow-certificate": np.inf,
+    "batch-of-matrices": np.inf,
+}
+#: Those whose D, or what takes its place, is at most 1: they bring it to other sizes themselves.
+OF_ORDINARY_SIZE = {"scale-equivariance": "D", "numbers-out-of-range": "D", "batch-of-matrices": "second"}
+
+
+@pytest.mark.parametrize("identifier", CONDITIONS)
+def test_a_case_holds_the_arguments_of_the_measure(identifier):
+    check = BY_ID[identifier]
+    seen = []
+
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
+    @given(check.cases(regularizer_target_of(NuclearNorm)))
+    def draw(case):
+        seen.append(case)
+        assert set(case) == set(inspect.signature(check.measure).parameters)
+        assert isinstance(case["regularizer"], NuclearNorm)
+        arrays = [case[name] for name in ("B", "D", "start", "first", "second") if name in case]
+        assert len({array.shape for array in arrays}) <= 1
+        if "D" in case:
+            rows = case["D"].reshape(len(case["lam"]) if np.ndim(case["lam"]) else 1, -1)
+            assert (rows.max(axis=1) <= CONDITIONS[identifier] * (1 + 1e-9) * rows.min(axis=1)).all()
+        if identifier in OF_ORDINARY_SIZE:
+            assert case[OF_ORDINARY_SIZE[identifier]].max() <= 1
+        if "share" in case:
+            # A threshold of up to a little more than the largest singular value.
+            assert 0.9e-9 <= case["share"] <= 1.3
+            assert case["regularizer"].reg_weight > 0
+            assert 0 <= case["decades"] <= 10
+        if "lam" in case:
+            assert (np.asarray(case["lam"]) >= 0).all()
+
+    draw()
+    assert seen
