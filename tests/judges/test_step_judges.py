@@ -120,7 +120,7 @@ def test_the_largest_deviation_of_all_tensors_is_reported_with_its_place():
     known = step_of(W=[[1.0, 1.0], [1.0, 1.0]], grad_sum=[[1.0, 1.0], [1.0, 1.0]])
     ones = np.ones((2, 2))
     exact = SimpleNamespace(method=SimpleNamespace(W=ones, V=ones))
-    after = {"grad_sum": ones + [[0.0, 0.0], [0.1, 0.0]], "W": ones + [[0.0, 0.01], [0.0, 0.0]]}
+    after = {"grad_sum": ones + np.array([[0.0, 0.0], [0.1, 0.0]]), "W": ones + np.array([[0.0, 0.01], [0.0, 0.0]])}
     violation, note = state_deviation(known, exact, after, 0 * ones, unit=1.0, unit_of_w=1.0)
     assert violation == pytest.approx(0.05)
     assert note.startswith("grad_sum[1, 0] is 1.1,")
@@ -132,7 +132,7 @@ def subproblem(B, D, lam=1.0, forming=None):
 
 
 def test_a_residual_is_relative_to_what_its_own_group_is_formed_from():
-    """Columns of two entries cost sqrt(2)*lam: the first is zero, where it should not be, then the second is too long."""
+    """Columns of two entries cost sqrt(2)*lam: the first is zero by mistake, then the second is too long."""
     price = 0.5 * 2**0.5
     exact = subproblem([[3.0, 6e-6], [4.0, 8e-6]], np.full((2, 2), 2.0), lam=1.0, forming=[[3e2, 8e-6], [4e2, 6e-6]])
     known = step_of(regularizer=GroupLasso(0.5), W=[[0.0, 0.0], [0.0, 0.0]])
