@@ -324,6 +324,29 @@ def test_cases_are_of_every_kind(dtypes):
     assert all(not case["backend"].startswith("native") for case in narrow)
 
 
+def test_layouts_fit_their_groupings_and_some_are_grouped_or_depthwise():
+    for shape, (grouping, layout, blocks) in residual.SMALL + residual.LARGE:
+        GroupLasso(1.0, grouping, layout, blocks).check_shape(shape)
+    grouped = [(shape, kind[2]) for shape, kind in residual.SMALL if kind[2] > 1]
+    assert any(shape[0] == blocks and shape[1] == 1 for shape, blocks in grouped)
+    assert any(1 < blocks < shape[0] and shape[1] > 1 for shape, blocks in grouped)
+    assert set(residual.MANY) < set(residual.SMALL)
+
+
+def test_spreads_reach_as_far_as_claimed_and_shares_lie_around_the_threshold():
+    """Entries of B from 1e-30 to 1e30; a weight that zeroes the middle group, or almost, or by far."""
+    assert max(residual.COMMON[0]) / 2 == 30
+    assert all(min(spreads) == 0 for spreads in residual.COMMON)
+    shares = sorted(residual.SHARES)
+    assert 0 < shares[0] < 1e-6
+    assert shares[-1] > 1e6
+    assert sum(0 < abs(share - 1) < 1e-5 for share in shares) == 2
+    assert any(0.4 < share < 0.95 for share in shares)
+    assert any(1.05 < share < 2 for share in shares)
+    assert 1 not in shares
+    assert all(0.4 < share < 1 for share in residual.MIDDLING)
+
+
 def test_every_build_that_runs_here_is_tried():
     found = residual.backends_here()
     assert found[0] == "plain"
