@@ -163,3 +163,14 @@ def test_a_trace_has_both_methods(monkeypatch):
     assert trace["kind"] == "support"
     assert trace["runs"]["ramda"]["differing"] == [2]
     assert trace["runs"]["proxsgd"]["certified_size"] == 6
+
+
+@pytest.mark.parametrize("optimizer", identification.ON_DIGITS)
+def test_a_run_on_the_digits_is_made_once(monkeypatch, optimizer):
+    """With hyperparameters that the method allows."""
+    param = torch.nn.Parameter(torch.ones(2))
+    identification.CLASSES[optimizer]([param], **identification.ON_DIGITS[optimizer])
+    monkeypatch.setattr(digits, "train", lambda cls, seed, **settings: [cls, seed, settings])
+    runs = [identification._digits_run(optimizer, -1) for _ in range(2)]
+    assert runs[0] is runs[1]
+    assert runs[0] == [identification.CLASSES[optimizer], -1, identification.ON_DIGITS[optimizer]]
