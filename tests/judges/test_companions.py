@@ -21,7 +21,8 @@ SEEDS = range(300)
 
 
 def arrays(shape, plain=False):
-    return [array(np.random.default_rng(seed), shape, plain) for seed in SEEDS]
+    kind = {"plain": True} if plain else {}
+    return [array(np.random.default_rng(seed), shape, **kind) for seed in SEEDS]
 
 
 def test_a_quarter_of_the_arrays_each_is_plain_normal_wide_and_of_usual_size():
@@ -47,6 +48,7 @@ def test_a_quarter_of_the_arrays_each_is_plain_normal_wide_and_of_usual_size():
 
 def test_plain_numbers_have_ties_zeros_and_both_signs():
     assert {0.0, 1.0, -1.0} < set(PLAIN)
+    assert len(set(PLAIN)) == len(PLAIN) == 6
     assert all(np.isin(w, PLAIN).all() for w in arrays((30,), plain=True))
 
 
@@ -75,7 +77,8 @@ def test_a_slice_is_set_to_zero_in_a_copy():
 
 
 def metrics(extreme, max_condition=1e8, plain=False, shape=(500,)):
-    return [metric(np.random.default_rng(seed), shape, max_condition, extreme, plain) for seed in SEEDS]
+    kind = {"plain": True} if plain else {}
+    return [metric(np.random.default_rng(seed), shape, max_condition, extreme, **kind) for seed in SEEDS]
 
 
 def test_condition_numbers_are_of_all_sizes_up_to_the_largest():
@@ -142,6 +145,8 @@ def test_weights_lie_around_a_threshold():
 def test_no_entry_is_larger_than_a_trillion(largest, factor):
     assert LARGEST_ENTRY == 1e12
     assert within_reach(np.array([largest, 3.0]), 1.0).tolist() == [largest * factor, 3.0 * factor]
+    halves = within_reach(np.array([0.75 * largest, 3.0]), np.array([0.75, 2.0]))
+    assert halves.tolist() == [0.75 * largest * factor, 3.0 * factor]
 
 
 def made(seed, **changes):
