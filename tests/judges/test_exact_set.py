@@ -134,9 +134,8 @@ def test_the_distance_is_the_violation_where_psi_offers_one():
 def test_a_tolerance_that_is_a_number_does_not_let_small_points_into_a_cone(size):
     """Far outside the cone relative to its size; the value, with a tolerance that the multiple exceeds, lets it in."""
     tolerance = 0.03 if size == 0.2 else 0.4 * size
-    psi = Psi(infinite(lambda w: float(w.min()) < -tolerance), nonnegative)
-    psi.violation = lambda w: w.clamp(max=0.0).abs().max()
-    exact = ExactSet(psi)
+    value, violation = infinite(lambda w: float(w.min()) < -tolerance), lambda w: w.clamp(max=0.0).abs().max()
+    exact = ExactSet(Psi(value, nonnegative, violation=violation))
     assert float(exact.value(vector(size, -0.1 * size))) == math.inf
     assert float(exact.value(vector(size, 0.1 * size))) == 0
 

@@ -1,6 +1,7 @@
 """The residual of a step with group norms: what is given to it, and what is held against what comes back."""
 
 import math
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -28,7 +29,7 @@ def measured(monkeypatch, changed=lambda z, B, D, lam: z, said=False, w_of=lambd
 
     D is one in every entry unless the case spreads it.
     """
-    asked = {}
+    asked: dict[str, Any] = {}
 
     def step(B, D, lam, regularizer, dtype, backend):
         asked.update(B=B, D=D, lam=lam, dtype=dtype, backend=backend)
@@ -205,7 +206,7 @@ def test_a_price_of_entries_counts_where_a_group_is_given_up(monkeypatch, lam_of
 @pytest.mark.parametrize(("off", "violation"), [(0.9, 0.0), (3.0, 2.0)])
 def test_a_denormal_solution_may_be_off_by_what_its_dtype_does_not_hold(monkeypatch, off, violation):
     """The residual of a group may be as large as the smallest normal number times ||D||."""
-    place = []
+    place: list[int] = []
 
     def changed(z, B, D, lam):
         place[:] = [int(np.argmax(D / np.abs(B)))]
@@ -274,17 +275,18 @@ def test_the_spread_of_D_may_be_as_small_as_the_dtype():
 
 
 def test_a_build_of_the_compiled_library_takes_its_place_and_goes():
-    right = BACKENDS["native"]
+    backends: dict[str, Any] = BACKENDS
+    right = backends["native"]
     with chosen("native:some_build", 64) as name:
         assert name == "native"
-        assert BACKENDS[name] is not right
-        assert (BACKENDS[name].builds, BACKENDS[name].scratch_entries) == (("some_build",), 64)
-    assert BACKENDS["native"] is right
+        assert backends[name] is not right
+        assert (backends[name].builds, backends[name].scratch_entries) == (("some_build",), 64)
+    assert backends["native"] is right
     with chosen("native", 0):
-        assert (BACKENDS["native"].builds, BACKENDS["native"].scratch_entries) == (right.builds, 0)
+        assert (backends["native"].builds, backends["native"].scratch_entries) == (right.builds, 0)
     with pytest.raises(ValueError, match="within"), chosen("native:some_build", 0):
         raise ValueError("within")
-    assert BACKENDS["native"] is right
+    assert backends["native"] is right
 
 
 @pytest.mark.parametrize("name", ["plain", "triton"])
