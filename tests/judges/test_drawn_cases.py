@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
+from hypothesis import find, settings
 from hypothesis import strategies as st
 
 from ramda_verify.cases import strategies
@@ -145,9 +146,16 @@ def test_large_tensors_are_drawn_from_seeds_and_those_with_rows_degenerate():
     assert 0.1 < np.mean([bool((w == w[:1]).all()) for w in rows]) < 0.6
 
 
+def test_small_tensors_shrink_entry_by_entry():
+    """Of all arrays with such an entry the plainest has nothing else."""
+    options = settings(database=None, derandomize=True, max_examples=200)
+    found = find(strategies.tensors((3,)), lambda w: abs(w[1]) > 1, settings=options)
+    assert found[[0, 2]].tolist() == [0.0, 0.0]
+
+
 @pytest.mark.parametrize(("critical", "used"), [(0.5e12, True), (2e12, False), (2e-12, True), (0.5e-12, False)])
 def test_lam_lies_around_a_critical_weight_within_reason(critical, used):
-    found = drawn(strategies.weights_for(L1(1.0), np.array([critical])), 100)
+    found = drawn(strategies.weights_for(L1(1.0), np.array([critical])), 80)
     beside = {critical * factor for factor in AROUND_A_THRESHOLD}
     assert (beside & set(found) == beside) == used
     assert used or not beside & set(found)
@@ -268,7 +276,7 @@ def is_plain(B):
 
 @pytest.fixture(scope="module")
 def batches():
-    return drawn(strategies.problem_batches(SMALL, mild=10.0, extreme=False, point="start"), 80)
+    return drawn(strategies.problem_batches(SMALL, mild=10.0, extreme=False, point="start"), 60)
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +287,7 @@ def wild():
 
 def test_the_right_hand_side_carries_the_scale_of_D_at_times(batches):
     """Of problems that tell: B is not zero, and D is not one everywhere."""
-    alone = [(case["B"], case["D"]) for case in drawn(strategies.subproblem_cases(SMALL), 80)]
+    alone = [(case["B"], case["D"]) for case in drawn(strategies.subproblem_cases(SMALL), 60)]
     for found in (alone, [(case["B"][0], case["D"][0]) for case in batches]):
         telling = [(B, D) for B, D in found if B.any() and D.min() < 0.9]
         assert any(is_plain(B) for B, D in telling)
@@ -298,7 +306,7 @@ def test_a_batch_stacks_problems_of_one_shape(batches, wild):
         assert case["B"].shape[1:] in Small.shapes
     assert any(not np.array_equal(case["start"][0], case["B"][0]) for case in batches)
     assert all(set(case) == {"regularizer", "B", "D", "lam"} for case in wild)
-    few = drawn(strategies.problem_batches(SMALL, most=10), 40)
+    few = drawn(strategies.problem_batches(SMALL, most=10), 20)
     assert 6 < max(len(case["lam"]) for case in few) <= 11
 
 
