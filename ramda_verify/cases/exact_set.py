@@ -89,7 +89,7 @@ class ExactSet:
         such as 1e-12, takes in all of a small ball. Where the projection of a multiple of w is that multiple of its
         projection, as of a cone or a subspace, the multiple of size one decides.
         """
-        if not 0 < size < 0.5:
+        if size >= 1:
             return False
         found = self._value_at_size_one(w, projected, size)
         return found is not None and bool(found == torch.inf)
