@@ -57,9 +57,7 @@ def _plainer(case: Case) -> Iterator[Case]:
 
 
 def _cut(case: Case) -> Iterator[Case]:
-    """The case with less of one axis, in all arrays that have it: its halves, then it without one place; and without
-    an axis of length one at the end.
-    """
+    """The case with less of one axis, in all arrays that have it: its halves, then it without one place."""
     arrays = {name: value for name, value in case.items() if type(value) is np.ndarray and value.ndim}
     if not arrays:
         return
