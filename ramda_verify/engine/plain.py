@@ -63,7 +63,7 @@ def _cut(case: Case) -> Iterator[Case]:
         return
     longest = max(arrays.values(), key=lambda array: array.ndim)
     for axis, length in enumerate(longest.shape):
-        shared = {n: a for n, a in arrays.items() if a.ndim > axis and a.shape[: axis + 1] == longest.shape[: axis + 1]}
+        shared = {n: a for n, a in arrays.items() if a.shape[: axis + 1] == longest.shape[: axis + 1]}
         for kept in _fewer(length):
             yield {**case, **{name: np.take(array, kept, axis=axis).copy() for name, array in shared.items()}}
 
@@ -75,7 +75,7 @@ def _fewer(length: int) -> Iterator[list[int]]:
         yield list(range(length - without))
         yield list(range(without, length))
         without //= 2
-    if 2 < length <= 16:
+    if length <= 16:
         yield from ([i for i in range(length) if i != place] for place in range(1, length - 1))
 
 

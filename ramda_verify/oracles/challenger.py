@@ -96,7 +96,7 @@ def _challenge(
         ranked = sorted([*ranked[:1], *(p for p in polished if math.isfinite(p[0]))], key=lambda entry: entry[:2])
     best, _, source, point = ranked[0]
     detail = f"{undefined} of {tried} points had no value" if undefined else ""
-    return Challenge(point, best, ours, source, tried, undefined < tried, detail)
+    return Challenge(point, best, ours, source, tried, True, detail)
 
 
 def _distinct(ranked: list[tuple[float, int, str, Array]], count: int) -> list[tuple[float, int, str, Array]]:

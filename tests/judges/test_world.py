@@ -32,11 +32,15 @@ def test_a_change_is_named_and_taken_back(name):
 
 def test_the_process_is_as_it_was_after_an_error():
     before = World.now()
-    with pytest.raises(KeyError), left_alone():
+
+    def change_and_fail():
         for change in CHANGES.values():
             change()
         assert before.differences(World.now()) == list(CHANGES)
         raise KeyError
+
+    with pytest.raises(KeyError), left_alone():
+        change_and_fail()
     assert before.differences(World.now()) == []
 
 

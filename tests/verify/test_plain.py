@@ -112,6 +112,7 @@ def test_what_is_measured_is_that_of_the_case_that_is_left():
         (3.7134, lambda x: x > 2, 4.0),
         (3.4499, lambda x: 3.1 < x < 3.9, 3.4),
         (3.7134, lambda x: x > 3.7 and x != 4, 3.7134),
+        (99.0, lambda x: x > 50, 99.0),  # 100 has more digits
         (-1.0, lambda x: x not in (0, 1, 2), -1.0),
         (0.5, lambda x: x not in (0, 1, 2), -1.0),
         (0.3, lambda x: x not in (0, 1, 2, -1, 0.5), 0.3),
