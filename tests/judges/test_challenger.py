@@ -119,7 +119,11 @@ def test_the_first_of_many_entries_and_slices_are_tried_one_by_one():
     assert set(np.flatnonzero(changed[alone].any(axis=0))) >= set(range(SINGLES))
     nonzero = (points != 0).sum(axis=1)
     assert set(range(1, SINGLES)) <= set(nonzero)
-    assert all(np.array_equal(point[-kept:], centre[-kept:]) for point, kept in zip(points, nonzero) if 0 < kept < 200)
+    assert all(
+        np.array_equal(point[-kept:], centre[-kept:])
+        for point, kept in zip(points, nonzero, strict=True)
+        if 0 < kept < 200
+    )
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
