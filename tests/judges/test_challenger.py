@@ -178,6 +178,19 @@ def test_a_descent_ends_at_the_minimiser_to_many_digits():
     assert found.objective == pytest.approx(0.25 * float(((w - a) ** 2).sum()), rel=1e-13)
 
 
+def test_a_descent_into_a_region_without_a_value_or_without_a_bottom_finds_nothing():
+    """psi is as above, but around the minimiser, where no rival lies, it is not finite."""
+    a, w = np.array([5.0, 7.0]), np.array([1.0, 2.0])
+    for hole in (-math.inf, math.nan):
+
+        def value(x, hole=hole):
+            return hole if np.abs(x - (w + a) / 2).max() < 0.05 else 0.5 * float(((x - a) ** 2).sum())
+
+        found = challenge_prox(value, w, 1.0, w)
+        assert found.improvement > 0
+        assert math.isfinite(found.objective)
+
+
 def test_a_descent_starts_from_the_candidate_and_from_other_valleys():
     """Three valleys: at the candidate, beside zero and, the deepest, beside the centre, which come in this order."""
     depths = {10.0: 1.0, 0.04: 0.9, -5.0: 3.0}
@@ -194,16 +207,13 @@ def test_a_descent_starts_from_the_candidate_and_from_other_valleys():
 
 def test_near_copies_of_one_point_are_one():
     def entries(*objectives):
-        return [(objective, place, "", np.zeros(1)) for place, objective in enumerate(objectives)]
+        return [(objective, str(place), np.zeros(1)) for place, objective in enumerate(objectives)]
 
-    chosen = _distinct(entries(1.0, 1.0 + 1.9e-6, 1.0 + 2.1e-6, 5.0, 5.0, 6.0, 7.0), 3)
-    assert [entry[1] for entry in chosen] == [0, 2, 3]
-    assert [entry[1] for entry in _distinct(entries(-1.0 - 2.1e-6, -1.0 - 1e-7, -1.0, 0.0, 0.0, 1e-30), 5)] == [
-        0,
-        2,
-        3,
-        5,
-    ]
+    def kept(objectives, count):
+        return [int(name) for _, name, _ in _distinct(entries(*objectives), count)]
+
+    assert kept([1.0, 1.0 + 1.9e-6, 1.0 + 2.1e-6, 5.0, 5.0, 6.0, 7.0], 3) == [0, 2, 3]
+    assert kept([-1.0 - 2.1e-6, -1.0 - 1e-7, -1.0, 0.0, 0.0, 1e-30], 5) == [0, 2, 3, 5]
     assert _distinct([], 3) == []
 
 

@@ -79,21 +79,21 @@ def test_terms_are_those_of_the_entries():
     assert smooth_terms(Z, B, metric).tolist() == [1.0 - 3.0, 8.0 + 1.0]
 
 
-def test_a_psi_of_singular_values_beside_one_of_entries_has_a_bound():
-    """The nuclear norm has no minimiser in a metric: its multiplier stays that of the start."""
-    atoms = [Spectral(1.0, np.arange(4), (2, 2), ABS), Scalar(1.0, np.arange(4), ABS)]
-    B, Z = np.array([[5.0, 0.5], [0.5, 3.0]]), np.array([[1.0, 0.0], [0.0, 0.25]])
-    metric = D.reshape(2, 2)
-    lowest = subproblem_objective(Z, B, metric, 1.0, atoms)
-    bound = lower_bound(Z, B, metric, 1.0, atoms)
-    assert math.isfinite(bound)
-    assert bound <= lowest
-    # The solution is diagonal: b - 2 over d.
-    best = np.array([[1.5, 0.0], [0.0, 0.25]])
-    optimum = subproblem_objective(best, B, metric, 1.0, atoms)
-    assert optimum == pytest.approx(-0.5 * 9 / 2 - 0.5 * 1 / 4)
-    assert bound <= optimum + 1e-12
-    assert lower_bound(best, B, metric, 1.0, atoms) == pytest.approx(optimum, rel=0.1)
+def test_beside_a_psi_of_singular_values_the_other_atoms_are_brought_to_their_best():
+    """The nuclear norm, of four entries of its own, has no minimiser in a metric; its multiplier is that of the slope
+    at Z. Its solution is diag(2.25, 0), where Q is -4.5^2/4.
+    """
+    atoms, solution, pull = PROBLEMS["entries and groups"]
+    nuclear = Spectral(1.0, np.arange(4, 8), (2, 2), ABS)
+    B = np.concatenate([D * solution + pull, [5.0, 0.0, 0.0, 0.25]])
+    metric = np.concatenate([D, [2.0] * 4])
+    optimum = quadratic(solution, B[:4]) + priced(atoms, solution) - 4.5**2 / 4
+    best = np.array([*solution, 2.25, 0.0, 0.0, 0.0])
+    assert subproblem_objective(best, B, metric, 0.5, [nuclear, *atoms]) == pytest.approx(optimum, rel=1e-13)
+    for psi in ([nuclear, *atoms], [*atoms, nuclear]):
+        assert lower_bound(best, B, metric, 0.5, psi) == pytest.approx(optimum, rel=1e-9)
+        other = best + np.array([1.0, -2.0, 0.5, 3.0, 0.0, 0.0, 0.0, 0.0])
+        assert lower_bound(other, B, metric, 0.5, psi) == pytest.approx(optimum, rel=1e-9)
 
 
 def test_nothing_bounds_what_is_not_convex():
