@@ -1,6 +1,7 @@
 """The engine: shrinks, reproduces, and never calls a failed oracle a pass."""
 
 import itertools
+import json
 import math
 from dataclasses import replace
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import torch
 
 from ramda_verify.checks import BY_ID, measure
 from ramda_verify.engine import property as engine
@@ -18,6 +20,7 @@ from ramda_verify.engine.record import CheckResult, Counterexample, NothingClaim
 from ramda_verify.engine.snippets import literal
 from ramda_verify.engine.targets import plain_target, regularizer_target
 from ramda_verify.tolerances import Tolerance
+from solvers import L1
 
 TARGET = plain_target("anything", "problem")
 
@@ -148,12 +151,15 @@ def test_case_of_which_nothing_is_claimed_is_replaced():
 
 
 def test_check_that_claims_nothing_of_any_case_shows_nothing():
+    seen = []
+
     def measured(x):
+        seen.append(x)
         raise NothingClaimed("never")
 
     result = run(check_of(measured), examples=20)
     assert (result.status, result.cases, result.worst) == (Verdict.INCONCLUSIVE, 0, None)
-    assert result.detail.startswith("none of")
+    assert result.detail.startswith(f"none of {len(seen)} cases")
 
 
 def test_skip_says_why():
@@ -266,8 +272,6 @@ def test_literals_read_back_exactly(value):
 
 
 def test_measure_is_what_the_suite_measures():
-    from solvers import L1
-
     case = {"regularizer": L1(1.0), "w": np.array([3.0, -0.5]), "step": 1.0, "seed": 3}
     assert measure("prox-minimises", **case) == BY_ID["prox-minimises"].measure(**case)
     with pytest.raises(KeyError):
@@ -305,17 +309,6 @@ def test_where_no_case_can_be_drawn_nothing_is_shown():
     result = run(check_of(lambda x: Measurement(0.0), cases), examples=5)
     assert (result.status, result.cases, result.worst) == (Verdict.INCONCLUSIVE, 0, None)
     assert result.detail == "no case could be drawn"
-
-
-def test_cases_of_which_nothing_is_claimed_are_counted_where_there_are_no_others():
-    seen = []
-
-    def measured(x):
-        seen.append(x)
-        raise NothingClaimed
-
-    result = run(check_of(measured), examples=5)
-    assert result.detail.startswith(f"{engine.NONE_OF} {len(seen)} cases")
 
 
 def test_the_worst_may_be_a_margin_and_problems_are_added_up():
@@ -450,3 +443,27 @@ def test_a_version_of_hypothesis_without_such_a_function_is_left_alone(name, the
         assert hasattr(engine.providers, name) == there
     assert hasattr(engine.providers, name) == there
     assert hasattr(engine.engine.ConjectureRunner, "generate_mutations_from") == there
+
+
+@pytest.mark.parametrize(
+    "raises",
+    [
+        lambda x: np.linalg.cholesky(-np.eye(2)),
+        lambda x: json.loads("{"),
+        lambda x: torch.ones(2) @ torch.ones(3),
+        lambda x: torch.nn.Linear(2, 3)(torch.ones(5)),
+        lambda x: L1(-1.0),
+        lambda x: engine.largest([]),
+    ],
+)
+def test_an_error_is_placed_in_the_users_code_and_not_in_that_of_a_package(raises):
+    result = run(check_of(raises), examples=1)
+    assert result.status is Verdict.FAIL
+    assert f"(test_property.py, line {raises.__code__.co_firstlineno}, in <lambda>)" in result.detail
+
+
+def test_an_error_without_code_of_a_users_has_no_place():
+    cases = st.just({"a": np.zeros((2, 2))})
+    result = run(check_of(np.linalg.inv, cases), examples=1)
+    assert result.detail.startswith("raised LinAlgError: ")
+    assert "line" not in result.detail
