@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 from dataclasses import replace
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -316,8 +316,13 @@ def test_the_worst_may_be_a_margin_and_problems_are_added_up():
     assert result.worst == -1.0
     assert result.problems == 3 * result.cases > 40
     assert result.enclosed == 0
-    assert result.seconds == round(result.seconds, 3)
-    assert 0 < result.seconds < 60
+
+
+def test_seconds_are_those_between_start_and_end(monkeypatch):
+    """By a clock that shows two times; to the thousandth."""
+    shown = iter([100.0, 102.34567])
+    monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=lambda: next(shown)))
+    assert run(check_of(lambda x: Measurement(0.0)), examples=1).seconds == 2.346
 
 
 def test_the_scope_is_told_but_where_a_check_is_skipped():
@@ -467,3 +472,14 @@ def test_an_error_without_code_of_a_users_has_no_place():
     result = run(check_of(np.linalg.inv, cases), examples=1)
     assert result.detail.startswith("raised LinAlgError: ")
     assert "line" not in result.detail
+
+
+def test_of_two_kinds_of_failures_one_is_reported():
+    def measured(x):
+        if x % 2:
+            raise ValueError("odd")
+        return Measurement(2.0 if x > 10 else 0.0, "large")
+
+    result = run(check_of(measured))
+    assert result.status is Verdict.FAIL
+    assert result.detail == "large" or "odd" in result.detail
