@@ -43,10 +43,19 @@ class Raises:
 
 class OfAnotherClass:
     def __new__(cls, lam):
-        return object.__new__(Kept if lam == 3 else cls)
+        if lam == 3:
+            other = object.__new__(Outer)
+            other.lam = lam
+            return other
+        return object.__new__(cls)
 
     def __init__(self, lam):
         self.lam = lam
+
+
+class Squared:
+    def __init__(self, lam):
+        self.lam = lam * lam
 
 
 class HidesItsRepr(ByRepr):
@@ -144,7 +153,7 @@ def test_the_call_is_tried_and_a_repr_after_it():
     raises.lam = 2.0
     of_another = module.OfAnotherClass(2.0)
     of_another.lam = 3
-    for thing in (raises, of_another, module.HidesItsRepr(3.0)):
+    for thing in (raises, of_another, module.Squared(3.0), module.HidesItsRepr(3.0)):
         name = type(thing).__name__
         assert construction(thing) == [
             f"# The {name} that was checked; it does not keep what it was made with.",
