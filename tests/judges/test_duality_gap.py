@@ -12,7 +12,7 @@ from ramda_verify.oracles.duality_gap import lower_bound, smooth_terms, subprobl
 D = np.array([2.0, 0.5, 1.0, 4.0])
 
 #: Atoms and, for a solution, the subgradient of half of their sum that B - D*Z is.
-PROBLEMS = {
+PROBLEMS: dict[str, tuple[list, list, list]] = {
     "nothing": ([], [3.0, -1.0, 0.0, 2.0], [0.0, 0.0, 0.0, 0.0]),
     "entries": ([Scalar(3.0, np.arange(4), ABS)], [3.0, 0.0, -2.0, 0.0], [1.5, -1.0, -1.5, 1.5]),
     "squares": ([Scalar(3.0, np.arange(4), SQUARE)], [3.0, 0.0, -2.0, 1.0], [9.0, 0.0, -6.0, 3.0]),

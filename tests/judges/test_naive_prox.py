@@ -19,7 +19,11 @@ def test_a_valley_is_found_on_an_interval(at, steep, low, high):
     """One that is steeper on one side than on the other, to the last digits."""
     bottom = low + at * (high - low)
     for left, right in ((1.0, steep), (steep, 1.0)):
-        found = line_minimum(lambda x, a=left, b=right: max(a * (bottom - x), b * (x - bottom)), low, high)
+
+        def valley(x, left=left, right=right):
+            return max(left * (bottom - x), right * (x - bottom))
+
+        found = line_minimum(valley, low, high)
         assert found == pytest.approx(bottom, abs=1e-14 * (high - low))
 
 

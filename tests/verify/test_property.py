@@ -416,8 +416,8 @@ def test_checks_are_those_of_the_measures_that_a_module_defines():
     for made, names in ((module.first, ["a"]), (module.second, ["c", "b"]), (other.third, ["d"])):
         for name in names:
             assert engine.check(name, **claim)(made) is made
-    module.third = other.third
-    module.constant = 3
+    vars(module)["third"] = other.third
+    vars(module)["constant"] = 3
     assert [found.id for found in engine.checks_of(module, other)] == ["a", "b", "c", "d"]
     assert [found.id for found in engine.checks_of(module)] == ["a", "b", "c"]
     assert engine.checks_of(module)[1].measure is module.second
@@ -434,7 +434,7 @@ def test_hypothesis_is_as_it_was_after_the_context():
     with engine.drawn_by_seed_alone():
         assert vars(engine.providers)["is_local_module_file"](__file__) is False
     with engine.independent_cases():
-        assert engine.engine.ConjectureRunner.generate_mutations_from(None, None) is None
+        assert engine.engine.ConjectureRunner.generate_mutations_from is not right
 
 
 @pytest.mark.parametrize(("name", "there"), [("is_local_module_file", True), ("is_local_module_file", False)])

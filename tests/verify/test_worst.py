@@ -176,7 +176,11 @@ def test_of_equal_violations_the_first_is_explained_and_only_what_is_kept_is_wri
     written: list[str] = []
 
     def note(text):
-        return lambda: written.append(text) or text
+        def writes():
+            written.append(text)
+            return text
+
+        return writes
 
     worst = Worst()
     for violation, text in ((-2.0, "first"), (-2.0, "as large"), (-3.0, "smaller"), (-1.0, "larger")):
@@ -194,7 +198,7 @@ def test_a_violation_of_minus_infinity_is_evidence_too():
 
 def test_numbers_of_all_kinds_become_floats():
     assert type(infinite_if_nan(3)) is float
-    assert infinite_if_nan(np.float32("nan")) == math.inf
+    assert infinite_if_nan(np.float64("nan")) == math.inf
     assert infinite_if_nan(np.array(2)) == 2.0
     assert type(infinite_if_nan(np.array(math.nan))) is float
     assert type(relative(np.float64(1.0), np.float64(4.0))) is float
