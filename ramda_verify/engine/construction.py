@@ -128,6 +128,8 @@ def _name(cls: type, names: dict[str, Any]) -> str:
 def expression(value: Any, names: dict[str, Any]) -> str:
     """An expression that makes the value; ``names`` gains what it needs to be imported. Raises NotWritten."""
     match value:
+        case np.generic():
+            return expression(value.item(), names)
         case None | bool() | int() | str() if type(value) in (type(None), bool, int, str):
             return repr(value)
         case float() if type(value) is float:
@@ -147,6 +149,6 @@ def expression(value: Any, names: dict[str, Any]) -> str:
             return f"{ends[0]}{inside}{',' if isinstance(value, tuple) and len(value) == 1 else ''}{ends[1]}"
         case dict() if type(value) is dict:
             return "{" + ", ".join(f"{expression(k, names)}: {expression(v, names)}" for k, v in value.items()) + "}"
-        case type() | torch.Tensor() | np.ndarray():
-            raise NotWritten
+        case int() | float() | str() | list() | tuple() | dict() | type() | torch.Tensor() | np.ndarray():
+            raise NotWritten  # a subclass, which may keep more, or too large
     return _call(value, {}, names)

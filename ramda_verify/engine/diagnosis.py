@@ -74,8 +74,6 @@ def kind_of_mistake(regularizer: Any, results: Sequence[CheckResult]) -> str | N
         return "right in float64, wrong in a narrower dtype"
     if names <= MEMORY:
         return "right, but it depends on the memory in which its input lies"
-    if names & NARROW:
-        names = names - NARROW
     if not names & NUMBERS:
         return None
     try:
@@ -124,11 +122,11 @@ def _another_shrinkage(one: OneEntry, failed: Failed) -> str | None:
     mine_and_right: tuple[Scalar, Scalar] = (lambda w, s: one.found[w, s], one.right)
     for scalar in mine_and_right:
         slopes = {s: (scalar(30.0, s) - scalar(4.0, s)) / 26.0 for s in STEPS[:3]}
-        if not all(0 < slope <= 1 for slope in slopes.values()):
+        if not all(0 < slope <= 1 + CLOSE for slope in slopes.values()):
             return None
         rates.append([(1 / slope - 1) / s for s, slope in slopes.items()])
-    mine, right = (float(np.mean(rate)) for rate in rates)
-    if not mine > 0:
+    mine, right = (max(float(np.mean(rate)), 0.0) for rate in rates)
+    if mine < CLOSE:
         return None
     steady = all(np.ptp(rate) <= 1e-2 * max(abs(float(np.mean(rate))), 1e-2) for rate in rates)
     if not steady or abs(mine - right) <= 1e-2 * max(mine, right):
@@ -138,12 +136,14 @@ def _another_shrinkage(one: OneEntry, failed: Failed) -> str | None:
 
 def _shrinkage(slope: float) -> str:
     """1/(1 + slope*step) as it is written by hand."""
+    if slope < CLOSE:
+        return "1"
     written = f"{slope:.3g}"
     return "1/(1 + step)" if written == "1" else f"1/(1 + {written} step)"
 
 
 def _part_of_the_points(one: OneEntry, failed: Failed) -> str | None:
-    wrong = set(one.misses(one.right))
+    wrong = list(one.misses(one.right))
     sorted_out = {
         "for negative entries only": lambda w, s: w < 0,
         "for positive entries only": lambda w, s: w > 0,
@@ -153,8 +153,7 @@ def _part_of_the_points(one: OneEntry, failed: Failed) -> str | None:
         "for large steps only": lambda w, s: s > 1,
     }
     for words, belongs in sorted_out.items():
-        those = {point for point in one.found if belongs(*point)}
-        if wrong <= those and len(wrong) < len(one.found):
+        if all(belongs(*point) for point in wrong):
             return f"wrong {words}, as far as single entries show"
     return None
 
@@ -199,4 +198,4 @@ def _minimiser(objective: Callable[[float], float], w: float) -> float:
     for _ in range(40):
         left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
         low, high = (low, right) if objective(left) <= objective(right) else (left, high)
-    return min((best, (low + high) / 2, 0.0, w), key=objective)
+    return min((best, (low + high) / 2), key=objective)

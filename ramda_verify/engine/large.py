@@ -17,5 +17,5 @@ def also_on_large(small: CheckResult, check: Check, target: Target, *, seed: int
         return small
     on_large = replace(target, instances=LargeTensors(regularizers(target.instances)), traced=False)
     # Without Hypothesis's own shrinking: the tensors come from seeds, and are cut down afterwards.
-    part = run_check(check, on_large, seed=seed + 1, max_examples=max(1, round(SHARE * max_examples)), shrink=False)
+    part = run_check(check, on_large, seed=seed + 1, max_examples=round(SHARE * max_examples), shrink=False)
     return together(small, part)

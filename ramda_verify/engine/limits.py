@@ -112,9 +112,9 @@ def _given(arguments: tuple[Any, ...]) -> str:
 def share_of_cases(regularizer: Any, shape: tuple[int, ...]) -> tuple[float, float]:
     """Which share of the cases there is time for, and the seconds that one prox takes on a tensor of ``shape``.
 
-    The shorter of two calls counts: what else the machine does lengthens one and shortens none.
+    The shortest of a few calls counts: what else the machine does lengthens one and shortens none.
     """
-    w = torch.linspace(-2.0, 3.0, steps=max(1, torch.Size(shape).numel()), dtype=torch.float64).reshape(shape)
+    w = torch.linspace(-2.0, 3.0, steps=math.prod(shape), dtype=torch.float64).reshape(shape)
     seconds = math.inf
     try:
         for _ in range(CALLS):

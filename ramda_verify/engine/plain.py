@@ -57,15 +57,13 @@ def _plainer(case: Case) -> Iterator[Case]:
 
 
 def _cut(case: Case) -> Iterator[Case]:
-    """The case with less of one axis, in all arrays that have it: its halves, then it without one place; and without
-    an axis of length one at the end.
-    """
+    """The case with less of one axis, in all arrays that have it: its halves, then it without one place."""
     arrays = {name: value for name, value in case.items() if type(value) is np.ndarray and value.ndim}
     if not arrays:
         return
     longest = max(arrays.values(), key=lambda array: array.ndim)
     for axis, length in enumerate(longest.shape):
-        shared = {n: a for n, a in arrays.items() if a.ndim > axis and a.shape[: axis + 1] == longest.shape[: axis + 1]}
+        shared = {n: a for n, a in arrays.items() if a.shape[: axis + 1] == longest.shape[: axis + 1]}
         for kept in _fewer(length):
             yield {**case, **{name: np.take(array, kept, axis=axis).copy() for name, array in shared.items()}}
 
@@ -77,7 +75,7 @@ def _fewer(length: int) -> Iterator[list[int]]:
         yield list(range(length - without))
         yield list(range(without, length))
         without //= 2
-    if 2 < length <= 16:
+    if length <= 16:
         yield from ([i for i in range(length) if i != place] for place in range(1, length - 1))
 
 

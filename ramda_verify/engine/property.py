@@ -42,8 +42,9 @@ PLAIN_SECONDS = 3.0
 NONE_OF = "none of"
 
 
-#: Folders whose code is not the user's: ours, and where packages are installed.
+#: Whose code is not the user's: what dataclasses write, our folders, and those where packages are installed.
 PACKAGES = (
+    "<string>",
     str(Path(__file__).parents[1]),
     str(Path(str(solvers.__file__)).parent),
     str(Path(str(torch.__file__)).parents[1]),

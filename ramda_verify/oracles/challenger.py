@@ -21,6 +21,9 @@ SIMPLEX_ENTRIES = 8
 #: Single entries and slices are tried one by one up to this many.
 SINGLES = 256
 
+#: An objective, the idea that it came from, and the point.
+Entry = tuple[float, str, Array]
+
 
 @dataclass(frozen=True)
 class Challenge:
@@ -81,27 +84,31 @@ def _challenge(
     if not math.isfinite(ours):
         return Challenge(candidate, ours, ours, "none", 0, False, f"the candidate has objective {ours}")
     random = np.random.default_rng(seed)
-    ranked = [(ours, 0, "candidate", candidate)]
+    ranked = [(ours, "candidate", candidate)]
     undefined = 0
     for source, x in _rivals(centre, candidate, random):
         found = objective(x)
         undefined += math.isnan(found)
         # nan never sorts; an infinite objective (an indicator) is a legitimate loser.
         if math.isfinite(found):
-            ranked.append((found, len(ranked), source, x))
+            ranked.append((found, source, x))
     tried = len(ranked) + undefined
-    ranked.sort(key=lambda entry: entry[:2])
+    ranked.sort(key=_objective)  # of equal ones the first stays first
     if polish and candidate.size <= SIMPLEX_ENTRIES:
-        polished = [_polish(objective, x, f"{source}, polished") for _, _, source, x in _distinct(ranked, 3)]
-        ranked = sorted([*ranked[:1], *(p for p in polished if math.isfinite(p[0]))], key=lambda entry: entry[:2])
-    best, _, source, point = ranked[0]
+        polished = [_polish(objective, x, f"{source}, polished") for _, source, x in _distinct(ranked, 3)]
+        ranked = sorted([*ranked[:1], *(p for p in polished if math.isfinite(p[0]))], key=_objective)
+    best, source, point = ranked[0]
     detail = f"{undefined} of {tried} points had no value" if undefined else ""
-    return Challenge(point, best, ours, source, tried, undefined < tried, detail)
+    return Challenge(point, best, ours, source, tried, True, detail)
 
 
-def _distinct(ranked: list[tuple[float, int, str, Array]], count: int) -> list[tuple[float, int, str, Array]]:
+def _objective(entry: Entry) -> float:
+    return entry[0]
+
+
+def _distinct(ranked: list[Entry], count: int) -> list[Entry]:
     """The best ``count`` with different objectives: near copies of one point polish to the same place."""
-    chosen: list[tuple[float, int, str, Array]] = []
+    chosen: list[Entry] = []
     for entry in ranked:
         if all(abs(entry[0] - other[0]) > 1e-6 * (abs(entry[0]) + abs(other[0])) for other in chosen):
             chosen.append(entry)
@@ -110,7 +117,7 @@ def _distinct(ranked: list[tuple[float, int, str, Array]], count: int) -> list[t
     return chosen
 
 
-def _polish(objective: Callable[[Array], float], start: Array, source: str) -> tuple[float, int, str, Array]:
+def _polish(objective: Callable[[Array], float], start: Array, source: str) -> Entry:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # Line searches run into regions where a user's psi is infinite; that is not worth a warning.
         warnings.simplefilter("ignore")
@@ -121,7 +128,7 @@ def _polish(objective: Callable[[Array], float], start: Array, source: str) -> t
             options={"maxiter": 200 * start.size, "xatol": 1e-10, "fatol": 1e-14},
         )
     point = np.asarray(found.x, dtype=np.float64).reshape(start.shape)
-    return objective(point), 1, source, point
+    return objective(point), source, point
 
 
 def _rivals(centre: Array, candidate: Array, random: np.random.Generator) -> Iterator[tuple[str, Array]]:

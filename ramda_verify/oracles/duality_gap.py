@@ -74,6 +74,6 @@ def _multipliers(atoms: Sequence[Atom], b: Array, z: Array, d: Array) -> list[Ar
             # Once more through ``multiplier``: rounding may have put it where the conjugate is infinite.
             found[number] = atom.multiplier(available - metric * x, x, metric)
             left[here] = available - found[number]
-        if np.abs(left - before).max(initial=0.0) <= STANDS_STILL * np.abs(b).max(initial=0.0):
+        if np.abs(left - before).max() <= STANDS_STILL * np.abs(b).max():
             break
     return found

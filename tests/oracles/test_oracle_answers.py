@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ramda_verify.oracles.answer import OracleAnswer, relative_error
+from ramda_verify.oracles.answer import OracleAnswer, failure, relative_error
 from ramda_verify.oracles.atoms.scalar_minimum import _between
 
 
@@ -16,6 +16,8 @@ from ramda_verify.oracles.atoms.scalar_minimum import _between
         (1e-9, -2.0, 5.0, (5e-10, 2.0)),
         (1.0, 2.0, 5.0, (0.2, 5.0)),  # the objective is no larger than ten errors
         (1.0, 2.0, 0.5, (0.5, 2.0)),
+        (1.0, 10.0, 20.0, (0.05, 20.0)),
+        (1.0, 10.5, 20.0, (1 / 10.5, 10.5)),
         (0.0, 0.0, 0.0, (0.0, 1.0)),
         (1.0, 0.0, 0.0, (math.inf, 1.0)),
         (1e-9, 0.0, 0.0, (math.inf, 1.0)),
@@ -26,6 +28,13 @@ def test_errors_are_relative_to_the_objective_or_the_size_of_the_problem(error, 
     assert (accuracy, scale) == (pytest.approx(expected[0]), expected[1])
     if math.isfinite(accuracy):
         assert OracleAnswer(None, objective, accuracy, True, "", scale).error == pytest.approx(error)
+
+
+def test_a_failure_offers_nothing_and_vouches_for_nothing():
+    found = failure("no luck")
+    assert (found.point, found.objective, found.solved, found.detail) == (None, None, False, "no luck")
+    assert found.accuracy == found.error == math.inf
+    assert OracleAnswer(None, 1.0, 0.25, True, "").error == 0.25
 
 
 @pytest.mark.parametrize(("start", "end"), [(2.0, 4.0), (-0.1, 0.1), (0.0, 1e-9), (-1e12, 5.0)])

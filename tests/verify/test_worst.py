@@ -170,3 +170,35 @@ def test_oracles_take_no_such_point_for_stationary(regularizer, place, wrong):
     point[place] = wrong
     assert not stationarity(point, 0.1 * ones, ones, 1.0, regularizer) < math.inf
     assert not nuclear_residual(torch.tensor(point), torch.tensor(ones), torch.tensor(ones), 1.0) < math.inf
+
+
+def test_of_equal_violations_the_first_is_explained_and_only_what_is_kept_is_written():
+    written: list[str] = []
+
+    def note(text):
+        def writes():
+            written.append(text)
+            return text
+
+        return writes
+
+    worst = Worst()
+    for violation, text in ((-2.0, "first"), (-2.0, "as large"), (-3.0, "smaller"), (-1.0, "larger")):
+        worst.see(violation, note(text))
+    assert worst.measurement() == Measurement(-1.0, "larger", problems=1)
+    assert worst.measurement(5).problems == 5
+    assert written == ["first", "larger"]
+
+
+def test_a_violation_of_minus_infinity_is_evidence_too():
+    worst = Worst()
+    worst.see(-math.inf)
+    assert worst.measurement() == Measurement(-math.inf, "")
+
+
+def test_numbers_of_all_kinds_become_floats():
+    assert type(infinite_if_nan(3)) is float
+    assert infinite_if_nan(np.float64("nan")) == math.inf
+    assert infinite_if_nan(np.array(2)) == 2.0
+    assert type(infinite_if_nan(np.array(math.nan))) is float
+    assert type(relative(np.float64(1.0), np.float64(4.0))) is float

@@ -1,0 +1,215 @@
+"""How long a call of a member may take, and how many cases there are of a slow one."""
+
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from ramda_verify.engine import limits
+from ramda_verify.engine.limits import FAST, FEWEST, DidNotReturn, limited, pace_of, share_of_cases
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="there is no timer")
+
+
+@pytest.fixture(autouse=True)
+def no_other_timer():
+    """What runs the tests may have a timer of its own, beside which nothing would be limited."""
+    kept = signal.setitimer(signal.ITIMER_REAL, 0)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, *kept)
+
+
+class Loops:
+    """The L1 norm; each member loops where ``slow`` holds its name."""
+
+    slow: set[str] = set()  # noqa: RUF012
+    convex = True
+
+    def _maybe(self, name):
+        end = time.monotonic() + 2.0
+        while name in self.slow and time.monotonic() < end:
+            pass
+
+    def value(self, w):
+        self._maybe("value")
+        return w.abs().sum()
+
+    def prox(self, w, step=1.0):
+        self._maybe("prox")
+        self.value(w)
+        return w / (1 + step)
+
+    def metric_prox(self, B, D, lam):
+        self._maybe("metric_prox")
+        return B / D
+
+    def extra(self):
+        self._maybe("extra")
+        return "not limited"
+
+
+class Inherits(Loops):
+    """Brings a value of its own."""
+
+    def value(self, w):
+        return super().value(w)
+
+
+def loops(*names):
+    found = Inherits()
+    found.slow = set(names)
+    return found
+
+
+W = torch.tensor([1.0, -2.5], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "given"),
+    [
+        ("value", lambda r: r.value(W), "[1.0, -2.5]"),
+        ("prox", lambda r: r.prox(W, 0.5), "[1.0, -2.5], 0.5"),
+        ("prox", lambda r: r.prox(torch.zeros(3, 4), step=0.5), "[[0.0, 0.0"),
+        ("prox", lambda r: r.prox(torch.zeros(13), 0.25), "a tensor of shape (13,), 0.25"),
+        ("metric_prox", lambda r: r.metric_prox(W, W, "lam"), "[1.0, -2.5], [1.0, -2.5], 'lam'"),
+    ],
+)
+def test_a_member_that_does_not_return_is_stopped(name, call, given):
+    started = time.monotonic()
+    with limited(loops(name), 0.05), pytest.raises(DidNotReturn) as raised:
+        call(loops(name))
+    assert time.monotonic() - started < 1.0
+    assert str(raised.value).startswith(f"{name} did not return in 0.05 s for {given}")
+    assert not isinstance(raised.value, Exception)
+
+
+def test_a_member_that_another_calls_counts_as_part_of_it():
+    """The timer is that of the outer call, and the message names it; it is not set anew within."""
+    with limited(loops(), 0.05), pytest.raises(DidNotReturn, match="prox did not return"):
+        loops("value").prox(W, 1.0)
+
+
+def test_what_returns_in_time_is_left_alone_and_so_is_the_time_between():
+    with limited(loops(), 0.2):
+        for _ in range(5):
+            assert loops().prox(W, step=3.0).tolist() == [0.25, -0.625]
+            time.sleep(0.06)
+        assert loops().extra() == "not limited"
+        time.sleep(0.25)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_an_error_of_a_member_ends_its_time():
+    with limited(loops(), 0.1):
+        with pytest.raises(AttributeError):
+            loops().prox(None)
+        time.sleep(0.15)
+        with pytest.raises(DidNotReturn, match="value did not return"):
+            loops("value").value(W)
+
+
+def test_classes_and_handler_are_as_they_were():
+    before = {cls: dict(vars(cls)) for cls in (Loops, Inherits)}
+    handler = signal.getsignal(signal.SIGALRM)
+
+    def look_and_fail():
+        assert Inherits.value is not before[Inherits]["value"]
+        assert Loops.prox is not before[Loops]["prox"]
+        assert Loops.value is before[Loops]["value"]  # hidden by that of the class itself
+        assert Inherits.value.__name__ == "value"
+        assert "prox" not in vars(Inherits)
+        raise KeyError
+
+    with pytest.raises(KeyError), limited(loops()):
+        look_and_fail()
+    assert signal.getsignal(signal.SIGALRM) is handler
+    for cls, kept in before.items():
+        assert all(vars(cls)[name] is member for name, member in kept.items())
+
+
+def test_nothing_is_limited_beside_another_timer_or_in_another_thread():
+    kept = dict(vars(Inherits))
+    signal.setitimer(signal.ITIMER_REAL, 60.0)
+    with limited(loops(), 0.01):
+        assert vars(Inherits)["value"] is kept["value"]
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 50
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    found = []
+
+    def elsewhere():
+        with limited(loops(), 0.01):
+            found.append(vars(Inherits)["value"] is kept["value"])
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [True]
+
+
+class Timed:
+    """A prox that takes these seconds, one after the other, by the clock that it turns."""
+
+    def __init__(self, *seconds, ends_with=None, shapes=((2, 3),)):
+        self.seconds, self.ends_with, self.now, self.inputs, self.shapes = [*seconds], ends_with, 100.0, [], shapes
+
+    def value(self, w):
+        return w.sum()
+
+    def prox(self, w, step):
+        self.inputs.append((w.clone(), step))
+        w.fill_(7.0)
+        if not self.seconds and self.ends_with is not None:
+            raise self.ends_with
+        self.now += self.seconds.pop(0)
+        return w
+
+
+def paced(regularizer, monkeypatch, shape=(2, 3)):
+    with monkeypatch.context() as patched:
+        patched.setattr(limits.time, "perf_counter", lambda: regularizer.now)
+        return share_of_cases(regularizer, shape)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "best", "share"),
+    [
+        ([FAST, 9 * FAST, 9 * FAST], FAST, 1.0),
+        ([9 * FAST, 9 * FAST, 3 * FAST], 3 * FAST, 1 / 3),
+        ([9 * FAST, 4 * FAST, 5 * FAST], 4 * FAST, 1 / 4),
+        ([0.0, 0.0, 0.0], 0.0, 1.0),
+        ([FEWEST * FAST * 1.01], FEWEST * FAST * 1.01, 1 / FEWEST),
+        ([FEWEST * FAST * 0.99, 2 * FAST, 2 * FAST], 2 * FAST, 1 / 2),
+        ([100.0], 100.0, 1 / FEWEST),
+    ],
+)
+def test_the_shortest_of_a_few_calls_is_the_pace(seconds, best, share, monkeypatch):
+    """One call is enough of a prox that is slow whatever a second call would take."""
+    regularizer = Timed(*seconds)
+    assert paced(regularizer, monkeypatch) == (pytest.approx(share), pytest.approx(best))
+    assert regularizer.seconds == []
+    for w, step in regularizer.inputs:
+        assert w.numpy() == pytest.approx(np.linspace(-2, 3, 6).reshape(2, 3))
+        assert (w.dtype, step) == (torch.float64, 1.0)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), DidNotReturn("late")])
+def test_a_prox_that_fails_is_not_slow(error, monkeypatch):
+    assert paced(Timed(5 * FAST, ends_with=error), monkeypatch) == (1.0, 0.0)
+
+
+def test_a_tensor_without_axes_or_entries_has_a_pace(monkeypatch):
+    for shape in ((), (0, 3)):
+        regularizer = Timed(0.0, 0.0, 0.0)
+        assert paced(regularizer, monkeypatch, shape) == (1.0, 0.0)
+        assert regularizer.inputs[0][0].shape == shape
+
+
+def test_the_pace_is_that_of_the_largest_shape():
+    regularizer = Timed(0.0, 0.0, 0.0, shapes=((5,), (2, 4), (7,), (3, 2)))
+    found = pace_of(regularizer)
+    assert (found.shape, found.share) == ((2, 4), 1.0)
+    assert 0 <= found.seconds < 1
+    assert regularizer.inputs[0][0].shape == (2, 4)
