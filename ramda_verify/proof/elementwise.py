@@ -169,9 +169,7 @@ def heaviside(context: Context, a: Element, at_zero: Element) -> Element:
 
 def copy_sign(context: Context, a: Element, b: Element) -> Element:
     size, other = x.magnitude(number(a)), number(b)
-    zero_sign: Any = True if other.plus_zero else context.sign_of_zero(other.term)
-    upright = disjunction(other.positive, conjunction(other.zero, zero_sign))
-    return x.where(upright, size, x.negative(size))
+    return x.where(x.upright(context, other), size, x.negative(size))
 
 
 def hypotenuse(context: Context, a: Element, b: Element) -> Element:
