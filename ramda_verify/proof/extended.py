@@ -107,8 +107,6 @@ def upright(context: Context, a: Number) -> Truth:
 
 
 def divide(context: Context, a: Number, b: Number) -> Number:
-    if isinstance(b.term, Fraction) and b.finite is True and b.term != 0:
-        return multiply(a, constant(1 / b.term))
     nan = disjunction(a.nan, b.nan, conjunction(a.infinite, b.infinite), conjunction(a.zero, b.zero))
     infinite = conjunction(negation(nan), disjunction(a.infinite, b.zero))
     alike = choice_of_truths(upright(context, b), a.positive, a.negative)
@@ -146,10 +144,7 @@ def at_most(a: Number, b: Number) -> Truth:
 
 
 def magnitude(a: Number) -> Number:
-    if isinstance(a.term, Fraction):
-        term: Term = abs(a.term)
-    else:
-        term = choice(less(a.term, ZERO), times(Fraction(-1), a.term), a.term)
+    term = choice(less(a.term, ZERO), times(Fraction(-1), a.term), a.term)
     return Number(term, a.nan, a.infinite, False, plus_zero=True)
 
 
@@ -196,7 +191,7 @@ def power(context: Context, a: Number, exponent: Fraction) -> Number:
     """``a ** exponent`` for a fraction of small numerator and denominator; -inf to a broken power is +inf in C."""
     if exponent < 0:
         return divide(context, constant(ONE), power(context, a, -exponent))
-    if exponent == 0:
+    if not exponent:
         return constant(ONE)
     base = a
     if exponent.denominator > 1:

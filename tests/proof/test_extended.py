@@ -105,7 +105,10 @@ SINGLE = {
     "square": (lambda context, a: x.multiply(a, a), torch.square),
     "square root": (x.square_root, torch.sqrt),
     "root of a square": (lambda context, a: x.square_root(context, x.multiply(a, a)), torch.abs),
-    "cube root": (lambda context, a: x.root(context, a, 3), lambda a: torch.where(a == -math.inf, math.nan, a ** (1 / 3))),
+    "cube root": (
+        lambda context, a: x.root(context, a, 3),
+        lambda a: torch.where(a == -math.inf, math.nan, a ** (1 / 3)),
+    ),
     "positive": (lambda context, a: x.as_number(a.positive), lambda a: a > 0),
     "negative?": (lambda context, a: x.as_number(a.negative), lambda a: a < 0),
     "zero": (lambda context, a: x.as_number(a.zero), lambda a: a == 0),
