@@ -188,10 +188,10 @@ def test_a_quotient_by_a_constant_stays_an_angle():
     """So that its cosine is that of a third of an arccosine; what is infinite is no constant."""
     context = Context()
     angle = e.arc_cosine(context, W)
-    third = e.divide(context, angle, constant(Fraction(3)))
-    assert math.isclose(
-        evaluate(context, ELEMENTWISE["cos"](context, third), {"w": -0.5}), math.cos(math.acos(-0.5) / 3)
-    )
+    for by in (3, -3):
+        third = e.divide(context, angle, constant(Fraction(by)))
+        read = evaluate(context, ELEMENTWISE["cos"](context, third), {"w": -0.5})
+        assert math.isclose(read, math.cos(math.acos(-0.5) / by))
     assert e.divide(context, angle, NAN).nan is True
     assert e.divide(context, ONE, constant(Fraction(0))).up is True
     unknown = Number(Fraction(3), up=z3.Bool("up"))
