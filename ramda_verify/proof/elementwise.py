@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 from ramda_verify.proof import angles
 from ramda_verify.proof import extended as x
@@ -169,14 +168,14 @@ def heaviside(context: Context, a: Element, at_zero: Element) -> Element:
 
 def copy_sign(context: Context, a: Element, b: Element) -> Element:
     size, other = x.magnitude(number(a)), number(b)
-    zero_sign: Any = True if other.plus_zero else context.sign_of_zero(other.term)
-    upright = disjunction(other.positive, conjunction(other.zero, zero_sign))
-    return x.where(upright, size, x.negative(size))
+    return x.where(x.upright(context, other), size, x.negative(size))
 
 
 def hypotenuse(context: Context, a: Element, b: Element) -> Element:
+    """An infinite side counts even where the other is no number, as in C."""
     one, other = number(a), number(b)
-    return x.square_root(context, x.add(x.multiply(one, one), x.multiply(other, other)))
+    found = x.square_root(context, x.add(x.multiply(one, one), x.multiply(other, other)))
+    return x.where(disjunction(one.infinite, other.infinite), x.INF, found)
 
 
 def replace_nan(context: Context, a: Element, nan: Element | None = None) -> Element:

@@ -90,30 +90,26 @@ def subtract(a: Number, b: Number) -> Number:
 
 
 def multiply(a: Number, b: Number) -> Number:
-    if a.infinite is False and b.infinite is False:
-        nan, up, down = disjunction(a.nan, b.nan), False, False
-    else:
-        nan = disjunction(a.nan, b.nan, conjunction(a.infinite, b.zero), conjunction(b.infinite, a.zero))
-        infinite = conjunction(disjunction(a.infinite, b.infinite), negation(nan))
-        alike = disjunction(conjunction(a.positive, b.positive), conjunction(a.negative, b.negative))
-        up, down = conjunction(infinite, alike), conjunction(infinite, negation(alike))
+    nan = disjunction(a.nan, b.nan, conjunction(a.infinite, b.zero), conjunction(b.infinite, a.zero))
+    infinite = conjunction(disjunction(a.infinite, b.infinite), negation(nan))
+    alike = disjunction(conjunction(a.positive, b.positive), conjunction(a.negative, b.negative))
+    up, down = conjunction(infinite, alike), conjunction(infinite, negation(alike))
     square = a is b
     return Number(
         times(a.term, b.term), nan, up, down, square or (a.plus_zero and b.plus_zero), root=a if square else None
     )
 
 
+def upright(context: Context, a: Number) -> Truth:
+    """Whether its sign is a plus: it is positive, or +0."""
+    plus_zero = True if a.plus_zero else context.sign_of_zero(a.term)
+    return disjunction(a.positive, conjunction(a.zero, plus_zero))
+
+
 def divide(context: Context, a: Number, b: Number) -> Number:
-    if isinstance(b.term, Fraction) and b.finite is True and b.term != 0:
-        return multiply(a, constant(1 / b.term))
     nan = disjunction(a.nan, b.nan, conjunction(a.infinite, b.infinite), conjunction(a.zero, b.zero))
-    if b.zero is False:
-        upright = b.positive
-    else:
-        plus_zero = True if b.plus_zero else context.sign_of_zero(b.term)
-        upright = disjunction(b.positive, conjunction(b.zero, plus_zero))
     infinite = conjunction(negation(nan), disjunction(a.infinite, b.zero))
-    alike = choice_of_truths(upright, a.positive, a.negative)
+    alike = choice_of_truths(upright(context, b), a.positive, a.negative)
     term = choice(b.infinite, ZERO, context.quotient(a.term, b.term))
     up, down = conjunction(infinite, alike), conjunction(infinite, negation(alike))
     return Number(term, nan, up, down, a.plus_zero and b.plus_zero)
@@ -148,10 +144,7 @@ def at_most(a: Number, b: Number) -> Truth:
 
 
 def magnitude(a: Number) -> Number:
-    if isinstance(a.term, Fraction):
-        term: Term = abs(a.term)
-    else:
-        term = choice(less(a.term, ZERO), times(Fraction(-1), a.term), a.term)
+    term = choice(less(a.term, ZERO), times(Fraction(-1), a.term), a.term)
     return Number(term, a.nan, a.infinite, False, plus_zero=True)
 
 
@@ -198,7 +191,7 @@ def power(context: Context, a: Number, exponent: Fraction) -> Number:
     """``a ** exponent`` for a fraction of small numerator and denominator; -inf to a broken power is +inf in C."""
     if exponent < 0:
         return divide(context, constant(ONE), power(context, a, -exponent))
-    if exponent == 0:
+    if not exponent:
         return constant(ONE)
     base = a
     if exponent.denominator > 1:

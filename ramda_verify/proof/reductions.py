@@ -53,7 +53,7 @@ def length(context: Context, order: float) -> Callable[[list[Element]], Element]
             parts = [element for element in elements if isinstance(element, Part)]
             if len(parts) < len(elements):
                 raise Coupled("it takes the norm of a part of what is one group elsewhere")
-            return g.size(parts[0]) if len(parts) == 1 and parts[0].group.count > 1 else g.norm_of(parts, order)
+            return g.size(parts[0]) if len(parts) == 1 else g.norm_of(parts, order)
         numbers = [e.number(element) for element in elements]
         if order == 0:
             return total([negation(element.zero) for element in numbers])
@@ -87,7 +87,7 @@ def sum_over(context: Context, array: Any, dim: Any = None, keepdim: bool = Fals
 def mean_over(context: Context, array: Any, dim: Any = None, keepdim: bool = False, **rest: Any) -> Array:
     given = as_array(context, array)
     sums = sum_over(context, given, dim, keepdim)
-    return map_elements(context, e.divide, sums, given.size // max(sums.size, 1))
+    return map_elements(context, e.divide, sums, given.size // sums.size)
 
 
 def extreme_over(rule: Callable[[list[Element]], Element], *, with_place: bool = False) -> Operation:
