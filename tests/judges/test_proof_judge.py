@@ -47,6 +47,8 @@ def target(regularizer):
         (UNDECIDED, L1(1.0), Verdict.SKIP, "no proof, undecided: out of time"),
         (replace(UNDECIDED, verdict=ProofVerdict.OUTSIDE, detail=""), L1(1.0), Verdict.SKIP, "no proof, outside"),
         (refuted(w=1.0), BOX, Verdict.SKIP, "no proof, refuted"),
+        # A counterexample at parameters that may be out of range.
+        (replace(refuted(w=1.0), verdict=ProofVerdict.UNDECIDED), L1(1.0), Verdict.SKIP, "no proof, undecided"),
         (refuted(w=1e-10, step=1e-12), L1(1.0), Verdict.SKIP, "no proof, refuted"),
     ],
 )

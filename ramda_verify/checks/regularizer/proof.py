@@ -67,7 +67,7 @@ def finding(proof: Proof, regularizer: Regularizer) -> proofs.Counterexample | N
     A set whose value has a tolerance is another set to the prover, the larger one that this tolerance makes: there the
     sampled checks decide, which know the set from its projection.
     """
-    refuted = proof.counterexample
+    refuted = proof.counterexample if proof.verdict is proofs.ProofVerdict.REFUTED else None
     if refuted is None or is_constrained(regularizer, min(shapes(regularizer), key=math.prod)):
         return None
     sizes = [abs(refuted.values.get(name, math.inf)) for name in ("w", "step")]
