@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -200,6 +201,11 @@ def test_where_only_one_point_is_wrong_it_is_the_only_counterexample():
 def test_a_gap_that_can_be_seen_is_asked_for(room, least):
     asked = question(w > 2, w < 2 + z3.RealVal(room), gap=w - 2)
     assert found_for(asked, asked.lower)[0]["w"] >= 2 + float(Fraction(least)) * (1 - 1e-6)
+
+
+def test_a_gap_is_finite_where_it_can_be():
+    asked = replace(question(w > 2), gap=Number(w - 2, up=w >= 3))
+    assert 2 < found_for(asked, asked.lower)[0]["w"] < 3
 
 
 def test_what_is_undefined_has_no_gap():
