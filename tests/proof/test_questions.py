@@ -178,6 +178,9 @@ def test_units_are_1_0_or_minus_1_by_what_is_known():
     assert cases(w > step, step > 0) == [{"step": 1}]
     assert cases(w > step, step >= 0) == [{"step": 1}, {"step": 0}]
     assert cases(w > 2 * w * w) == [{}]
+    # What is said twice, or follows, fixes no more.
+    assert cases(step > 0, w > step, w < 2 * step) == [{"step": 1}]
+    assert cases(step > 0, w > z, z > step, w > step) == [{"step": 1}]
     assert cases(w > 0, z >= 0) == [{"w": 1, "z": 1}, {"w": 1, "z": 0}]
 
 
@@ -231,6 +234,7 @@ def test_a_case_that_is_absurd_or_answered_is_left(monkeypatch):
     deadline = time.monotonic() + 20
     assert ask([size < 0], context.sides, deadline).verdict == "unsat"
     assert ask([size > 2, w * w < z * z, z > 1], context.sides, deadline).verdict == "unsat"
+    assert ask([size > 2, w > 0, z > 1], context.sides, deadline).verdict == "sat"
     found = ask([size > 2, w < 0, z > 1], context.sides, deadline)
     assert found.verdict == "sat"
     assert z3.is_true(found.model.eval(w < -2, model_completion=True))
