@@ -214,6 +214,7 @@ def test_the_simplest_choice_is_split_first():
     assert _choice([simple > longer], anatomy).eq(w > 0)
     assert _choice([longer > simple], anatomy).eq(w > 0)
     assert _choice([longer > 1], anatomy).eq(w * w + z > step)
+    assert _choice([longer > 1, longer > 1, simple > 1], anatomy).eq(w > 0)
     # A choice inside a comparison comes before it.
     nested = z3.If(simple > step, w, z)
     assert _choice([nested > 1], anatomy).eq(w > 0)
