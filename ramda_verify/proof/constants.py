@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from ramda_verify.proof import extended as x
 from ramda_verify.proof.angles import multiple_of_pi
-from ramda_verify.proof.extended import INF, NAN, Number, constant, negative
+from ramda_verify.proof.extended import INF, NAN, ZERO, Number, constant, negative
 from ramda_verify.proof.terms import Context
 
 #: Fractions up to this denominator are what a person writes or a short computation makes.
@@ -35,6 +35,8 @@ def read_constant(context: Context, value: float) -> Number:
         return NAN
     if math.isinf(value):
         return INF if value > 0 else negative(INF)
+    if value == 0 and math.copysign(1.0, value) < 0:
+        return negative(constant(ZERO))
     found = as_fraction(value)
     if found.denominator <= MAX_DENOMINATOR:
         return constant(found)

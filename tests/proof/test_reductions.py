@@ -41,19 +41,20 @@ def axes_of(array):
         yield list(range(array.ndim))
 
 
+def norm_of_order(order):
+    return (
+        lambda context, array, dim, keepdim: r.vector_norm(context, array, order, dim, keepdim),
+        lambda array, dim, keepdim: torch.linalg.vector_norm(array, order, dim=dim, keepdim=keepdim),
+    )
+
+
 REDUCTIONS = {
     "sum": (r.sum_over, torch.sum),
     "mean": (r.mean_over, torch.mean),
     "amax": (OPERATIONS["amax"], lambda a, dim, keepdim: a.amax([] if dim is None else dim, keepdim)),
     "amin": (OPERATIONS["amin"], lambda a, dim, keepdim: a.amin([] if dim is None else dim, keepdim)),
-    **{
-        f"norm of order {order:g}": (
-            lambda c, a, dim, keepdim, order=order: r.vector_norm(c, a, order, dim, keepdim),
-            lambda a, dim, keepdim, order=order: torch.linalg.vector_norm(a, order, dim=dim, keepdim=keepdim),
-        )
-        for order in (0, 1, 2, math.inf)
-    },
-}  # fmt: skip
+    **{f"norm of order {order:g}": norm_of_order(order) for order in (0, 1, 2, math.inf)},
+}
 
 
 @pytest.mark.parametrize("keepdim", [False, True])

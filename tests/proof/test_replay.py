@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -35,7 +36,9 @@ def test_a_point_of_lower_objective_is_a_counterexample():
     assert found.counterexample.snippet.splitlines()[:4] == [
         "import torch", "a = 0.5", "w = torch.tensor([3.0], dtype=torch.float64)", "step = 2.0",
     ]  # fmt: skip
-    assert "print(p)" not in found.counterexample.snippet
+    assert found.counterexample.snippet.splitlines()[4:6] == [
+        "p = regularizer.prox(w, step)", "z = torch.tensor([1.5], dtype=torch.float64)",
+    ]  # fmt: skip
 
 
 def test_the_better_prox_is_accused_of_nothing():
@@ -202,6 +205,11 @@ def test_a_gap_that_can_be_seen_is_asked_for(room, least):
     assert found_for(asked, asked.lower)[0]["w"] >= 2 + float(Fraction(least)) * (1 - 1e-6)
 
 
+def test_a_gap_is_finite_where_it_can_be():
+    asked = replace(question(w > 2), gap=Number(w - 2, up=w >= 3))
+    assert 2 < found_for(asked, asked.lower)[0]["w"] < 3
+
+
 def test_what_is_undefined_has_no_gap():
     asked = question(w > 2, gap=-1 - w * w)
     assert found_for(asked, asked.undefined)[0]["w"] == 2
@@ -220,7 +228,9 @@ more = real + 1
         (-real, 1.5),
         (z3.If(real < 0, more, real), -0.5),
         (z3.If(real > 0, more, real), -1.5),
-        (z3.If(real <= z3.RealVal("-3/2"), 1, z3.RealVal(0)), 1),
+        (z3.If(more - 1 <= real, 1, z3.RealVal(0)), 1),
+        (z3.If(more <= real, 1, z3.RealVal(0)), 0),
+        (z3.If(real >= more - 1, 1, z3.RealVal(0)), 1),
         (z3.If(real >= -1, z3.RealVal(1), z3.RealVal(0)), 0),
         (z3.If(real == z3.RealVal("-3/2"), z3.RealVal(1), z3.RealVal(0)), 1),
         (z3.If(z3.And(real < 0, real > -1), z3.RealVal(1), z3.RealVal(0)), 0),
