@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.solvers.triton_cases import DEVICE
+pytest.importorskip("triton", reason="triton is not installed")
 
-triton = pytest.importorskip("triton")
-tl = triton.language
-arithmetic = pytest.importorskip("solvers.kernels.gpu.arithmetic")
+import triton
+import triton.language as tl
+
+from solvers.kernels.gpu import arithmetic
+from tests.solvers.triton_cases import DEVICE
 
 # The interpreter's numpy warns of infinities, which the kernels deal with.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
