@@ -44,7 +44,7 @@ def size(*values: Array | Tensor | float) -> float:
 
     NaN where an entry is: nothing is small relative to that.
     """
-    return float(np.max([np.abs(np.asarray(v)).max(initial=TINY) for v in values]))
+    return float(np.max([TINY, *(np.abs(np.asarray(v)).max(initial=TINY) for v in values)]))
 
 
 def norm(array: Array) -> float:
