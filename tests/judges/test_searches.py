@@ -11,6 +11,7 @@ from ramda_verify.engine.record import NothingClaimed
 from solvers import L1
 from solvers.regularizers.simplex import Simplex
 from tests.judges.handmade import close, made
+from tests.plug_ins.right.own_numbers import LogCosh
 
 
 @pytest.mark.parametrize(
@@ -110,3 +111,10 @@ def test_where_psi_is_infinite_there_is_no_objective():
 def test_an_answer_that_is_not_finite_is_a_finding():
     with pytest.raises(ArithmeticError):
         measure_prox_search(made(prox=lambda w, s: w * math.nan), np.ones(2), 1.0, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_rounding_of_a_value_that_cancels_is_no_gain(seed):
+    """log cosh 5e-5 is 1e-9, the difference of numbers of size 1."""
+    found = measure_prox_search(LogCosh(), np.full((1, 1, 1, 1), -1e-4), 1.0, seed)
+    assert found.violation < 0

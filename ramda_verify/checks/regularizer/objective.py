@@ -87,6 +87,10 @@ class Psi:
         found = self.at(np.full(self.shape, self.own_size)) if self.own_size > 0 else 0.0
         return found if found < np.inf else 0.0
 
+    def value_rounding(self, point: Array) -> float:
+        """What rounding, of the point or within psi, may change in psi at the point."""
+        return ROUNDING * self.size(point) + self.spread(point)
+
     def slope(self, point: Array, scale: float) -> float:
         """The largest change of psi over a few moves of the entries by a thousandth of their size, divided by it: about
         the length of a subgradient. 0 where psi is infinite.
@@ -181,7 +185,7 @@ class ProxProblem:
         """Take in what rounding may have done to z: off a kink or out of a set; across a jump."""
         self._forgiving = True
         self.at_z = self.psi.near(self.z, size(self.w))
-        self.psi_rounding = ROUNDING * self.psi.size(self.z) + self.psi.spread(self.z)
+        self.psi_rounding = self.psi.value_rounding(self.z)
         if isinstance(self.psi.regularizer, ExactSet):
             self.slack += edge(size(self.root * self.z), self.z.size)
         if self._euclidean:

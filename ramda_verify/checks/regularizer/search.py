@@ -44,7 +44,7 @@ def measure_prox_search(regularizer: Regularizer, w: Array, step: float, seed: i
     scale = distance + 2 * abs(step * at_z) + 0.5 * float((w**2).sum())
     worst = Worst()
     found = challenge_prox(lambda x: psi_value(regularizer, x), w, step, z, seed)
-    rounding = step * Psi(regularizer, w.shape).spread(z)
+    rounding = step * Psi(regularizer, w.shape).value_rounding(z)
     worst.see(relative(found.improvement - rounding, scale), _better(found, z))
     if known and w.size <= LINE_SEARCHED:
         answer = naive_prox(w, step, getattr(regularizer, "inner", regularizer))
@@ -77,7 +77,7 @@ def measure_metric_search(regularizer: HasMetricProx, B: Array, D: Array, lam: f
         raise NothingClaimed("psi is infinite at the point, which has no objective to be compared")
     rival = challenge_subproblem(lambda x: psi_value(regularizer, x), B, D, lam, Z, seed)
     scale = abs(rival.candidate_objective) + 0.5 * float((B * B / D).sum())
-    rounding = lam * Psi(regularizer, B.shape).spread(Z)
+    rounding = lam * Psi(regularizer, B.shape).value_rounding(Z)
     return Measurement(relative(rival.improvement - rounding, scale), _better(rival, Z))
 
 
