@@ -10,7 +10,7 @@ from ramda_verify.checks import BY_ID, measure
 from ramda_verify.engine.property import Inconclusive
 from ramda_verify.engine.record import NothingClaimed
 from solvers import L1
-from tests.judges.made import Made, zero
+from tests.judges.regularizers import Made, zero
 
 
 def chord(regularizer, w, other, share=0.5):

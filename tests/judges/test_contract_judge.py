@@ -12,7 +12,7 @@ from ramda_verify.checks import BY_ID, measure
 from ramda_verify.checks.regularizer.contract import kind_of_prox, kind_of_value
 from ramda_verify.checks.regularizer.layout_claim import in_other_order
 from solvers import GroupLasso
-from tests.judges.made import Made, zero
+from tests.judges.regularizers import Made, zero
 
 
 def contract(regularizer, shape=(2, 3)):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ramda_verify.checks import measure
-from tests.judges.made import Made, zero
+from tests.judges.regularizers import Made, zero
 
 
 def derivative(regularizer, w, seed=0, step=1.0):

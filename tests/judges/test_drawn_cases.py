@@ -3,30 +3,16 @@
 import inspect
 from dataclasses import replace
 
-import hypothesis
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
 
 from ramda_verify.checks.regularizer import prox, prox_homotopy, prox_rays, search, tensors
 from ramda_verify.engine.property import checks_of
 from ramda_verify.engine.targets import known_target
+from tests.judges.cases import drawn
 
 CHECKS = {check.id: check for check in checks_of(prox, prox_homotopy, prox_rays, search, tensors)}
-
-
-def drawn(check, target, count):
-    found: list = []
-
-    @hypothesis.seed(0)
-    @settings(max_examples=count, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
-    @given(check.cases(target))
-    def collect(case):
-        found.append(case)
-
-    collect()
-    return found
 
 
 def test_every_claim_of_prox_and_value_is_checked():
@@ -48,7 +34,7 @@ def test_every_claim_of_prox_and_value_is_checked():
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_drawn_case_is_what_the_measure_takes(name):
     check, target = CHECKS[name], known_target("l1")
-    cases = drawn(check, target, 6)
+    cases = drawn(check.cases(target), 6)
     taken = set(inspect.signature(check.measure).parameters) - {"dtypes", "devices"}
     assert all(set(case) == taken for case in cases)
     for key in taken & {"seed", "factor", "scale", "stretch", "other", "move", "w", "step"}:
@@ -76,15 +62,15 @@ def test_a_claim_on_convex_psi_and_one_on_a_metric_are_made_of_those_that_offer_
 
 def test_the_pair_of_a_case_has_one_shape():
     for name, key in (("prox-firmly-nonexpansive", "other"), ("value-consistency", "move")):
-        assert all(case[key].shape == case["w"].shape for case in drawn(CHECKS[name], known_target("l1"), 5))
+        assert all(case[key].shape == case["w"].shape for case in drawn(CHECKS[name].cases(known_target("l1")), 5))
 
 
 def test_the_multiple_of_a_step_is_more_than_one_and_scales_are_powers_of_ten():
-    factors = [case["factor"] for case in drawn(CHECKS["prox-limits"], known_target("l1"), 20)]
+    factors = [case["factor"] for case in drawn(CHECKS["prox-limits"].cases(known_target("l1")), 20)]
     assert min(factors) > 1
     assert max(factors) > 10
     for key in ("scale", "stretch"):
-        exponents = [np.log10(case[key]) for case in drawn(CHECKS["prox-homotopy"], known_target("l1"), 50)]
+        exponents = [np.log10(case[key]) for case in drawn(CHECKS["prox-homotopy"].cases(known_target("l1")), 50)]
         assert all(abs(exponent - round(exponent)) < 1e-9 for exponent in exponents)
         rounded = [round(exponent) for exponent in exponents]
         assert rounded.count(0) > len(rounded) / 4
@@ -95,10 +81,10 @@ def test_the_multiple_of_a_step_is_more_than_one_and_scales_are_powers_of_ten():
 def test_a_target_says_which_dtypes_and_devices_are_tried():
     check, target = CHECKS["dtype-agreement"], known_target("l1")
     chosen = replace(target, dtypes=("bfloat16",), devices=("cpu",))
-    for case in drawn(check, chosen, 3):
+    for case in drawn(check.cases(chosen), 3):
         assert case["dtypes"] == ("bfloat16",)
         assert case["devices"] == ("cpu",)
-    assert all(set(case) == {"regularizer", "w", "step"} for case in drawn(check, target, 3))
+    assert all(set(case) == {"regularizer", "w", "step"} for case in drawn(check.cases(target), 3))
     assert check.scope(chosen) == "bfloat16 on cpu"
     everywhere = "cpu and cuda" if torch.cuda.is_available() else "cpu"
     assert check.scope(target) == f"float32, bfloat16, float16 on {everywhere}"

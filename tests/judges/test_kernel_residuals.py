@@ -3,16 +3,15 @@
 import math
 from typing import Any
 
-import hypothesis
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
 
 from ramda_verify.checks.kernels import residual
 from ramda_verify.checks.kernels.residual import KEPT, chosen, measure_residual
 from solvers import GroupLasso, NuclearNorm, SparseGroupLasso
 from solvers.kernels import BACKENDS
+from tests.judges.cases import drawn
 
 TINY = np.finfo(np.float64).tiny
 COLUMNS = GroupLasso(1.0)
@@ -295,19 +294,6 @@ def test_other_backends_stay_as_they_are(name):
     with chosen(name, 64) as found:
         assert found == name
         assert before == BACKENDS
-
-
-def drawn(strategy, count):
-    found = []
-
-    @hypothesis.seed(0)
-    @settings(max_examples=count, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
-    @given(strategy)
-    def collect(case):
-        found.append(case)
-
-    collect()
-    return found
 
 
 @pytest.mark.parametrize("dtypes", [("float32", "bfloat16"), ("float64",)])

@@ -16,7 +16,7 @@ from ramda_verify.oracles.index_sets import group_index_sets
 from solvers import L1, RMDA, GroupLasso, NuclearNorm
 from solvers.kernels import BACKENDS
 from solvers.regularizers.members import GroupNorms
-from tests.judges.test_kernel_residuals import drawn
+from tests.judges.cases import drawn
 
 POINT = np.arange(1.0, 25.0)
 

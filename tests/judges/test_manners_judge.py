@@ -8,7 +8,8 @@ import torch
 
 from ramda_verify.checks import measure
 from ramda_verify.checks.regularizer.manners import shares_memory
-from tests.judges.made import Made
+from tests.judges.regularizers import Made
+from tests.judges.test_world import draw
 
 
 def manners(regularizer, w=(1.0, -2.0), step=3.0, other=(0.5, 0.25)):
@@ -201,7 +202,7 @@ def test_a_buffer_shows_whichever_of_the_other_questions_is_another_one(w, other
     [
         (lambda: torch.rand(()), "torch generator"),
         (lambda: torch.manual_seed(0), "torch generator"),
-        (lambda: np.random.random(), "numpy generator"),  # noqa: NPY002
+        (draw, "numpy generator"),
         (lambda: torch.set_num_threads(3), "threads"),
         (lambda: torch.set_num_threads(5), "threads"),
         (lambda: torch.set_default_dtype(torch.float32), "default dtype"),

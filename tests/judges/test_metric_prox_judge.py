@@ -10,7 +10,7 @@ from ramda_verify.checks.regularizer.narrow_members import _rise
 from ramda_verify.engine.record import NothingClaimed
 from solvers import L1
 from solvers.regularizers import MetricProx
-from tests.judges.made import Made, zero
+from tests.judges.regularizers import Made, zero
 
 EPS32 = 2.0**-23
 ROUNDINGS = 256 * 2.0**-52

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ramda_verify.checks.regularizer.objective import Psi, jitter, mixed_signs, norms, slopes, unless_jump
-from tests.judges.handmade import close, made
+from tests.judges.cases import close
+from tests.judges.regularizers import made
 
 EPS = 2.0**-52
 #: The share of a number by which rounding may have moved what was computed from it.

@@ -213,6 +213,8 @@ class Nudged(RMDA):
     """Moves W, or what is shown of Ŵ, in one step at the end of which nothing follows from it."""
 
     at, what, by = runs.STEPS, "W", 0.0
+    #: The largest weight after each step, where a list is given.
+    sizes: list[float] | None = None
 
     def __init__(self, *arguments, **settings):
         super().__init__(*arguments, **settings)
@@ -228,6 +230,8 @@ class Nudged(RMDA):
         super().step(closure)
         if self.what == "W" and self.count == self.at:
             self.param_groups[0]["params"][0].detach().view(-1)[-1] += self.by
+        if self.sizes is not None:
+            self.sizes.append(float(self.param_groups[0]["params"][0].detach().abs().max()))
 
 
 TRANSCRIBED = {"regularizer": GroupLasso(0.02), "shape": (3, 4), "seed": 1, "milestones": [10, 30], **CASE}
@@ -245,14 +249,8 @@ def test_a_run_with_the_nuclear_norm_follows_its_transcription():
 
 @pytest.mark.parametrize("what", ["W", "Ŵ"])
 def test_a_deviation_from_the_transcription_is_relative_to_the_largest_weight(monkeypatch, what):
-    seen = []
-
-    class Followed(Nudged):
-        def step(self, closure=None):
-            super().step(closure)
-            seen.append(float(self.param_groups[0]["params"][0].detach().abs().max()))
-
-    monkeypatch.setitem(CLASSES, "rmda", type("Off", (Followed,), {"what": what, "by": 1e-2}))
+    seen: list[float] = []
+    monkeypatch.setitem(CLASSES, "rmda", type("Off", (Nudged,), {"what": what, "by": 1e-2, "sizes": seen}))
     found = steps.measure_transcription("rmda", **TRANSCRIBED)
     start = np.abs(np.random.default_rng(2).standard_normal((3, 4))).max()
     assert max(seen) <= start  # W begins farthest from zero
@@ -275,14 +273,8 @@ def test_a_method_without_a_regularizer_is_its_parent(optimizer, shape):
 @pytest.mark.parametrize("at", [1, runs.STEPS])
 def test_a_deviation_from_the_parent_is_relative_to_the_largest_weight(monkeypatch, at):
     """Of a step with momentum 1, which keeps nothing of the weight before: the move shows in its step alone."""
-    largest = []
-
-    class Followed(Nudged):
-        def step(self, closure=None):
-            super().step(closure)
-            largest.append(float(self.param_groups[0]["params"][0].detach().abs().max()))
-
-    monkeypatch.setitem(CLASSES, "rmda", type("Off", (Followed,), {"at": at, "by": 10.0}))
+    largest: list[float] = []
+    monkeypatch.setitem(CLASSES, "rmda", type("Off", (Nudged,), {"at": at, "by": 10.0, "sizes": largest}))
     monkeypatch.setattr(steps, "gradients", lambda shape, seed: lambda t, W: np.full(shape, 1e-3 * (t + 1)))
     found = steps.measure_parent("rmda", (2, 3), 1, lr=0.1, momentum=1.0, decay=0.0, amsgrad=False)
     assert found.violation == pytest.approx(10 / max(largest), rel=1e-9)

@@ -10,7 +10,8 @@ from ramda_verify.checks.subproblem import out_of_range
 from ramda_verify.checks.subproblem.out_of_range import Guarded, RegularizerError, _claim, measure_range
 from solvers import L1, MCP, NuclearNorm, Simplex
 from solvers.subproblem import Status
-from tests.judges.answers import batch_of, solution
+from tests.judges.cases import TWO_BY_TWO
+from tests.judges.solutions import batch_of, half_as_good
 from tests.plug_ins.right.convex_entries import SoftThreshold
 
 DTYPES = {torch.float32: 2.0**120, torch.float64: 2.0**1016}
@@ -21,7 +22,7 @@ B, D = torch.tensor([3.0, 1.0]), torch.tensor([1.0, 0.5])
 def claim(point, dtype=torch.float64, regularizer=None, b=B, d=D, goal=1e-3, **fields):
     """The claim about a point of the problem of ordinary size, with lam = 1, multiplied by the largest power of two."""
     top = DTYPES[dtype]
-    found = solution(torch.tensor(point, dtype=dtype) * top, **{"tolerance": goal * top, **fields})
+    found = half_as_good(torch.tensor(point, dtype=dtype) * top, **{"tolerance": goal * top, **fields})
     regularizer = L1(1.0) if regularizer is None else regularizer
     return _claim(regularizer, b.to(dtype), d.to(dtype), 1.0, found, top, goal)
 
@@ -85,15 +86,10 @@ def test_a_singular_value_within_rounding_of_the_longer_side_counts_as_zero(valu
     assert zero or excess == pytest.approx(749, rel=1e-2)
 
 
-MATRIX = np.array([[2.0, -4.0], [0.0, 1.0]])
-METRIC = np.array([[8.0, 2.0], [1.0, 4.0]])
-START = np.array([[-0.5, 0.25], [0.0, 2.0]])
+MATRIX, METRIC, START = (TWO_BY_TWO[name] for name in ("B", "D", "start"))
 CASE = {
-    "regularizer": L1(1.0),
-    "B": MATRIX,
-    "D": METRIC,
+    **TWO_BY_TWO,
     "lam": 0.5,
-    "start": START,
     "shortfall": 0.0,
     "light": False,
     "narrow": False,
@@ -113,7 +109,7 @@ class Solvers:
         fields = {"status": Status.ITERATION_LIMIT, "residual": math.inf, "tolerance": float(tolerance)}
         if self.fault(who, method, guarded):
             fields["status"] = Status.CONVERGED
-        return solution(torch.zeros_like(B), **fields)
+        return half_as_good(torch.zeros_like(B), **fields)
 
     def solve(self, problem, reference, *, tolerance, method, max_iterations):
         self.one.append((problem.B, problem.D, problem.lam, tolerance, reference, method, problem.regularizer))

@@ -16,7 +16,7 @@ from ramda_verify.engine.record import NothingClaimed, Verdict
 from ramda_verify.engine.targets import Target
 from ramda_verify.proof import Counterexample, Proof, ProofVerdict
 from solvers import L1
-from tests.judges.made import Made, zero
+from tests.judges.regularizers import Made, zero
 
 PROVED = Proof("tried", ProofVerdict.PROVED, "each entry", "reg_weight >= 0", 1.23456)
 UNDECIDED = Proof("tried", ProofVerdict.UNDECIDED, "each entry", seconds=20.00051, detail="out of time")

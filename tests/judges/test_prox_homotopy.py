@@ -9,7 +9,8 @@ import torch
 
 from ramda_verify.checks.regularizer.prox_homotopy import measure_homotopy
 from ramda_verify.engine.record import NothingClaimed
-from tests.judges.handmade import close, made
+from tests.judges.cases import close
+from tests.judges.regularizers import made
 
 ROUNDED, LAST_DIGITS = 256 * 2.0**-52, 8 * 2.0**-52
 #: Powers of two, of which products with numbers of few digits have no rounding.

@@ -14,7 +14,8 @@ from ramda_verify.checks.regularizer.prox import (
     measure_optimality,
     measure_value_consistency,
 )
-from tests.judges.handmade import close, made
+from tests.judges.cases import close
+from tests.judges.regularizers import made
 
 
 def soft(w, step):

@@ -8,7 +8,8 @@ import torch
 
 from ramda_verify.checks.regularizer.objective import ProxProblem, Psi
 from solvers import L1
-from tests.judges.handmade import close, made
+from tests.judges.cases import close
+from tests.judges.regularizers import made
 
 ROUNDED, LAST_DIGITS = 256 * 2.0**-52, 8 * 2.0**-52
 

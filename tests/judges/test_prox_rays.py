@@ -11,7 +11,8 @@ from ramda_verify.checks.regularizer.objective import Psi
 from ramda_verify.checks.regularizer.prox_rays import Answer, Ray, _compare, _direction, measure_rays
 from ramda_verify.engine.record import NothingClaimed
 from ramda_verify.engine.worst import Worst
-from tests.judges.handmade import close, made
+from tests.judges.cases import close
+from tests.judges.regularizers import made
 
 #: Ends of one of the intervals into which the ray is cut: four a decade.
 LOW, HIGH = 10.0**0.25, 10.0**0.5

@@ -8,7 +8,7 @@ from ramda_verify.checks import measure
 from ramda_verify.checks.regularizer.residual_claim import _slopes
 from ramda_verify.engine.worst import Worst
 from solvers import L1
-from tests.judges.made import Made
+from tests.judges.regularizers import Made
 
 EPS = 2.0**-52
 ROUNDINGS = 256 * EPS

@@ -13,7 +13,8 @@ from ramda_verify.checks.subproblem.units import ValueAndProx
 from ramda_verify.engine.record import NothingClaimed
 from solvers import L1, Simplex, Subproblem
 from solvers.subproblem import Status
-from tests.judges.answers import batch_of, solution
+from tests.judges.cases import TWO_BY_TWO
+from tests.judges.solutions import batch_of, half_as_good
 
 EPS = float(np.finfo(np.float64).eps)
 EPS32 = float(np.finfo(np.float32).eps)
@@ -38,8 +39,8 @@ def difference(unit=None, other=None, scale=LARGE, W=None, nearby=never, off=(0.
     other["residual"] = other.get("residual", 0.5) * scale.slope
     other["tolerance"] = other.get("tolerance", 1.0) * scale.slope
     W = None if W is None else torch.tensor(W, dtype=dtype)
-    found = solution(there.to(dtype), **other)
-    return _difference(problem(dtype), solution(point.to(dtype), **unit), found, scale, W, nearby)
+    found = half_as_good(there.to(dtype), **other)
+    return _difference(problem(dtype), half_as_good(point.to(dtype), **unit), found, scale, W, nearby)
 
 
 def test_the_three_scales_of_a_problem():
@@ -171,15 +172,10 @@ def test_residuals_that_are_no_numbers_are_never_the_same():
             assert difference({"residual": unit, **status}, {"residual": other, **status})[0] == math.inf
 
 
-MATRIX = np.array([[2.0, -4.0], [0.0, 1.0]])
-METRIC = np.array([[8.0, 2.0], [1.0, 4.0]])
-START = np.array([[-0.5, 0.25], [0.0, 2.0]])
+MATRIX, METRIC, START = (TWO_BY_TWO[name] for name in ("B", "D", "start"))
 CASE = {
-    "regularizer": L1(1.0),
-    "B": MATRIX,
-    "D": METRIC,
+    **TWO_BY_TWO,
     "lam": 2.0,
-    "start": START,
     "kind": "B and lam",
     "which": 0,
     "narrow": False,
@@ -201,7 +197,7 @@ class ExactSolvers:
     def answer(self, who, method, B, D, lam, tolerance):
         fields = {"iterations": 7, "tolerance": float(tolerance), "residual": 0.25 * float(tolerance)}
         point = B.sign() * (B.abs() - lam).clamp_min(0) / D
-        return solution(point, **{**fields, **self.fault(who, method, float(lam), float(B.abs().max()))})
+        return half_as_good(point, **{**fields, **self.fault(who, method, float(lam), float(B.abs().max()))})
 
     def solve(self, problem, reference, *, tolerance, method, max_iterations):
         self.one.append((problem.B, problem.D, problem.lam, tolerance, reference, method, problem.regularizer))

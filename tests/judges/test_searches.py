@@ -10,7 +10,8 @@ from ramda_verify.checks.regularizer.search import measure_metric_search, measur
 from ramda_verify.engine.record import NothingClaimed
 from solvers import L1
 from solvers.regularizers.simplex import Simplex
-from tests.judges.handmade import close, made
+from tests.judges.cases import close
+from tests.judges.regularizers import made
 from tests.plug_ins.right.own_numbers import LogCosh
 
 

@@ -18,7 +18,7 @@ from ramda_verify.oracles import certificate
 from solvers import NuclearNorm
 from solvers.regularizers.singular_values import shrink_by_svd
 from solvers.subproblem import Status
-from tests.judges.answers import solution
+from tests.judges.solutions import half_as_good
 from tests.judges.test_splitting_judges import EPS, EPS32, RNG
 
 
@@ -62,7 +62,7 @@ class Narrow:
         self.asked.append((problem, tolerance, method))
         point = torch.zeros_like(problem.B) if self.point is None else torch.tensor(self.point, dtype=torch.float32)
         fields = {name: value * tolerance if name == "residual" else value for name, value in self.fields.items()}
-        return solution(point, tolerance=tolerance, **fields)
+        return half_as_good(point, tolerance=tolerance, **fields)
 
 
 SPECTRUM = {"rows": 2, "columns": 5, "decades": 1.0, "seed": 4}

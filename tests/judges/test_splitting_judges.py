@@ -19,7 +19,7 @@ from ramda_verify.engine.property import Inconclusive
 from solvers import L1, GroupLasso, NuclearNorm
 from solvers.subproblem import Status
 from solvers.subproblem.ending import Ending, Iterate
-from tests.judges.answers import solution
+from tests.judges.solutions import half_as_good
 from tests.plug_ins.right.convex_entries import SoftThreshold
 from tests.plug_ins.right.sets import Box
 
@@ -38,7 +38,7 @@ class Ends:
     def __init__(self, monkeypatch, plain, fast, residuals=(0.5, 0.5), statuses=(Status.CONVERGED, Status.CONVERGED)):
         self.asked = []
         self.ending = Ending(vector(*plain), statuses[0], 5, residuals[0])
-        self.solution = solution(vector(*fast), status=statuses[1], residual=residuals[1])
+        self.solution = half_as_good(vector(*fast), status=statuses[1], residual=residuals[1])
         monkeypatch.setattr(singular_values, "run", self.run)
         monkeypatch.setattr(singular_values, "solve", self.solve)
 

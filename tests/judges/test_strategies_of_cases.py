@@ -16,7 +16,7 @@ from ramda_verify.cases.recorded import all_recorded
 from ramda_verify.cases.recorded.problems import RecordedProblem
 from ramda_verify.engine.limits import DidNotReturn
 from solvers import L1, SparseGroupLasso
-from tests.judges.test_kernel_residuals import drawn
+from tests.judges.cases import drawn
 
 
 @dataclass(frozen=True)

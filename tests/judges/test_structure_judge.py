@@ -10,7 +10,7 @@ from ramda_verify.checks import measure
 from ramda_verify.checks.regularizer.structure_claim import _is_spectral, _off_the_manifold, _sparsity_fault
 from solvers import L1, GroupLasso, NuclearNorm
 from solvers.regularizers import Zero
-from tests.judges.made import Made
+from tests.judges.regularizers import Made
 
 
 def off(at, point, seed=0):

@@ -13,7 +13,8 @@ from ramda_verify.checks.subproblem import batch
 from ramda_verify.checks.subproblem.batch import measure_batch
 from solvers import L1
 from solvers.subproblem import Status, Subproblem
-from tests.judges.by_hand import drawn, solution, target_of
+from tests.judges.cases import drawn, target_of
+from tests.judges.solutions import solution
 from tests.solvers.plug_ins import ConvexL1, PlainL1
 
 EPS = 2.0**-52

@@ -14,7 +14,7 @@ from solvers.subproblem import Status, Subproblem
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.ending import Iterate
 from solvers.subproblem.methods import ITERATIVE
-from tests.judges.by_hand import solution
+from tests.judges.solutions import solution
 from tests.solvers.plug_ins import ConvexL1, PlainL1
 
 B = np.array([[3.0, 4.0], [-6.0, 8.0], [0.5, 0.0]])

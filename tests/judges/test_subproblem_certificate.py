@@ -17,7 +17,7 @@ from ramda_verify.checks.subproblem.certificate import (
 from ramda_verify.checks.subproblem.rows import comparison_points_of_rows
 from solvers import L1
 from solvers.subproblem.ending import Iterate
-from tests.judges.by_hand import problems_by_hand
+from tests.judges.solutions import problems_by_hand
 from tests.solvers.plug_ins import ConvexL1, PlainL1
 
 #: lam*psi is the sum of magnitudes; at Z the gradient of the rest is (-5/2, 0), and the subgradient of Q is (-3/2, 1).

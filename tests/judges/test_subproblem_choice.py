@@ -13,7 +13,7 @@ from solvers import L1
 from solvers.regularizers.simplex import Simplex
 from solvers.subproblem import Status
 from solvers.subproblem.result import Leg
-from tests.judges.by_hand import solution
+from tests.judges.solutions import solution
 
 B, D, LAM = np.array([3.0, 4.0]), np.array([0.25, 4.0]), 2.0
 #: 1e-6 of ||B||.

@@ -15,7 +15,7 @@ from ramda_verify.oracles.enclosure import Enclosure, Interval
 from ramda_verify.oracles.psi import atoms_of
 from solvers import L1, NuclearNorm, SparseGroupLasso
 from solvers.subproblem.result import Leg
-from tests.judges.by_hand import solution
+from tests.judges.solutions import solution
 from tests.plug_ins.right.nonconvex_entries import L0
 
 EPS, TINY = 2.0**-52, 2.0**-1022

@@ -11,7 +11,7 @@ from ramda_verify.checks.subproblem.far_solutions import Tilted, measure_far_sol
 from solvers import L1, MetricProx
 from solvers.regularizers.simplex import Simplex
 from solvers.subproblem import Status
-from tests.judges.by_hand import solution
+from tests.judges.solutions import solution
 from tests.solvers.plug_ins import SimplexInAMetric
 
 B, D, LAM = np.array([3.0, 4.0]), np.array([0.25, 4.0]), 2.0

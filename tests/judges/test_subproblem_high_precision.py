@@ -15,7 +15,7 @@ from ramda_verify.oracles.answer import OracleAnswer
 from solvers import L1, MCP
 from solvers.subproblem import Status
 from solvers.subproblem import solve as right_solve
-from tests.judges.by_hand import solution
+from tests.judges.solutions import solution
 
 W = np.array([3.0, -4.0])
 #: The solution of B, D and lam is ((3 - 1)/0.25, (4 - 1)/4).

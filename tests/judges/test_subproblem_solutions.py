@@ -25,7 +25,8 @@ from ramda_verify.oracles import cvxpy_models
 from ramda_verify.oracles.answer import OracleAnswer
 from solvers import L1, MCP, GroupLasso, MetricProx
 from solvers.subproblem import Status, Subproblem
-from tests.judges.by_hand import answers, problems_by_hand, solution, target_of
+from tests.judges.cases import target_of
+from tests.judges.solutions import answers, problems_by_hand, solution
 from tests.solvers.plug_ins import ConvexL1, PlainL1
 
 TINY = 2.0**-1022

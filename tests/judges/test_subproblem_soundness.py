@@ -11,7 +11,8 @@ from ramda_verify.checks.subproblem.certificate import (
     measure_soundness,
 )
 from solvers.subproblem import Status
-from tests.judges.by_hand import answers, drawn, problems_by_hand, target_of
+from tests.judges.cases import drawn, target_of
+from tests.judges.solutions import answers, problems_by_hand
 from tests.judges.test_subproblem_certificate import BEST, LAM, PAIR, PSI, START, B, D, at
 
 

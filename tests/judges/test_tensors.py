@@ -19,7 +19,8 @@ from ramda_verify.checks.regularizer.tensors import (
 )
 from ramda_verify.engine.record import NothingClaimed
 from solvers import L1
-from tests.judges.handmade import close, made
+from tests.judges.cases import close
+from tests.judges.regularizers import made
 
 EPS = 2.0**-23
 ALL = ("float32", "bfloat16", "float16")

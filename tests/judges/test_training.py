@@ -17,7 +17,8 @@ from solvers.kernels import BACKENDS
 from solvers.subproblem import Status
 from tests.judges.test_step_judges import EPS, step_of
 
-NATIVE_RUNS = BACKENDS["native"].unavailable_reason() is None
+MISSING = BACKENDS["native"].unavailable_reason()
+NATIVE_RUNS = MISSING is None
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_hyperparameter_that_changes_on_its_way_is_found(short, name):
         followed("digits-ramda-group-lasso", changes)
 
 
-@pytest.mark.skipif(not NATIVE_RUNS, reason="needs the compiled library")
+@pytest.mark.skipif(not NATIVE_RUNS, reason=f"no compiled step runs here: {MISSING}")
 def test_a_step_by_another_backend_is_found(short):
     def falls_back(run, now):
         run.optimizer.backend = "plain" if now >= 2 else "auto"

