@@ -46,7 +46,8 @@ def construction(regularizer: Any, values: Mapping[str, Any] | None = None) -> l
         except Exception:  # of the user's constructor or repr, whatever it is
             continue
         if values or (type(made) is cls and not differing(made, regularizer)):
-            return [*import_lines(names), f"regularizer = {call}"]
+            where = f"  # where {cls.__name__} is defined" if cls.__module__ == "__main__" else ""
+            return [*import_lines(names), f"regularizer = {call}{where}"]
     return [f"# The {cls.__name__} that was checked; it does not keep what it was made with.", "regularizer = ..."]
 
 

@@ -194,6 +194,12 @@ def test_other_arguments_may_be_named(module):
     assert made == "regularizer = Kept(lam=7.0, name='n')"
 
 
+def test_a_class_of_a_script_or_notebook_is_said_to_be_needed(module, monkeypatch):
+    monkeypatch.setattr(module.Kept, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Kept", module.Kept, raising=False)
+    assert construction(module.Kept(0.5)) == ["regularizer = Kept(lam=0.5)  # where Kept is defined"]
+
+
 WRONG = """
 import torch
 
