@@ -13,9 +13,7 @@ class Tolerance:
 
 CLOSED_FORM = Tolerance(1e-10, "ours need 1e-15, and 1e-12 where screened; a tenth of what is asked of a user's prox")
 ITERATIVE_PROX = Tolerance(1e-8, "the square root of the float64 epsilon: a prox that is itself computed by iteration")
-PROX = Tolerance(
-    1.0, "in units of 1e-9 of ||w - prox(w)|| and of 256 roundings of w and prox(w); see checks/objective.py"
-)
+PROX = Tolerance(1.0, "in units of 1e-9 of ||w - prox(w)|| and of 256 roundings of w and prox(w)")
 CVXPY_GAP = Tolerance(1e-8, "of Q, beyond the accuracy that the interior-point solver reports: what it may understate")
 HIGH_PRECISION = Tolerance(1e-12, "70-digit oracle; float64 rounding of sums over a few dozen entries")
 NORM_EQUATION = Tolerance(1e-12, "residual of the group equation relative to ||B||: rounding of the final division")
@@ -23,6 +21,7 @@ CHALLENGE = Tolerance(1e-9, "share of the objective's scale: the accuracy of its
 DERIVATIVE = Tolerance(1e-5, "central differences of a prox over 1e-6 of its size: rounding, and its third derivative")
 SUBGRADIENT = Tolerance(1e-11, "of the terms of a subgradient inequality: ours need 1e-15; a user's psi may cancel")
 EXACT = Tolerance(0.0, "the two computations must agree bit for bit")
+PROOF = Tolerance(0.0, "a prox is proved, refuted or neither")
 NARROW = Tolerance(8.0, "epsilons of the dtype, of the largest entry of w or of the answer: right ones need 0.2 to 3")
 FLOAT32 = Tolerance(64.0, "in units of the epsilon of the narrower dtype times the size of the input")
 NARROW_CERTIFICATE = Tolerance(1e-2, "share of eps_t by which float32 may misjudge a residual beyond its floor")

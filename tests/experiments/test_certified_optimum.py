@@ -8,6 +8,8 @@ import pytest
 from ramda_verify.oracles import logistic_cache
 from ramda_verify.oracles.logistic_certificate import certify
 from ramda_verify.oracles.logistic_optimum import OptimumStatus, certified_optimum
+from ramda_verify.oracles.logistic_problem import LogisticProblem
+from ramda_verify.oracles.logistic_steps import accelerated
 
 CLASSES, REG_WEIGHT = 3, 0.03
 
@@ -39,6 +41,31 @@ def test_agrees_with_cvxpy(seed):
     assert abs(found.objective - problem.value) <= 1e-6
     norms = np.linalg.norm(weight.value, axis=0)
     assert found.support.tolist() == np.flatnonzero(norms > 1e-4).tolist()
+
+
+def test_three_steps_of_the_accelerated_method_by_hand():
+    features, labels = small_problem()
+    problem = LogisticProblem(features, labels, CLASSES, REG_WEIGHT)
+    start, lipschitz = (np.zeros((CLASSES, 8)), np.zeros(CLASSES)), 10.0
+    # At zero all classes are equally likely.
+    error = (1 / CLASSES - np.eye(CLASSES)[labels]) / len(labels)
+    moved = -(error.T @ features) / lipschitz
+    norm = np.linalg.norm(moved, axis=0)
+    kept = np.maximum(1 - REG_WEIGHT * np.sqrt(CLASSES) / lipschitz / norm, 0)
+    one = accelerated(problem, *start, lipschitz, 1)
+    np.testing.assert_allclose(one[0], moved * kept, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(one[1], -error.sum(axis=0) / lipschitz, rtol=1e-12, atol=1e-15)
+    # The second has no momentum yet.
+    two, again = accelerated(problem, *start, lipschitz, 2), accelerated(problem, *one, lipschitz, 1)
+    assert [ours.tolist() for ours in two] == [ours.tolist() for ours in again]
+    # The third carries (t - 1)/t' of the last move, t = (1 + sqrt 5)/2 and t' = (1 + sqrt(1 + 4 t^2))/2.
+    inertia = (1 + np.sqrt(5)) / 2
+    carried = (inertia - 1) / ((1 + np.sqrt(1 + 4 * inertia**2)) / 2)
+    weight, bias = (last + carried * (last - before) for last, before in zip(two, one, strict=True))
+    for ours, expected in zip(
+        accelerated(problem, *start, lipschitz, 3), accelerated(problem, weight, bias, lipschitz, 1), strict=True
+    ):
+        np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-15)
 
 
 def test_residual_is_at_rounding_and_margins_are_signed():

@@ -11,7 +11,8 @@ from solvers import L1, RAMDA, GroupLasso, NuclearNorm, Status, Subproblem, solv
 from solvers.regularizers.base import offers
 from solvers.subproblem.criterion import rounding_floor
 from solvers.subproblem.krylov import Krylov
-from solvers.subproblem.memory import Memory
+from solvers.subproblem.memory import FIRST_GUESS, Memory
+from solvers.subproblem.newton import Newton
 from solvers.subproblem.splitting import _remembered, splitting
 
 
@@ -230,3 +231,32 @@ def test_a_long_step_along_a_flat_metric_is_not_kept(seed):
     assert found.status in (Status.CONVERGED, Status.PRECISION_LIMIT)
     assert found.descent
     assert float(found.point.norm()) <= 2 * float(W.norm())
+
+
+@pytest.mark.parametrize(
+    ("length", "predicted", "missed"),
+    [
+        (5.0, 1.0, (0.25 - 0.01) ** 0.5),
+        # What the system itself was left with hides a smaller error of the model.
+        (5.0, 5.0, 0.05),
+        (5.0, 6.0, 0.06),
+        (1e-3, 0.0, 1e-4),
+        (1e-4, 0.0, 1e-4),
+        (10.0, 1.0, 1.0),
+        (20.0, 1.0, 1.0),
+    ],
+)
+def test_what_a_linear_model_missed(length: float, predicted: float, missed: float):
+    memory = Memory()
+    newton = Newton(Subproblem(torch.ones(3), torch.ones(3), 1.0, L1(1.0)), 1e-9, memory)
+    newton.forget()
+    newton._learn(5.0)
+    assert (memory.missed, newton._missed) == (FIRST_GUESS, FIRST_GUESS) == (0.1, 0.1)
+    newton._before = (10.0, predicted)
+    newton._learn(length)
+    assert memory.missed == pytest.approx(missed, rel=1e-12)
+    assert newton._missed == pytest.approx(missed**1.25, rel=1e-12)
+    # The next solve starts with what the first model of this one missed.
+    newton._before = (10.0, 10.0)
+    newton._learn(10.0)
+    assert (memory.missed, newton._missed) == (pytest.approx(missed, rel=1e-12), 1.0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from solvers import L1, RAMDA, GroupLasso, NuclearNorm
+from solvers import L1, RAMDA, GroupLasso, NuclearNorm, PowerSchedule
 from solvers.optimizers import StructuredOptimizer
 from tests.registry import optimizers
 
@@ -256,3 +256,24 @@ def test_parameters_of_one_group_that_have_taken_different_numbers_of_steps(cls,
     assert [int(shared.state[param]["step"]) for param in together] == [6, 4]
     for param, other in zip(together, alone, strict=True):
         torch.testing.assert_close(param, other, rtol=1e-14, atol=1e-14)
+
+
+@each
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("schedule", PowerSchedule(2.0, 0.75)),
+        ("method", "splitting"),
+        ("max_inner_iterations", 17),
+        ("solve_every", 3),
+        ("check_finite", False),
+        ("backend", "plain"),
+        ("capturable", True),
+    ],
+)
+def test_an_option_that_is_set_is_the_one_that_steps_read(cls, name: str, other: Any):
+    optimizer = built(cls)[1]
+    before = getattr(optimizer, name)
+    assert before == getattr(optimizer.stepper.options, name) != other
+    setattr(optimizer, name, other)
+    assert getattr(optimizer, name) == getattr(optimizer.stepper.options, name) == other

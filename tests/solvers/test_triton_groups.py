@@ -105,6 +105,42 @@ def test_groups_shared_by_programs(
         torch.testing.assert_close(trial.structured, other.structured, rtol=10 * ACCURACY[dtype], atol=0)
 
 
+@pytest.mark.skipif(not INTERPRETED, reason="it makes the interpreter run programs side by side, as a GPU does")
+@pytest.mark.parametrize("most_parts", [1, 64])
+@pytest.mark.parametrize("name", ["columns", "runs"])
+def test_metrics_whose_spread_is_out_of_range_keep_their_point(
+    name: str, most_parts: int, small_tiles: None, monkeypatch: pytest.MonkeyPatch
+):
+    norms = LONG[name]
+    trial = trial_of(norms, torch.float32)
+    trial.point += 7.0
+    # D is 1e-30 and 4.6e12 in one group, and in the others as ever.
+    trial.scalars = (*trial.scalars[:3], 1e-30, *trial.scalars[4:])
+    metric = trial.state[2].view(shape_of(norms))[-1]
+    metric[0, 2, 0], metric[-1, 2, -1] = 0.0, 1e38
+    monkeypatch.setattr(Triton, "_most_parts", lambda self, device: most_parts)
+    assert (plans.cut(norms, most_parts).parts > 1) == (most_parts > 1)
+    with side_by_side():
+        assert run(trial) == [1]
+    kept = (trial.point == 7.0).view(shape_of(norms))
+    assert kept[:, :, 2].all()
+    assert not kept[:, :, [0, 1, 3, 4, 5]].any()
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="it makes the interpreter run programs side by side, as a GPU does")
+@pytest.mark.parametrize("most_parts", [1, 64])
+def test_large_metrics_of_no_spread_are_in_range(most_parts: int, small_tiles: None, monkeypatch: pytest.MonkeyPatch):
+    norms = LONG["columns"]._replace(weight=1e130)
+    trial = trial_of(norms)
+    # max d * max 1/d is 1, although sum b^2*d^2 * max d is out of range.
+    trial.state[1].mul_(1e130)
+    trial.state[2].fill_(1e60)
+    monkeypatch.setattr(Triton, "_most_parts", lambda self, device: most_parts)
+    with side_by_side():
+        assert run(trial) == [0]
+    assert residual(trial).max() < 1e-13
+
+
 @pytest.mark.parametrize("norms", [GroupNorms(300.0, 1, 2, 60_003), GroupNorms(300.0, 5_001, 3, 1)], ids=str)
 def test_float32_residual_of_very_long_groups(norms: GroupNorms):
     # Sums of so many squares, one after the other in float32, would be wrong in the fourth digit.

@@ -15,6 +15,7 @@ VALUES = {
     "DERIVATIVE": 1e-05,
     "SUBGRADIENT": 1e-11,
     "EXACT": 0.0,
+    "PROOF": 0.0,
     "NARROW": 8.0,
     "FLOAT32": 64.0,
     "NARROW_CERTIFICATE": 0.01,

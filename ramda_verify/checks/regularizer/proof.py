@@ -28,7 +28,7 @@ def proof_result(target: Target) -> CheckResult:
     seconds = round(proof.seconds, 3)
     if refuted is not None:
         case, measured = {"regularizer": target.example}, Measurement(math.inf, refuted.note)
-        code = snippet(ID, target, case, measured, tolerances.EXACT.value)
+        code = snippet(ID, target, case, measured, tolerances.PROOF.value)
         shown = Counterexample("", math.inf, refuted.note, code)
         return CheckResult(ID, target.name, Verdict.FAIL, 1, math.inf, None, seconds, shown, refuted.note)
     if proof.proved:
@@ -43,7 +43,7 @@ def proof_result(target: Target) -> CheckResult:
     claim="For all real w and steps and all parameters in their range no z has a lower prox objective than prox.",
     source="prox and value traced into real arithmetic, decided by an SMT solver",
     kind="regularizer",
-    tolerance=tolerances.EXACT,
+    tolerance=tolerances.PROOF,
     cases=lambda target: st.builds(lambda r: {"regularizer": r}, target.instances),
     share=0.01,
     cost=5,
