@@ -9,6 +9,7 @@ was computed from the product that was read (``group["lr"] *= 0.5``), which the 
 
 import sys
 import warnings
+from numbers import Real
 from types import FrameType
 from typing import Any
 
@@ -79,9 +80,9 @@ class ParameterGroup(dict[str, Any]):
 
     def _staged(self, rate: Any) -> Any:
         factor = super().get(STAGE_FACTOR, 1.0)
-        if factor == 1.0 or isinstance(rate, Tensor) or not isinstance(rate, int | float) or _a_scheduler_asks():
+        if factor == 1.0 or not isinstance(rate, Real) or _a_scheduler_asks():
             return rate
-        return StagedRate(rate, factor)
+        return StagedRate(float(rate), factor)
 
     def _refuse_cycle(self) -> None:
         if not self._cycle_refused:

@@ -66,7 +66,7 @@ def solved(monkeypatch):
     return measured
 
 
-@pytest.mark.parametrize("distance", [1e3, 1e9])
+@pytest.mark.parametrize("distance", [1e3, 1234.567, 1e9])
 @pytest.mark.parametrize(
     ("direction", "unit"), [((1.0, -2.0), (0.5, -1.0)), ((0.0, 0.0), (1.0, 1.0)), ((0.0, 0.25), (0.0, 1.0))]
 )

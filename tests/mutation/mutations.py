@@ -2,7 +2,7 @@
 
 cosmic-ray has the operators and applies them to a text; its sessions, its database and its distributors are not used,
 since they change files where they lie. What no test can see is left out: changes within an annotation or a declaration
-(``frozen=``, ``strict=``, a hint to a compiler), and of numbers that say what is drawn and how much, others being
+(``frozen=``, ``@overload``, a hint to a compiler), and of numbers that say what is drawn and how much, others being
 as right. So are replacements that no hand makes, such as ``+`` by ``<<``, which end in a TypeError and would only raise
 the percentage.
 """
@@ -116,12 +116,23 @@ def annotations(source: str) -> Iterator[Span]:
 
 
 def declarations(source: str) -> Iterator[Span]:
-    """Where right code says what holds anyway: options of a dataclass and of ``zip``, hints to Triton's compiler."""
+    """Where right code says what holds anyway: options of a dataclass and of ``zip``, hints to Triton's compiler; and
+    signatures for type checkers.
+    """
     for name, call in calls(source):
         if name in ("dataclass", "zip"):
             yield from (span(keyword.value) for keyword in call.keywords)
         elif name == "tl.multiple_of":
             yield span(call)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            yield from (above(mark) for mark in node.decorator_list if ast.unparse(mark) == "overload")
+
+
+def above(decorator: ast.expr) -> Span:
+    """A decorator with its ``@``."""
+    (line, column), end = span(decorator)
+    return (line, column - 1), end
 
 
 def numbers_of_draws(source: str) -> Iterator[Span]:

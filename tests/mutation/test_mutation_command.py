@@ -89,6 +89,9 @@ class Pair:
 
     def both(self, other):
         return [a + b == 2 for a, b in zip(self, other, strict=True)]
+
+    @overload
+    def third(self): ...
 """
 
 
@@ -97,6 +100,7 @@ def test_declarations_are_left_alone(tmp_path):
     found = {(change.line, change.operator) for change in mutations(project.root, "package/source.py")}
     assert {line for line, operator in found if operator.startswith(("ReplaceTrue", "ReplaceFalse"))} == set()
     assert {(4, "NumberReplacer"), (7, "NumberReplacer"), (7, "ReplaceComparisonOperator_Eq_LtE")} <= found
+    assert {line for line, operator in found if operator == "RemoveDecorator"} == {2}
 
 
 def test_numbers_that_say_what_is_drawn_are_left_alone(tmp_path):

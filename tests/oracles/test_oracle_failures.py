@@ -65,6 +65,14 @@ def test_cvxpy_model_of_a_user():
     np.testing.assert_allclose(answer.point, ONES, rtol=1e-6)
 
 
+def test_an_objective_of_zero_is_measured_by_what_psi_leaves_out():
+    B, D = np.arange(1.0, 7.0).reshape(2, 3), np.array([[2.0, 3.0, 5.0], [7.0, 11.0, 13.0]])
+    answer = cvxpy_models.solve_subproblem(B, D, 1e3, L1)
+    assert answer.solved, answer.detail
+    assert abs(answer.objective) < 1e-8
+    assert answer.scale == pytest.approx(0.5 * sum(b * b / d for b, d in zip(B.ravel(), D.ravel(), strict=True)))
+
+
 def test_cvxpy_solver_that_does_not_finish(monkeypatch):
     monkeypatch.setitem(cvxpy_models.SOLVER_OPTIONS, "max_iter", 1)
     assert not cvxpy_models.solve_subproblem(np.arange(6.0).reshape(2, 3), ONES, 1.0, L1).solved

@@ -4,7 +4,9 @@ import copy
 import io
 import math
 import warnings
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from torch.optim.lr_scheduler import (
@@ -27,7 +29,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from solvers import RAMDA, GroupLasso, NuclearNorm, ProxGen, Stages
-from solvers.optimizers.parameter_group import ParameterGroup, StagedRate
+from solvers.optimizers.parameter_group import ParameterGroup, StagedRate, rate_of
 from tests.registry import optimizers
 
 ALL = optimizers()
@@ -148,6 +150,27 @@ def test_what_is_saved_is_plain():
     number = optimizer.param_groups[0]["lr"]
     assert isinstance(number, StagedRate)
     assert type(copy.copy(number)) is float
+
+
+@pytest.mark.parametrize("rate", [0.5, 2, np.float32(0.5), np.float64(0.5), np.int64(2), Fraction(1, 2)], ids=repr)
+def test_a_rate_of_any_kind_of_number_is_read_with_the_factor_of_the_stage(rate):
+    param, optimizer = built(RAMDA, lr=rate)
+    optimizer.restart(0.25)
+    group = optimizer.param_groups[0]
+    assert group["lr"] == group.get("lr") == float(rate) / 4
+    assert rate_of(group) == rate
+    group["lr"] *= 2
+    assert rate_of(group) == 2 * float(rate)
+
+
+def test_what_is_no_rate_is_refused_by_the_step_with_the_name_of_the_setting():
+    param, optimizer = built(RAMDA)
+    optimizer.restart(0.25)
+    optimizer.param_groups[0]["lr"] = "fast"
+    assert optimizer.param_groups[0]["lr"] == "fast"
+    param.grad = torch.zeros(2, 2)
+    with pytest.raises(TypeError, match="lr must be a number >= 0, got 'fast'"):
+        optimizer.step()
 
 
 @pytest.mark.parametrize("make", [OneCycleLR, CyclicLR], ids=["OneCycleLR", "CyclicLR"])

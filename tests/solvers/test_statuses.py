@@ -344,6 +344,21 @@ def test_no_prox_has_a_step_of_zero(lam, theta):
     assert found.tolist() == [0.0, 2.0]
 
 
+def test_of_many_steps_only_those_that_underflow_are_the_smallest_number():
+    asked = []
+
+    class Recorded(L1):
+        def prox(self, w, step):
+            asked.append(step.tolist())
+            return super().prox(w, step)
+
+    problem = Subproblem(torch.ones(3).double(), torch.ones(3).double(), 1e-200, Recorded(1.0))
+    theta = torch.tensor([1e-200, 1e200, 2e200], dtype=torch.float64)
+    point = problem.prox(torch.tensor([3.0, 4.0, 5.0]).double(), theta)
+    assert asked == [[torch.finfo(torch.float64).tiny, 1.0, 2.0]]
+    assert point.tolist() == [3.0, 3.0, 3.0]
+
+
 def test_without_a_weight_there_is_no_prox():
     w = torch.tensor([-1.0, 2.0], dtype=torch.float64)
     assert Subproblem(w, torch.ones_like(w), 0.0, Strict()).prox(w, 1.0).tolist() == [-1.0, 2.0]

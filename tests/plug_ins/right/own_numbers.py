@@ -178,7 +178,9 @@ class LogCosh:
             slope = z - size + step * torch.tanh(z)
             low, high = torch.where(slope < 0, z, low), torch.where(slope >= 0, z, high)
             newton = z - slope / (1 + step / torch.cosh(z.clamp_max(300)) ** 2)
-            z = torch.where((newton > low) & (newton < high), newton, (low + high) / 2)
+            z, last = torch.where((newton >= low) & (newton <= high), newton, (low + high) / 2), z
+            if ((z - last).abs() <= 4e-16 * z).all():
+                break
         return (torch.sign(w) * z).to(w.dtype)
 
 
