@@ -154,7 +154,7 @@ def test_what_is_saved_is_plain():
 
 @pytest.mark.parametrize("rate", [0.5, 2, np.float32(0.5), np.float64(0.5), np.int64(2), Fraction(1, 2)], ids=repr)
 def test_a_rate_of_any_kind_of_number_is_read_with_the_factor_of_the_stage(rate):
-    param, optimizer = built(RAMDA, lr=rate)
+    _, optimizer = built(RAMDA, lr=rate)
     optimizer.restart(0.25)
     group = optimizer.param_groups[0]
     assert group["lr"] == group.get("lr") == float(rate) / 4
