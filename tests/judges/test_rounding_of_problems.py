@@ -10,6 +10,7 @@ from ramda_verify.checks.subproblem.batches import Problems
 from ramda_verify.checks.subproblem.rounding import Rounding
 from solvers import L1, MCP, Simplex
 from tests.plug_ins.right.convex_entries import Nothing, Ridge, SoftThreshold
+from tests.plug_ins.right.neighbours import MeanAbsolute
 from tests.plug_ins.right.own_numbers import LogSum
 
 EPS = float(np.finfo(np.float64).eps)
@@ -153,6 +154,20 @@ def test_no_other_points_are_looked_at():
         least = 2.0**40 * EPS * min(abs(place), abs(place - 20), abs(place - 32))
         found = rounding(psi).lowest_psi(points, np.array([2.0, 2.0]))
         assert found.tolist() == [3 * least, 5 * least]
+
+
+@pytest.mark.parametrize("mean", [1e-18, 1e-15, 1e-12])
+def test_a_kink_between_many_entries_is_looked_for_by_a_prox(mean):
+    """At most 32 roundings of numbers of size 2 away from entries that no grid makes sum to zero."""
+    point, psi = numbers([[0.5 + mean], [0.25 + mean], [-0.75 + mean]]), MeanAbsolute()
+    of_two = rounding(psi, [[[1.0]] * 3] * 2, [[[1.0]] * 3] * 2)
+    found = of_two.lowest_psi(torch.stack([point] * 2), np.array([2.0, 2.0])) / LAM
+    there = float(psi.value(point))
+    if mean < 1e-13:
+        assert (found <= 1e-17).all()
+    else:
+        assert (there - 64 * EPS <= found).all()
+        assert (found < there).all()
 
 
 def test_a_set_of_matrices_has_an_edge_as_wide_as_its_points_or_their_moves_are_large():

@@ -21,6 +21,8 @@ from solvers.subproblem import Status
 from solvers.subproblem.ending import Ending, Iterate
 from tests.judges.solutions import half_as_good
 from tests.plug_ins.right.convex_entries import SoftThreshold
+from tests.plug_ins.right.groups import WholeNorm
+from tests.plug_ins.right.neighbours import MeanAbsolute
 from tests.plug_ins.right.sets import Box
 
 EPS, EPS32 = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).eps)
@@ -166,6 +168,24 @@ def test_how_the_splitting_may_end(status, allowed, monkeypatch):
     assert allowed or found.note == f"splitting: {status.value}, residual 0.25"
 
 
+@pytest.mark.parametrize("fast", [4.0, 4.0 + 1e-6, 6.0, 2.0])
+def test_of_a_start_to_which_it_fell_back_only_Q_is_asked(fast, monkeypatch):
+    """Its residual is unknown, and so is the way to the solution; Q there is no higher than that of what was found."""
+    Ends(monkeypatch, [4.0], [fast], (0.0, math.inf), (Status.CONVERGED, Status.FELL_BACK))
+    gap, allowed = (fast - 4) ** 2 / 4, 22e-10
+    if gap > allowed:
+        allowed += rounding_of_Q(fast) + rounding_of_Q(4.0)
+    assert measure_solution(**ONE).violation == pytest.approx(gap / allowed - 1, rel=1e-5)
+    Ends(monkeypatch, [4.0], [fast], (0.0, math.inf))
+    assert measure_solution(**ONE).violation == math.inf
+
+
+def test_a_prox_that_leaves_a_rounding_where_the_start_is_exact():
+    """1 - step/step is 1e-16 where torch multiplies by the reciprocal: Q is higher than at the start, zero."""
+    case = {"B": np.array([1.0]), "D": np.array([0.3637108809572498]), "lam": 2.3383431397616814}
+    assert measure_solution(WholeNorm(), **case, start=np.array([0.0])).violation < 0
+
+
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("wrong", [{"fast": [math.nan]}, {"fast": [math.inf]}, {"residuals": (0.5, math.nan)}])
 def test_what_is_no_number_is_never_the_same(wrong, monkeypatch):
@@ -266,3 +286,10 @@ def test_right_singular_values_pass():
         case = {"rows": 5, "columns": 7, "decades": 6.0, "share": 0.01, "seed": seed}
         assert measure_narrow_shrinkage(NuclearNorm(1.0), **case).violation <= 64
         assert measure_narrow_certificate(NuclearNorm(1.0), **case).violation <= 0.01
+
+
+def test_the_mean_of_entries_has_a_kink_that_rounding_leaves():
+    """The fourth point has entries of 1e-10 and a mean of 1e-19, where it should be zero."""
+    case = {"B": np.ones((3, 1)), "D": np.array([[1.0], [1.0], [0.7]]), "lam": 6.000001359857427}
+    found = measure_splitting_certificate(MeanAbsolute(), **case, start=np.ones((3, 1)), iterations=5, seed=0)
+    assert found.violation < 1e-12

@@ -81,10 +81,19 @@ class Rounding:
         return np.maximum(np.where(np.isfinite(found), np.abs(found), 0.0).max(axis=0), own)
 
     def lowest_psi(self, points: Tensor, scale: Array) -> Array:
-        """The lowest lam * psi within a few roundings of points that were computed from numbers of size ``scale``."""
-        unit = column(ROUNDINGS * EPS * np.maximum(sizes(points), scale), points)
-        cut = [unit * (torch.round(points / unit + shift) - shift) for shift in (0.0, 0.5)]
-        return np.asarray(self._problems.psi(torch.stack([points, *cut])).min(axis=0))
+        """The lowest lam * psi within a few roundings of points that were computed from numbers of size ``scale``: at
+        rounded entries, which are zero or equal where they should be, and towards a prox, which is on a kink between
+        many entries, as that of their mean.
+        """
+        problems = self._problems
+        widest = ROUNDINGS * EPS * np.maximum(sizes(points), scale)
+        unit = column(widest, points)
+        near = [unit * (torch.round(points / unit + shift) - shift) for shift in (0.0, 0.5)]
+        slope = self._slope(points, widest)
+        step = np.where(slope > 0, widest / np.where(slope > 0, slope, 1.0), 1.0)
+        towards = problems.batch.prox(points, torch.as_tensor(step)) - points
+        near.append(points + torch.minimum(torch.maximum(towards, -unit), unit))
+        return np.asarray(problems.psi(torch.stack([points, *near])).min(axis=0))
 
     def edge(self, points: Tensor) -> Array:
         """How far rounding may put points on either side of the edge of a set, relative to them and to what they are

@@ -65,18 +65,21 @@ def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, s
     # Norms of entries below the root of the smallest number vanish.
     rounding = rounding_floor(subproblem, fast.point) + rounding_floor(subproblem, tensor(start)) + VANISHING
     rounding += float(both.rounding.prox_error(fast.point[None])[0])
-    reach = (plain.residual + fast.residual + rounding) / float(D.min())
-    apart = relative(norm(fast.point.numpy() - plain.point.numpy()), reach) - 1
+    # Where it fell back it only says that the start, whose residual is unknown, is no worse.
+    known = (plain,) if fast.status is Status.FELL_BACK else (plain, fast)
+    residual = sum(solution.residual for solution in known)
+    apart = relative(norm(fast.point.numpy() - plain.point.numpy()), (residual + rounding) / float(D.min())) - 1
     ours, theirs = (_objective(subproblem, point.numpy()) for point in (fast.point, plain.point))
     scale = float((B * B / D).sum()) + abs(theirs)
     if abs(ours - theirs) > 1e-10 * scale:
         ends = [both.rounding.of_Q(point[None], tensor(start[None]))[0] for point in (fast.point, plain.point)]
-        ends += [solution.residual**2 / (2 * float(D.min())) for solution in (fast, plain)]
+        ends += [solution.residual**2 / (2 * float(D.min())) for solution in known]
         scale += 1e10 * float(sum(ends))
     gap = relative(abs(ours - theirs), scale) / 1e-10 - 1
     note = f"Q {ours:.12g} against {theirs:.12g}, residual {fast.residual:.3g}"
     worst = Worst()
-    worst.see(apart, note)
+    if fast.status is not Status.FELL_BACK:
+        worst.see(apart, note)
     worst.see(gap, note)
     return worst.measurement()
 
