@@ -8,6 +8,7 @@ run again with the other answer, until all ways through it are known.
 import logging
 import math
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,11 +176,15 @@ def _line(error: Exception | None = None) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence torch, which logs a long trace of its own for every tensor that it cannot look into."""
+    """Silence torch, which logs a long trace of its own for every tensor that it cannot look into, and warns of a step
+    that is made a tensor, because it is one here.
+    """
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)
 

@@ -150,6 +150,22 @@ def test_what_cannot_be_proved_says_why(regularizer, verdict, reason):
     assert re.search(reason, proof.detail), proof.detail
 
 
+class StepAsTensor:
+    """Soft threshold with a step that is made a tensor, of which torch warns where it is one already, in a trace."""
+
+    def value(self, w):
+        return w.abs().sum()
+
+    def prox(self, w, step):
+        threshold = torch.tensor(step, dtype=w.dtype)
+        return torch.sign(w) * (w.abs() - threshold).clamp_min(0)
+
+
+def test_what_torch_warns_of_in_a_trace_reaches_nobody(recwarn):
+    assert prove(StepAsTensor()).verdict is ProofVerdict.PROVED
+    assert len(recwarn) == 0
+
+
 def test_no_time_is_no_proof():
     proof = prove(right.SCAD(), seconds=0.4)
     assert proof.verdict is ProofVerdict.UNDECIDED
