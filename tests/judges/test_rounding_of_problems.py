@@ -10,6 +10,7 @@ from ramda_verify.checks.subproblem.batches import Problems
 from ramda_verify.checks.subproblem.rounding import Rounding
 from solvers import L1, MCP, Simplex
 from tests.plug_ins.right.convex_entries import Nothing, Ridge, SoftThreshold
+from tests.plug_ins.right.groups import WholeNorm
 from tests.plug_ins.right.neighbours import MeanAbsolute
 from tests.plug_ins.right.own_numbers import LogSum
 
@@ -168,6 +169,12 @@ def test_a_kink_between_many_entries_is_looked_for_by_a_prox(mean):
     else:
         assert (there - 64 * EPS <= found).all()
         assert (found < there).all()
+
+
+def test_no_prox_is_asked_for_a_step_that_vanishes():
+    """At zero, where nothing was rounded, that of the Euclidean norm would divide by its step."""
+    of_two = rounding(WholeNorm(), [[[0.0]] * 3] * 2, [[[1.0]] * 3] * 2)
+    assert of_two.lowest_psi(numbers([[[0.0]] * 3] * 2), np.zeros(2)).tolist() == [0.0, 0.0]
 
 
 def test_a_set_of_matrices_has_an_edge_as_wide_as_its_points_or_their_moves_are_large():

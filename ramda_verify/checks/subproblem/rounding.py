@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Roundings by which the numbers that a point is computed from move it.
 ROUNDINGS = 32
+#: Steps below are on the way to zero.
+ORDINARY = 1e-100
 
 
 class Rounding:
@@ -90,8 +92,9 @@ class Rounding:
         unit = column(widest, points)
         near = [unit * (torch.round(points / unit + shift) - shift) for shift in (0.0, 0.5)]
         slope = self._slope(points, widest)
-        step = np.where(slope > 0, widest / np.where(slope > 0, slope, 1.0), 1.0)
-        towards = problems.batch.prox(points, torch.as_tensor(step)) - points
+        step = widest / np.where(slope > 0, slope, 1.0)
+        # Other checks ask for steps that nearly vanish.
+        towards = problems.batch.prox(points, torch.as_tensor(np.where(step > ORDINARY, step, 1.0))) - points
         near.append(points + torch.minimum(torch.maximum(towards, -unit), unit))
         return np.asarray(problems.psi(torch.stack([points, *near])).min(axis=0))
 
