@@ -206,6 +206,23 @@ def test_a_change_by_more_than_the_cube_root_of_a_rounding_is_a_jump(height, jum
     assert psi.spread(np.array([1.0])) == close(0.0 if jumps else change, rel=1e-6)
 
 
+@pytest.mark.parametrize(("power", "gradual"), [(2.0, True), (1.0, True), (1 / 3, True), (0.23, True), (0.18, False)])
+@pytest.mark.parametrize("x", [1.0, 1e12, -3.0])
+def test_a_change_that_grows_with_the_move_is_no_jump_however_small_psi_is(power, gradual, x):
+    """A quarter of the move makes 4^-power of it: 0.73 where the power is 0.23, 0.78 where it is 0.18."""
+    psi = Psi(made(lambda w: abs(float(w[0] - x)) ** power), (1,))
+    psi.value_at_own_size = 0.0
+    unit = 8 * EPS * abs(x)
+    rounded = max(abs((x + move) - x) for move in (-unit, unit))
+    assert psi.spread(np.array([x])) == close(rounded**power if gradual else 0.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("x", [1.0, 1.999, 1e12])
+def test_a_jump_at_a_point_is_one_however_small_the_move(x):
+    psi = Psi(made(lambda w: float(w[0] != x)), (1,))
+    assert psi.spread(np.array([x])) == 0.0
+
+
 def test_changes_that_are_no_jumps_are_left():
     kept = unless_jump(np.array([0.0, 1e-6, 1e-5, 1e-5]), np.array([1.0, 1.0, 1.0, 2.0]))
     assert kept.tolist() == [0.0, 1e-6, 0.0, 1e-5]

@@ -16,6 +16,8 @@ from ramda_verify.checks.regularizer.prox import (
 )
 from tests.judges.cases import close
 from tests.judges.regularizers import made
+from tests.plug_ins.right.own_numbers import Periodic
+from tests.plug_ins.wrong.own_numbers import PeriodicByFloor
 
 
 def soft(w, step):
@@ -95,6 +97,12 @@ def test_an_exact_prox_passes_every_comparison():
     assert measure_limits(right, w, 1.0, 3.0).violation < 0.1
     assert measure_value_consistency(right, w, 1.0, other).violation < 0.1
     assert measure_firmly_nonexpansive(right, w, other, 1.0).violation < 1e-15
+
+
+def test_an_answer_a_rounding_beside_an_integer_is_right_where_integers_are_large():
+    """1e12 and its next number differ by 1.2e-4, which psi = 1/2 dist^2 to the integers tells at a step of 1e9."""
+    assert measure_limits(Periodic(), np.array([1e12]), 1.0, 1.0).violation < 1
+    assert measure_limits(PeriodicByFloor(), np.array([0.75]), 1.0, 1.0).violation > 1
 
 
 @pytest.mark.parametrize(

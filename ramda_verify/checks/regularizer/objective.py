@@ -32,6 +32,8 @@ BENT = 0.05
 #: Cube root of a rounding: the share of psi that rounding may change where psi is a root, up to the third, of what is
 #: zero up to rounding. What changes by more is a jump.
 STEEP = EPS ** (1 / 3)
+#: Share of a change of psi that a quarter of the move may make: a square's is 1/16, that of the root above is 0.63.
+GRADUAL = 0.75
 
 
 class Psi:
@@ -102,11 +104,14 @@ class Psi:
         return max(self._slope(point, unit, zeros=False), self._slope(point, max(unit, 1e-3 * scale)))
 
     def spread(self, point: Array) -> float:
-        """How far a few roundings of the point's nonzero entries move psi where it is steep without end, as the root of
-        a singular value is at zero. 0 where it jumps.
+        """How far a few roundings of the point's nonzero entries move psi where it is steep, as the root of a singular
+        value is at zero, or where large entries have a small psi, as their distance to the next integer. 0 where it
+        jumps: a quarter of the move then changes as much.
         """
         unit = 8 * EPS * max(size(point), SMALLEST)
-        return float(unless_jump(unit * self._slope(point, unit, zeros=False), self.size(point)))
+        change, of_a_quarter = (moved * self._slope(point, moved, zeros=False) for moved in (unit, unit / 4))
+        gradual = of_a_quarter <= GRADUAL * change
+        return change if gradual else float(unless_jump(change, self.size(point)))
 
     def _slope(self, point: Array, unit: float, *, zeros: bool = True) -> float:
         def values(stack: Array) -> Array:
