@@ -16,6 +16,9 @@ from solvers.regularizers.layout import WeightLayout
 #: that make one output (channel).
 GROUP_SIDE = {"input": "in", "output": "out", "channel": "in", "filter": "out"}
 
+#: Norms of larger entries may be above the largest number of float64, 2^1024, where a group has many.
+LARGE = 2.0**900
+
 
 class GroupsInMemory(NamedTuple):
     """In the order of memory a tensor is an array (blocks, outer, groups, inner); a group is one index of the first
@@ -105,18 +108,34 @@ class Grouping:
         """Euclidean norm of each group, in float64: that of entries in the range of float32 may lie above it.
         Broadcasts against ``w``.
 
-        Scaled by the largest entry first, so that no square vanishes or overflows: the norm is zero only at zero.
-
         Arguments:
             w: a floating-point tensor of a shape that ``check_shape`` allows.
 
         Returns:
-            The norms, float64: 1 long along every axis that is reduced over.
+            The norms, float64: 1 long along every axis that is reduced over. Infinite only where the norm of entries in
+            float64 is above the largest number.
+        """
+        norm, unit = self.norm_in_unit(w)
+        return norm / unit
+
+    def norm_in_unit(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """The norm of each group times a power of two, and that power, with which the product is in range: 1 but for
+        groups of the largest numbers.
+
+        Scaled by the largest entry first, so that no square vanishes or overflows: the norm is zero only at zero.
+
+        Arguments:
+            w: as ``norm`` takes it.
+
+        Returns:
+            Two tensors of the shape that ``norm`` returns, float64.
         """
         w = w.to(accumulation_dtype(w))
         scale = self.max(w.abs())
         safe = torch.where(scale > 0, scale, torch.ones_like(scale))
-        return scale * self.sum((w / safe).square()).sqrt()
+        wide = scale.double()
+        unit = torch.ones_like(wide).masked_fill(wide > LARGE, 1 / LARGE)
+        return wide * unit * self.sum((w / safe).square()).sqrt(), unit
 
     def count(self, shape: Sequence[int]) -> int:
         """Number of groups.

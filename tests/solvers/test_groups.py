@@ -2,12 +2,13 @@
 
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from solvers import GroupLasso
+from solvers import GroupLasso, SparseGroupLasso
 from solvers.regularizers import Grouping, WeightLayout
 
 NAMES = ("input", "channel", "output", "filter")
@@ -173,14 +174,24 @@ def test_a_layer_gives_its_layout():
         psi.for_layout(swapped, (3, 3, 2))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_prox_of_a_group_whose_norm_is_out_of_range_though_its_entries_are_not(dtype):
-    psi, w = GroupLasso(0.5), torch.full((256, 2), 2.0**127, dtype=dtype)
-    threshold = 2.0**122 * psi.group_weight(w)
-    expected = (1 - threshold / (16 * 2.0**127)) * w.double()
-    torch.testing.assert_close(psi.prox(w, 2.0**122).double(), expected, rtol=4e-3, atol=0)
-    away = psi.subgradient_residual(w, torch.zeros_like(w), 2.0**122).double()
-    torch.testing.assert_close(away, torch.full_like(away, threshold / 16), rtol=4e-3, atol=0)
+@pytest.mark.parametrize(
+    "make", [GroupLasso, partial(SparseGroupLasso, entry_weight=0.0)], ids=["group", "sparse group"]
+)
+@pytest.mark.parametrize(
+    ("dtype", "exponent", "rtol"),
+    [(torch.float32, 127, 1e-6), (torch.bfloat16, 127, 4e-3), (torch.float64, 1023, 1e-14)],
+)
+def test_prox_of_a_group_whose_norm_is_out_of_range_though_its_entries_are_not(make, dtype, exponent, rtol):
+    psi, w, step = make(0.5), torch.full((256, 2), 2.0**exponent, dtype=dtype), 2.0 ** (exponent - 5)
+    threshold = step * psi.group_weight(w)
+    expected = (1 - threshold / 2.0**exponent / 16) * w.double()
+    torch.testing.assert_close(psi.prox(w, step).double(), expected, rtol=rtol, atol=0)
+    away = psi.subgradient_residual(w, torch.zeros_like(w), step).double()
+    torch.testing.assert_close(away, torch.full_like(away, threshold / 16), rtol=rtol, atol=0)
+    # And where the price takes a sixteenth of the norm, all but a little of it, or more; of float64 that is out of range.
+    for share in (0.0625, 0.96875, 1.03125)[: 1 if dtype == torch.float64 else 3]:
+        left = psi.prox(w, share * 2.0**exponent * 2).double()
+        torch.testing.assert_close(left, max(1 - share, 0.0) * w.double(), rtol=rtol, atol=0)
 
 
 @pytest.mark.parametrize("size", [3e-312, 5e-324, 1e-300, 1.0])
