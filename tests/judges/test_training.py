@@ -17,8 +17,7 @@ from solvers.kernels import BACKENDS
 from solvers.subproblem import Status
 from tests.judges.test_step_judges import EPS, step_of
 
-MISSING = BACKENDS["native"].unavailable_reason()
-NATIVE_RUNS = MISSING is None
+NATIVE_RUNS = BACKENDS["native"].unavailable_reason() is None
 
 
 @pytest.fixture
@@ -28,10 +27,11 @@ def short(monkeypatch):
     monkeypatch.setattr(training, "MILESTONES", [1, 3, 5])
 
 
-def followed(problem, spoil=None, seed=0):
+def followed(problem, spoil=None, seed=0, **options):
     """Follow a short run; ``spoil(run, step)`` is called after each step of the optimizer."""
     optimizer, regularizer_of = training.RUNS[problem]
     cls, settings, _ = OPTIMIZERS[optimizer]
+    settings = {**settings, **options}
     with watched_backends() as log:
         run = begin(
             MLP, cls, regularizer_of, milestones=training.MILESTONES, gamma=training.GAMMA, seed=seed, **settings
@@ -83,13 +83,17 @@ def test_a_hyperparameter_that_changes_on_its_way_is_found(short, name):
         followed("digits-ramda-group-lasso", changes)
 
 
-@pytest.mark.skipif(not NATIVE_RUNS, reason=f"no compiled step runs here: {MISSING}")
-def test_a_step_by_another_backend_is_found(short):
-    def falls_back(run, now):
-        run.optimizer.backend = "plain" if now >= 2 else "auto"
+def test_a_step_by_another_backend_is_found(short, monkeypatch):
+    """All steps are plain, and from the third on there is said to be a compiled one, which should have been taken."""
+    said: list[int] = []
+    native = SimpleNamespace(unavailable_reason=lambda: None if said else "not built")
+    monkeypatch.setattr(training, "BACKENDS", {"native": native})
+
+    def built_meanwhile(run, now):
+        said.extend([now] * (now >= 3))
 
     with pytest.raises(Fault, match=r"^step 3, .*the plain backend took the step with GroupLasso"):
-        followed("digits-ramda-group-lasso", falls_back)
+        followed("digits-ramda-group-lasso", built_meanwhile, backend="plain")
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_prox_of_a_group_whose_norm_is_out_of_range_though_its_entries_are_not(m
     torch.testing.assert_close(psi.prox(w, step).double(), expected, rtol=rtol, atol=0)
     away = psi.subgradient_residual(w, torch.zeros_like(w), step).double()
     torch.testing.assert_close(away, torch.full_like(away, threshold / 16), rtol=rtol, atol=0)
-    # And where the price takes a sixteenth of the norm, all but a little of it, or more; of float64 that is out of range.
+    # And where the price takes a sixteenth of the norm, or nearly all, or more: prices that float64 does not hold.
     for share in (0.0625, 0.96875, 1.03125)[: 1 if dtype == torch.float64 else 3]:
         left = psi.prox(w, share * 2.0**exponent * 2).double()
         torch.testing.assert_close(left, max(1 - share, 0.0) * w.double(), rtol=rtol, atol=0)

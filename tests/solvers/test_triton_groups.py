@@ -81,7 +81,6 @@ SHARED = [
 ]
 
 
-@pytest.mark.skipif(not INTERPRETED, reason="it makes the interpreter run programs side by side, as a GPU does")
 @pytest.mark.parametrize(("name", "most_parts", "dtype"), SHARED, ids=str)
 def test_groups_shared_by_programs(
     name: str, most_parts: int, dtype: torch.dtype, small_tiles: None, monkeypatch: pytest.MonkeyPatch
@@ -105,7 +104,6 @@ def test_groups_shared_by_programs(
         torch.testing.assert_close(trial.structured, other.structured, rtol=10 * ACCURACY[dtype], atol=0)
 
 
-@pytest.mark.skipif(not INTERPRETED, reason="it makes the interpreter run programs side by side, as a GPU does")
 @pytest.mark.parametrize("most_parts", [1, 64])
 @pytest.mark.parametrize("name", ["columns", "runs"])
 def test_metrics_whose_spread_is_out_of_range_keep_their_point(
@@ -127,7 +125,6 @@ def test_metrics_whose_spread_is_out_of_range_keep_their_point(
     assert not kept[:, :, [0, 1, 3, 4, 5]].any()
 
 
-@pytest.mark.skipif(not INTERPRETED, reason="it makes the interpreter run programs side by side, as a GPU does")
 @pytest.mark.parametrize("most_parts", [1, 64])
 def test_large_metrics_of_no_spread_are_in_range(most_parts: int, small_tiles: None, monkeypatch: pytest.MonkeyPatch):
     norms = LONG["columns"]._replace(weight=1e130)
