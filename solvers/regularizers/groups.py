@@ -16,7 +16,7 @@ from solvers.regularizers.layout import WeightLayout
 #: that make one output (channel).
 GROUP_SIDE = {"input": "in", "output": "out", "channel": "in", "filter": "out"}
 
-#: Norms of larger entries may be above the largest number of float64, 2^1024, where a group has many.
+#: Larger entries are divided by it before their norm is taken, which of many may be above the largest number, 2^1024.
 LARGE = 2.0**900
 
 

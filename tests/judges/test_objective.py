@@ -224,8 +224,11 @@ def test_a_jump_at_a_point_is_one_however_small_the_move(x):
 
 
 def test_changes_that_are_no_jumps_are_left():
-    kept = unless_jump(np.array([0.0, 1e-6, 1e-5, 1e-5]), np.array([1.0, 1.0, 1.0, 2.0]))
+    change, as_much = np.array([0.0, 1e-6, 1e-5, 1e-5]), np.array([0.0, 1e-6, 1e-5, 1e-5])
+    kept = unless_jump(change, as_much, np.array([1.0, 1.0, 1.0, 2.0]))
     assert kept.tolist() == [0.0, 1e-6, 0.0, 1e-5]
+    assert unless_jump(1e-5, 0.74e-5, 1.0) == 1e-5
+    assert unless_jump(1e-5, 0.76e-5, 1.0) == 0.0
 
 
 def test_neighbours_have_mixed_signs():

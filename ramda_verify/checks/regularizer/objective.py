@@ -30,7 +30,7 @@ OWN_SIZES = range(-6, 7)
 #: psi has one where psi(2w)/psi(w) is no longer what it is for small w, by this share.
 BENT = 0.05
 #: Cube root of a rounding: the share of psi that rounding may change where psi is a root, up to the third, of what is
-#: zero up to rounding. What changes by more is a jump.
+#: zero up to rounding. What changes by more is a jump, unless it changes gradually.
 STEEP = EPS ** (1 / 3)
 #: Share of a change of psi that a quarter of the move may make: a square's is 1/16, that of the root above is 0.63.
 GRADUAL = 0.75
@@ -106,12 +106,11 @@ class Psi:
     def spread(self, point: Array) -> float:
         """How far a few roundings of the point's nonzero entries move psi where it is steep, as the root of a singular
         value is at zero, or where large entries have a small psi, as their distance to the next integer. 0 where it
-        jumps: a quarter of the move then changes as much.
+        jumps.
         """
         unit = 8 * EPS * max(size(point), SMALLEST)
         change, of_a_quarter = (moved * self._slope(point, moved, zeros=False) for moved in (unit, unit / 4))
-        gradual = of_a_quarter <= GRADUAL * change
-        return change if gradual else float(unless_jump(change, self.size(point)))
+        return float(unless_jump(change, of_a_quarter, self.size(point)))
 
     def _slope(self, point: Array, unit: float, *, zeros: bool = True) -> float:
         def values(stack: Array) -> Array:
@@ -133,9 +132,11 @@ def mixed_signs(shape: tuple[int, ...]) -> Array:
     return np.where(np.arange(math.prod(shape)) % 3 == 0, 1.0, -1.0).reshape(shape)
 
 
-def unless_jump(change: Any, psi_size: Any) -> Array:
-    """Changes of psi by a rounding of the point; 0 where they are too large a share of its size to come from that."""
-    return np.where(change <= STEEP * psi_size, change, 0.0)
+def unless_jump(change: Any, of_a_quarter: Any, psi_size: Any) -> Array:
+    """Changes of psi by a rounding of the point; 0 where it jumps: where they are too large a share of its size to come
+    from that, and a quarter of the move changes it as much.
+    """
+    return np.where((change <= STEEP * psi_size) | (of_a_quarter <= GRADUAL * change), change, 0.0)
 
 
 def slopes(values: Callable[[Array], Array], points: Array, units: Array, *, zeros: bool = True) -> Array:

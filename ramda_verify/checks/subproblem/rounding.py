@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 #: Roundings by which the numbers that a point is computed from move it.
 ROUNDINGS = 32
-#: Steps below are on the way to zero.
-ORDINARY = 1e-100
+#: No prox is asked for a smaller step where psi is looked for beside a point; other checks ask for those.
+LEAST_STEP = 1e-100
 
 
 class Rounding:
@@ -93,8 +93,7 @@ class Rounding:
         near = [unit * (torch.round(points / unit + shift) - shift) for shift in (0.0, 0.5)]
         slope = self._slope(points, widest)
         step = widest / np.where(slope > 0, slope, 1.0)
-        # Other checks ask for steps that nearly vanish.
-        towards = problems.batch.prox(points, torch.as_tensor(np.where(step > ORDINARY, step, 1.0))) - points
+        towards = problems.batch.prox(points, torch.as_tensor(np.where(step > LEAST_STEP, step, 1.0))) - points
         near.append(points + torch.minimum(torch.maximum(towards, -unit), unit))
         return np.asarray(problems.psi(torch.stack([points, *near])).min(axis=0))
 
@@ -118,7 +117,7 @@ class Rounding:
         convex = problems.single.convex
         spread = unit * self._slope(points, unit, zeros=convex)
         if not convex:
-            spread = unless_jump(spread, terms)
+            spread = unless_jump(spread, unit / 4 * self._slope(points, unit / 4, zeros=False), terms)
         return np.asarray(ROUNDING * terms + 2 * norms(problems.B - problems.D * points) * self.edge(points) + spread)
 
     def _slope(self, points: Tensor, unit: Array, *, zeros: bool = True) -> Array:

@@ -62,13 +62,9 @@ def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, s
     fast = solve(subproblem, tensor(start), tolerance=target, method="splitting", max_iterations=ITERATIONS)
     if fast.status not in (*ENDED, Status.FELL_BACK):
         return Measurement(np.inf, f"splitting: {fast.status.value}, residual {fast.residual:.3g}")
-    # Norms of entries below the root of the smallest number vanish.
-    rounding = rounding_floor(subproblem, fast.point) + rounding_floor(subproblem, tensor(start)) + VANISHING
-    rounding += float(both.rounding.prox_error(fast.point[None])[0])
-    # Where it fell back it only says that the start, whose residual is unknown, is no worse.
-    known = (plain,) if fast.status is Status.FELL_BACK else (plain, fast)
-    residual = sum(solution.residual for solution in known)
-    apart = relative(norm(fast.point.numpy() - plain.point.numpy()), (residual + rounding) / float(D.min())) - 1
+    # Of a start to which it fell back only Q is known.
+    fell_back = fast.status is Status.FELL_BACK
+    known = (plain,) if fell_back else (plain, fast)
     ours, theirs = (_objective(subproblem, point.numpy()) for point in (fast.point, plain.point))
     scale = float((B * B / D).sum()) + abs(theirs)
     if abs(ours - theirs) > 1e-10 * scale:
@@ -78,9 +74,13 @@ def measure_solution(regularizer: Regularizer, B: Array, D: Array, lam: float, s
     gap = relative(abs(ours - theirs), scale) / 1e-10 - 1
     note = f"Q {ours:.12g} against {theirs:.12g}, residual {fast.residual:.3g}"
     worst = Worst()
-    if fast.status is not Status.FELL_BACK:
-        worst.see(apart, note)
     worst.see(gap, note)
+    if not fell_back:
+        # Norms of entries below the root of the smallest number vanish.
+        rounding = rounding_floor(subproblem, fast.point) + rounding_floor(subproblem, tensor(start)) + VANISHING
+        rounding += float(both.rounding.prox_error(fast.point[None])[0])
+        reach = (plain.residual + fast.residual + rounding) / float(D.min())
+        worst.see(relative(norm(fast.point.numpy() - plain.point.numpy()), reach) - 1, note)
     return worst.measurement()
 
 
