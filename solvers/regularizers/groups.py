@@ -16,8 +16,8 @@ from solvers.regularizers.layout import WeightLayout
 #: that make one output (channel).
 GROUP_SIDE = {"input": "in", "output": "out", "channel": "in", "filter": "out"}
 
-#: Larger entries are divided by it before their norm is taken, which of many may be above the largest number, 2^1024.
-LARGE = 2.0**900
+#: A norm above the largest number of float64, which finite entries may have, is kept times this.
+SMALL_UNIT = 2.0**-100
 
 
 class GroupsInMemory(NamedTuple):
@@ -133,9 +133,9 @@ class Grouping:
         w = w.to(accumulation_dtype(w))
         scale = self.max(w.abs())
         safe = torch.where(scale > 0, scale, torch.ones_like(scale))
-        wide = scale.double()
-        unit = torch.ones_like(wide).masked_fill(wide > LARGE, 1 / LARGE)
-        return wide * unit * self.sum((w / safe).square()).sqrt(), unit
+        wide, root = scale.double(), self.sum((w / safe).square()).sqrt()
+        unit = torch.ones_like(wide).masked_fill(torch.isinf(wide * root), SMALL_UNIT)
+        return wide * unit * root, unit
 
     def count(self, shape: Sequence[int]) -> int:
         """Number of groups.
