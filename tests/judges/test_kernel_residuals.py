@@ -313,12 +313,12 @@ def test_cases_are_of_every_kind(dtypes):
 
 
 def test_layouts_fit_their_groupings_and_some_are_grouped_or_depthwise():
-    for shape, (grouping, layout, blocks) in residual.SMALL + residual.LARGE:
+    for shape, (grouping, layout, blocks) in residual.SMALL_SHAPES + residual.LARGE_SHAPES:
         GroupLasso(1.0, grouping, layout, blocks).check_shape(shape)
-    grouped = [(shape, kind[2]) for shape, kind in residual.SMALL if kind[2] > 1]
+    grouped = [(shape, kind[2]) for shape, kind in residual.SMALL_SHAPES if kind[2] > 1]
     assert any(shape[0] == blocks and shape[1] == 1 for shape, blocks in grouped)
     assert any(1 < blocks < shape[0] and shape[1] > 1 for shape, blocks in grouped)
-    assert set(residual.MANY) < set(residual.SMALL)
+    assert set(residual.MANY_SHAPES) < set(residual.SMALL_SHAPES)
 
 
 def test_spreads_reach_as_far_as_claimed_and_shares_lie_around_the_threshold():

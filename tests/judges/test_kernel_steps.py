@@ -324,11 +324,11 @@ def test_a_method_with_every_state_is_compared():
 
 
 def test_grouped_weights_fit_their_blocks_and_some_are_depthwise():
-    for shape, blocks in steps.GROUPED:
+    for shape, blocks in steps.GROUPED_SHAPES:
         assert shape[0] % blocks == 0
         assert blocks > 1
-    assert any(shape[1] == 1 and shape[0] == blocks for shape, blocks in steps.GROUPED)
-    assert any(shape[1] == 1 and shape[0] > blocks for shape, blocks in steps.GROUPED)
+    assert any(shape[1] == 1 and shape[0] == blocks for shape, blocks in steps.GROUPED_SHAPES)
+    assert any(shape[1] == 1 and shape[0] > blocks for shape, blocks in steps.GROUPED_SHAPES)
 
 
 def test_cases_have_every_kind_of_group():

@@ -28,6 +28,7 @@ def main(project: Project, arguments: Sequence[str]) -> int:
             print(f"recording what {len(missing)} test files run", flush=True)
             record(copies, missing, records.folder)
             records = Records(project.root, records.folder, records.files)
+        copies[0].unchanged(records)
         outcomes = []
         for outcome in tried(project, records, copies, changes, options.seconds):
             outcomes.append(outcome)

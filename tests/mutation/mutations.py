@@ -117,7 +117,7 @@ def annotations(source: str) -> Iterator[Span]:
 
 def declarations(source: str) -> Iterator[Span]:
     """Where right code says what holds anyway: options of a dataclass and of ``zip``, hints to Triton's compiler; and
-    signatures for type checkers.
+    what is for type checkers: signatures, and the options of a class.
     """
     for name, call in calls(source):
         if name in ("dataclass", "zip"):
@@ -127,6 +127,8 @@ def declarations(source: str) -> Iterator[Span]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
             yield from (above(mark) for mark in node.decorator_list if ast.unparse(mark) == "overload")
+        elif isinstance(node, ast.ClassDef):
+            yield from (span(keyword.value) for keyword in node.keywords if keyword.arg == "total")
 
 
 def above(decorator: ast.expr) -> Span:
@@ -136,7 +138,14 @@ def above(decorator: ast.expr) -> Span:
 
 
 def numbers_of_draws(source: str) -> Iterator[Span]:
-    """Where calls of a Hypothesis strategy (``st.integers(0, 9)``) and the ``share`` and ``cost`` of a check are."""
+    """Where calls of a Hypothesis strategy (``st.integers(0, 9)``), ``share`` and ``cost`` of a check, and tables of
+    shapes to try (constants named ``...SHAPES``) are.
+    """
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            (target, *_) = node.targets if isinstance(node, ast.Assign) else (node.target,)
+            if ast.unparse(target).endswith("SHAPES"):
+                yield span(node.value)
     for name, call in calls(source):
         if name.startswith("st."):
             yield span(call)

@@ -50,6 +50,12 @@ class Record:
         chosen = {index for tests in lines.values() for index in tests} if line is None else lines.get(str(line), [])
         return [test for index in chosen if (test := self._tests[index]) is not None]
 
+    @property
+    def quickest(self) -> RecordedTest | None:
+        """The passing test that took the least time; None where none passes."""
+        passing = [test for test in self._tests if test is not None]
+        return min(passing, key=lambda test: (test.seconds, test.name), default=None)
+
     @cached_property
     def size(self) -> int:
         """How many lines of the sources the tests ran."""
@@ -73,8 +79,13 @@ class Records:
         self.root, self.folder, self.files = root, folder, files
 
     def missing(self) -> list[str]:
-        """RecordedTest files that have no record, or are no longer what was recorded."""
+        """Test files that have no record, or are no longer what was recorded."""
         return [file for file in self.files if file not in self._found or self._is_old(file)]
+
+    def quickest(self) -> list[RecordedTest]:
+        """The quickest passing test of each file that is recorded as it is."""
+        current = [self._found[file].quickest for file in self._found if not self._is_old(file)]
+        return [test for test in current if test is not None]
 
     def _is_old(self, file: str) -> bool:
         return self._found[file].fingerprint != fingerprint(self.root / file)

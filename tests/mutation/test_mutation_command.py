@@ -74,6 +74,8 @@ def equivalent(project: Project, text: str) -> None:
 
 DRAWN = """
 LEAST = 2
+SHAPES = ((3, 4), *((1, n) for n in (5, 6)))
+GROUPED_SHAPES: tuple[int, ...] = (7, 8)
 cases = st.lists(st.integers(0, 7), min_size=1).map(lambda found: found + [1] if x == 4 else [])
 
 
@@ -92,6 +94,10 @@ class Pair:
 
     @overload
     def third(self): ...
+
+
+class Options(TypedDict, total=False):
+    lr: float
 """
 
 
@@ -107,10 +113,10 @@ def test_numbers_that_say_what_is_drawn_are_left_alone(tmp_path):
     """The numbers of the function that a strategy is mapped by are within its call, too."""
     project = project_of(tmp_path, DRAWN, TESTS)
     found = {(change.line, change.operator) for change in mutations(project.root, "package/source.py")}
-    assert {line for line, operator in found if operator == "NumberReplacer"} == {2, 6, 7}
-    assert (3, "ReplaceComparisonOperator_Eq_LtE") in found
-    (tolerance, *_) = [change for change in mutations(project.root, "package/source.py") if change.line == 6]
-    assert "tolerance=9" not in tolerance.applied(DRAWN).splitlines()[5]
+    assert {line for line, operator in found if operator == "NumberReplacer"} == {2, 8, 9}
+    assert (5, "ReplaceComparisonOperator_Eq_LtE") in found
+    (tolerance, *_) = [change for change in mutations(project.root, "package/source.py") if change.line == 8]
+    assert "tolerance=9" not in tolerance.applied(DRAWN).splitlines()[7]
 
 
 def test_one_is_killed_one_survives_and_one_is_equivalent(project, capfd):
@@ -172,6 +178,25 @@ def test_a_sample_follows_the_seed_and_is_spread_over_the_files(tmp_path):
     assert drawn != sample(tmp_path, files, 20, seed=4)
     assert [change.file for change in drawn] == [file for file in files for _ in range(5)]
     assert all(change.line > 1 for file in files for change in mutations(tmp_path, file))
+
+
+def test_no_change_is_tried_where_the_tests_fail_anyway(project, monkeypatch):
+    """What a test needs may be missing in the copy; every change would seem to die of that."""
+    (project.root / "test_source.py").write_text("import os\n\nos.environ['NEEDED']\n" + TESTS, encoding="utf-8")
+    monkeypatch.setenv("NEEDED", "here")
+    assert main(project, ["--sample", "9"]) == 1  # recorded where it passes
+    monkeypatch.delenv("NEEDED")
+    with pytest.raises(ValueError, match=r"(?s)unchanged sources.*NEEDED"):
+        main(project, ["--sample", "9"])
+
+
+def test_packages_on_the_path_of_the_user_are_found(project, monkeypatch, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "neighbour.py").write_text("", encoding="utf-8")
+    (project.root / "test_source.py").write_text("import neighbour\n" + TESTS, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(elsewhere))
+    assert main(project, ["--sample", "9"]) == 1
 
 
 def test_refusals(project):

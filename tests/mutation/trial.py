@@ -54,7 +54,8 @@ class Copy:
         self._running: subprocess.Popen[bytes] | None = None
         self._environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(str, (self.root, OURS))),
+            # Ours come first; packages that the user found a place for stay within reach.
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(self.root), str(OURS), os.environ.get("PYTHONPATH", "")))),
             "OMP_NUM_THREADS": "1",
             # What a changed source computes is not kept for the next one, nor for the user.
             "RAMDA_CACHE": str(folder / "optima"),
@@ -97,6 +98,19 @@ class Copy:
         finally:
             self._write(place, original)
         return Outcome(change, verdict, by, time.monotonic() - started, count, change.difference(original))
+
+    def unchanged(self, records: Records) -> None:
+        """Run the quickest test of every file on the sources as they are.
+
+        Raises:
+            ValueError: one of them fails: then it would seem to notice whatever is changed.
+        """
+        if not (tests := records.quickest()):
+            return
+        verdict, by = self._run(tests)
+        if verdict != SURVIVED:
+            said = "".join(self._output.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[-12:])
+            raise ValueError(f"a test fails in a copy of the unchanged sources, {verdict} by {by}:\n{said}")
 
     def _write(self, place: Path, text: str) -> None:
         """Write a source, and remove what was compiled of it: a change may have the size and the second of another."""

@@ -267,3 +267,26 @@ def test_a_spectral_value_holds_whatever_the_factors_are_off(left, right):
     value = part.value([])
     assert float(value.lower()) <= exact <= float(value.upper())
     assert float(value.upper() - value.lower()) <= (20 * exact if left * right != 1.0 else 1e-12)
+
+
+@pytest.mark.parametrize("off", [1e-6, 1e-3, 1e-2])
+@pytest.mark.parametrize("seed", range(4))
+def test_factors_are_found_from_afar(off, seed):
+    """B is such that U S V' solves the problem: ``D*Z + price U V' = B`` there. A step from afar makes the gradient
+    little smaller, so that the equation of the steps has to be set up again. (At other seeds 1e-2 is too far.)
+    """
+    random = np.random.default_rng(seed)
+    U, V = (np.linalg.qr(random.standard_normal((length, 2)))[0] for length in (4, 3))
+    D, price = 10 ** random.uniform(-1, 1, (4, 3)), 0.5
+    Z = U * [3.0, 1.0] @ V.T
+    B = D * Z + price * (U @ V.T)
+    part = SpectralPart(Spectral(1.0, every((4, 3)), (4, 3), ABS), flint.arb(price), 2)
+    start = [flint.arb(entry) for entry in (Z + off * random.standard_normal((4, 3))).ravel()]
+    metric, pull = ([flint.arb(entry) for entry in values.ravel()] for values in (D, B))
+    part.nearby(start)
+    slope = [d * z - b for d, z, b in zip(metric, start, pull, strict=True)]
+    found = part.refined(start, slope, metric)
+    assert isinstance(found, SpectralPart)
+    left, core, right = (np.array([float(x) for x in m.entries()]) for m in (found.left, found.core, found.right))
+    left, core, right = left.reshape(4, 2), core.reshape(2, 2), right.reshape(3, 2)
+    assert np.abs(D * (left @ core @ right.T) + price * (left @ right.T) - B).max() <= 1e-13

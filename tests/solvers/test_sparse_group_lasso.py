@@ -97,7 +97,7 @@ def test_parts_that_are_counted():
     B, D = torch.full((6, 5), 0.5), torch.ones(6, 5)
     for norms, parts in (
         (GroupNorms(0.1, 6, 5, 1, entry_weight=2.0), 5),
-        (GroupNorms(0.0, 6, 5, 1, entry_weight=2.0), 30),
+        (GroupNorms(0.0, 3, 5, 2, entry_weight=2.0), 30),
         (GroupNorms(0.1, 1, 30, 1, entry_weight=2.0), 30),
     ):
         found = torch.empty_like(B)

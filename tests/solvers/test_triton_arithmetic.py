@@ -1,5 +1,6 @@
 """Cube roots, exponents and powers of two of the Triton kernels, over the whole range of both dtypes."""
 
+import inspect
 import math
 
 import numpy as np
@@ -10,13 +11,15 @@ pytest.importorskip("triton", reason="triton is not installed")
 
 import triton
 import triton.language as tl
+from triton.runtime.jit import KernelInterface
 
-from solvers.kernels.gpu import arithmetic
+from solvers.kernels.gpu import arithmetic, cross_program, entries, groups, memory, norm_equation, recurrences, tiles
 from tests.solvers.triton_cases import DEVICE
 
 # The interpreter's numpy warns of infinities, which the kernels deal with.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 DTYPES = [torch.float32, torch.float64]
+KERNEL_FILES = (arithmetic, cross_program, entries, groups, memory, norm_equation, recurrences, tiles)
 NAMES = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
@@ -81,3 +84,15 @@ def test_powers_of_two_below_every_scale(dtype):
     right = [max(-bound, min(bound, math.frexp(number)[1] - 1)) if number else -bound for number in numbers.tolist()]
     assert exponents.tolist() == right
     assert target.tolist() == [2.0**k for k in right]
+
+
+def test_all_that_a_kernel_calls_is_compiled():
+    """The interpreter calls a function of plain Python as well, a GPU does not."""
+    plain = [
+        f"{module.__name__}.{name}"
+        for module in KERNEL_FILES
+        for name, found in vars(module).items()
+        if inspect.isfunction(found) and found.__module__ == module.__name__ and "tl." in inspect.getsource(found)
+    ]
+    assert plain == []
+    assert isinstance(arithmetic.cube_root, KernelInterface)

@@ -61,6 +61,8 @@ MISTAKES = {
     ),
     "wrong for negative entries only": l1(lambda w, s: torch.where(w > 0, right(w, s), w)),
     "wrong for positive entries only": l1(lambda w, s: torch.where(w < 0, right(w, s), w)),
+    "wrong for negative entries only, as": l1(lambda w, s: torch.where(w > -20, right(w, s), w)),
+    "wrong for positive entries only, as": l1(lambda w, s: torch.where(w < 20, right(w, s), w)),
     "wrong for small steps only": l1(lambda w, s: right(w, s) if s > 1 else w),
     "wrong for large steps only": l1(lambda w, s: right(w, s) if s < 1 else w),
     "wrong for large entries only": l1(lambda w, s: torch.where(w.abs() < 2, right(w, s), w)),

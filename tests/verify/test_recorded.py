@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from ramda_verify import cli
 from ramda_verify.cases.recorded import PATH, all_recorded, plan, recorded
 from ramda_verify.cases.recorded.plan import OPTIMIZERS
-from ramda_verify.cases.recorded.recorder import record
+from ramda_verify.cases.recorded.recorder import _recorded_parameters, record
 from ramda_verify.cases.recorded.replay import replay
 from ramda_verify.cases.recorded.slices import LARGEST, chosen, cut
 from ramda_verify.cases.recorded.store import METADATA, read, write
-from ramda_verify.problems.trainings import TRAININGS
+from ramda_verify.problems.trainings import TRAININGS, begin, same
 from solvers import L1, GroupLasso, NuclearNorm
 from solvers.optimizers.saving import INNER
 
@@ -105,6 +105,19 @@ def test_recording_again_gives_steps_of_the_same_form(name):
         assert step.counters.keys() == known.counters.keys()
         assert step.hyper.keys() == known.hyper.keys()
         assert step.regularizer == known.regularizer
+
+
+def test_the_two_largest_parameters_are_recorded():
+    settings = OPTIMIZERS["ramda"].hyperparameters
+    run = begin(TRAININGS["convolutions"], OPTIMIZERS["ramda"].make, same(L1(1e-4)), **settings)
+    sizes = {
+        name: param.numel()
+        for group in run.optimizer.param_groups
+        if isinstance(group["regularizer"], L1)
+        for name, param in zip(group["param_names"], group["params"], strict=True)
+    }
+    assert len(set(sizes.values())) == len(sizes) > 2
+    assert list(_recorded_parameters(run)) == sorted(sizes, key=sizes.__getitem__)[:-3:-1]
 
 
 def test_recording_is_decided_by_the_seed():

@@ -52,7 +52,7 @@ def test_a_fault_that_no_drawn_case_shows_is_found_and_can_be_pasted():
     assert violation_of(snippet) == result.counterexample.violation > result.tolerance
 
 
-@pytest.mark.parametrize(("examples", "taken"), [(20, 3), (100, 15)])
+@pytest.mark.parametrize(("examples", "taken"), [(1, 1), (20, 3), (100, 15)])
 def test_recorded_cases_are_counted_apart(examples, taken):
     target = replace(known_target("l1"), traced=False)
     drawn = run_check(BY_ID["prox-limits"], target, seed=7, max_examples=examples)

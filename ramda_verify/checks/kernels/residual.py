@@ -40,16 +40,16 @@ Layout = tuple[tuple[int, ...], tuple[str, str, int]]
 
 INPUT, OUTPUT = ("input", "out_in", 1), ("output", "out_in", 1)
 
-SMALL: tuple[Layout, ...] = (
+SMALL_SHAPES: tuple[Layout, ...] = (
     *((shape, kind) for shape in ((2, 3), (1, 5), (7, 40), (40, 7), (5, 4, 3, 3)) for kind in (INPUT, OUTPUT)),
     *(((6, 4, 3, 3), ("channel", "out_in", 2)), ((12, 5), ("filter", "in_out", 3))),
     ((9, 1, 3, 3), ("channel", "out_in", 9)),
 )
 
 #: Those of which some group leaves the range, where entries may.
-MANY = tuple(layout for layout in SMALL if math.prod(layout[0]) >= 60)
+MANY_SHAPES = tuple(layout for layout in SMALL_SHAPES if math.prod(layout[0]) >= 60)
 
-LARGE: tuple[Layout, ...] = (
+LARGE_SHAPES: tuple[Layout, ...] = (
     *(((4099, 2), kind) for kind in (INPUT, OUTPUT)),
     *(((300, 64), kind) for kind in (INPUT, OUTPUT)),
     *(((1, 300_001), OUTPUT), ((2, 4099), OUTPUT)),
@@ -220,12 +220,13 @@ def _cases(*dtypes: str) -> st.SearchStrategy[Case]:
     With float32 sums there is one of float16, which the compiled library does not take.
     """
     device = device_of("triton")
-    kinds = [_spreads(dtypes, backends_here(), SMALL)] * 5 + [_spreads(dtypes, backends_here(), LARGE)] * 3
-    kinds += [_spreads(dtypes, backends_here(), MANY, EXTREME[dtypes[0]], MIDDLING)] * 2
+    kinds = [_spreads(dtypes, backends_here(), SMALL_SHAPES)] * 5
+    kinds += [_spreads(dtypes, backends_here(), LARGE_SHAPES)] * 3
+    kinds += [_spreads(dtypes, backends_here(), MANY_SHAPES, EXTREME[dtypes[0]], MIDDLING)] * 2
     others = ["plain"]
     if BACKENDS["triton"].unavailable_reason() is None:
         others.append("triton")
-        kinds.append(_spreads(dtypes, ["triton"], SMALL if device == "cpu" else SMALL + LARGE))
+        kinds.append(_spreads(dtypes, ["triton"], SMALL_SHAPES if device == "cpu" else SMALL_SHAPES + LARGE_SHAPES))
     if "float32" in dtypes:
-        kinds.append(_spreads(["float16"], others, SMALL, (COMMON[0][:3], COMMON[1])))
+        kinds.append(_spreads(["float16"], others, SMALL_SHAPES, (COMMON[0][:3], COMMON[1])))
     return st.sampled_from(range(len(kinds))).flatmap(lambda kind: kinds[kind])

@@ -34,7 +34,7 @@ SHAPES: tuple[tuple[int, ...], ...] = (
 )
 
 #: Weights of grouped and depthwise convolutions with their numbers of blocks.
-GROUPED: tuple[tuple[tuple[int, ...], int], ...] = (
+GROUPED_SHAPES: tuple[tuple[tuple[int, ...], int], ...] = (
     *(((4, 3), 2), ((6, 5, 2), 3), ((4, 3, 3, 3), 2), ((33, 17, 3, 3), 3), ((48, 5, 3, 3), 8), ((24, 70, 1, 1), 4)),
     *(((8, 1, 3, 3), 8), ((8, 1, 3, 3), 4), ((24, 2, 1, 1), 12)),
 )
@@ -249,7 +249,7 @@ def _of_blocks() -> st.SearchStrategy[Case]:
         shape, blocks = case
         return _of_a_shape(shape, [psi for order in ORDERS for psi in compiled.in_blocks(order, blocks, shape)])
 
-    return st.sampled_from(GROUPED).flatmap(of)
+    return st.sampled_from(GROUPED_SHAPES).flatmap(of)
 
 
 def _of_a_shape(shape: tuple[int, ...], examples: Sequence[Any]) -> st.SearchStrategy[Case]:
