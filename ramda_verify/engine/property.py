@@ -36,8 +36,9 @@ from ramda_verify.tolerances import Tolerance
 
 #: Share of cases that an oracle may fail on before the whole check is inconclusive.
 MAX_INCONCLUSIVE = 0.2
-#: Seconds in which a counterexample is made plainer.
-PLAIN_SECONDS = 3.0
+#: Seconds in which Hypothesis shrinks a counterexample, more than an ordinary prox takes, and in which it is then made
+#: plainer.
+SHRINK_SECONDS, PLAIN_SECONDS = 10.0, 3.0
 #: The detail of a result begins with this where its cases, valid as they are, hold nothing that the claim speaks of.
 NONE_OF = "none of"
 
@@ -129,6 +130,27 @@ class _Falsified(_Found, Exception):
 
 class _Stopped(_Found):
     """A call did not return, and would not at each step of shrinking: Hypothesis lets it through as it is."""
+
+
+class _Enough(_Found):
+    """What SHRINK_SECONDS of shrinking have left of the first case that failed; let through in the same way."""
+
+
+@dataclass
+class _Shrinking:
+    """The last case that failed, and when the first one did."""
+
+    last: _Falsified | None = None
+    began: float = 0.0
+
+    def failed(self, found: _Falsified) -> None:
+        if self.last is None:
+            self.began = time.perf_counter()
+        self.last = found
+
+    def end_in_time(self) -> None:
+        if self.last is not None and time.perf_counter() - self.began > SHRINK_SECONDS:
+            raise _Enough(self.last.case, self.last.measurement) from self.last.__cause__
 
 
 @dataclass
@@ -256,7 +278,7 @@ def run_check(
             check.id, target.name, status, tally.cases, worst, check.tolerance.value, round(seconds, 3), **more
         )
 
-    tally = _Tally()
+    tally, shrinking = _Tally(), _Shrinking()
     reason = check.applies(target)
     if reason is not None:
         return result(Verdict.SKIP, tally, detail=reason)
@@ -273,7 +295,13 @@ def run_check(
     )
     @given(check.cases(target))
     def search(case: Case) -> None:
-        if not judge(check, case, tally):
+        shrinking.end_in_time()
+        try:
+            spoken_of = judge(check, case, tally)
+        except _Falsified as found:
+            shrinking.failed(found)
+            raise
+        if not spoken_of:
             hypothesis.reject()  # another case takes its place
 
     try:
@@ -284,7 +312,7 @@ def run_check(
     except Unsatisfiable:
         detail = f"{NONE_OF} {tally.empty} cases holds anything that the claim speaks of"
         return result(Verdict.INCONCLUSIVE, tally, detail=detail if tally.empty else "no case could be drawn")
-    except (_Falsified, _Stopped) as found:
+    except (_Falsified, _Stopped, _Enough) as found:
         case, measurement = found.case, found.measurement
         if shrink or target.kind == "regularizer":
             seconds = 0.0 if isinstance(found, _Stopped) else plain_seconds
