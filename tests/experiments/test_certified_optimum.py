@@ -198,6 +198,14 @@ def _empty(path):
 
 
 @pytest.mark.usefixtures("empty_cache")
+def test_the_cache_says_nothing(capfd):
+    data = small_problem()
+    for known in (False, True):
+        assert solve(*data, cache=True).from_cache == known
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("empty_cache")
 @pytest.mark.parametrize("corrupt", [_truncate, _empty, _move_the_point, _change_the_shape, _change_the_kind, _narrow])
 def test_corrupt_cache_is_discarded(corrupt):
     data = small_problem()
@@ -219,8 +227,14 @@ def test_unwritable_cache_costs_only_time(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"features": np.zeros(5)}, "features"),
+        ({"features": np.zeros(60)}, "features"),
+        ({"features": np.zeros((60, 8, 1))}, "features"),
+        ({"features": np.zeros((60, 0))}, "features"),
+        ({"features": np.zeros((0, 8))}, "features"),
+        ({"features": np.zeros((60, 8), dtype=int)}, "features"),
         ({"features": np.full((60, 8), np.inf)}, "features"),
+        ({"labels": np.zeros(60)}, "labels"),
+        ({"labels": np.arange(60) % 3 - 1}, "labels"),
         ({"labels": np.zeros(3, dtype=int)}, "labels"),
         ({"labels": np.full(60, 7)}, "labels"),
         ({"labels": np.zeros(60, dtype=int)}, "every class"),

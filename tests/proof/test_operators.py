@@ -10,6 +10,7 @@ from torch.nn import functional as nn
 
 from ramda_verify.proof import operators
 from ramda_verify.proof.arrays import as_array
+from ramda_verify.proof.elementwise import Unreadable
 from ramda_verify.proof.evaluation import evaluate
 from ramda_verify.proof.extended import Number, as_number
 from ramda_verify.proof.operators import OPERATIONS
@@ -214,3 +215,29 @@ MISREADINGS = [
 def test_a_wrong_reading_is_seen(name, taken_for, case, monkeypatch):
     monkeypatch.setitem(OPERATIONS, name, OPERATIONS[taken_for])
     assert differences(CASES[case], FINITE + BROKEN)
+
+
+def unknowns(*names):
+    return np.array([Number(z3.Real(name)) for name in names], dtype=object)
+
+
+MASK = np.array([z3.Bool("p"), z3.Bool("q")], dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("indices", "values", "accumulate"),
+    [
+        ([MASK], unknowns("c"), True),
+        ([MASK], unknowns("c", "d"), False),
+        ([MASK[:1]], unknowns("c"), False),
+        ([MASK, MASK], unknowns("c"), False),
+        ([None], unknowns("c"), False),
+        ([unknowns("c", "d")], unknowns("c"), False),
+    ],
+    ids=["a sum", "several values", "rows", "two masks", "all", "places"],
+)
+def test_what_is_put_elsewhere_is_not_read(indices, values, accumulate):
+    context = Context()
+    assert operators.index_put(context, unknowns("a", "b"), [MASK], unknowns("c")).shape == (2,)
+    with pytest.raises(Unreadable, match="index_put"):
+        operators.index_put(context, unknowns("a", "b"), indices, values, accumulate)

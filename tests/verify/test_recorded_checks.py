@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from ramda_verify.cases.recorded import all_recorded, recorded
+from ramda_verify.cases.recorded import all_recorded, passes, recorded
 from ramda_verify.cases.recorded.passes import also_on_recorded, recorded_problems
 from ramda_verify.cases.recorded.problems import NamedArray, RecordedProblem, UnsuitableError, named
 from ramda_verify.checks import BY_ID
@@ -60,6 +60,23 @@ def test_recorded_cases_are_counted_apart(examples, taken):
     assert result.status is Verdict.PASS
     assert taken <= result.recorded <= 2 * taken
     assert result.cases == drawn.cases + result.recorded
+
+
+def test_others_take_the_place_of_those_that_do_not_suit(monkeypatch):
+    target, asked = replace(known_target("l1"), traced=False), []
+
+    def run_but_the_first_two(check, target, **arguments):
+        asked.append(target.instances)
+        if len(asked) <= 2:
+            raise UnsuitableError("invented")
+        return run_check(check, target, **arguments)
+
+    drawn = run_check(BY_ID["prox-limits"], target, seed=7, max_examples=20)
+    monkeypatch.setattr(passes, "run_check", run_but_the_first_two)
+    result = also_on_recorded(drawn, BY_ID["prox-limits"], target, seed=7, max_examples=20)
+    assert len(asked) == len(set(map(id, asked))) == 5
+    assert result.status is Verdict.PASS
+    assert 3 <= result.recorded <= 6
 
 
 def test_the_seed_decides_which_are_taken():
