@@ -197,7 +197,8 @@ _OF_TENSORS: dict[str, Callable[..., Any]] = {
     "isinf": torch.isinf,
     "isnan": torch.isnan,
     "pow": torch.pow,
-    "copysign": torch.copysign,
+    # torch takes a number second only.
+    "copysign": lambda size, sign: torch.copysign(torch.as_tensor(size, dtype=torch.float64), sign),
     "cbrt": lambda tensor: torch.sign(tensor) * tensor.abs() ** (1 / 3),
 }
 
