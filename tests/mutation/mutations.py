@@ -117,7 +117,7 @@ def annotations(source: str) -> Iterator[Span]:
 
 def declarations(source: str) -> Iterator[Span]:
     """Where right code says what holds anyway: options of a dataclass and of ``zip``, hints to Triton's compiler; and
-    what is for type checkers: signatures, and the options of a class.
+    what is for type checkers: signatures, the options of a class, and the bodies of protocols.
     """
     for name, call in calls(source):
         if name in ("dataclass", "zip"):
@@ -129,6 +129,8 @@ def declarations(source: str) -> Iterator[Span]:
             yield from (above(mark) for mark in node.decorator_list if ast.unparse(mark) == "overload")
         elif isinstance(node, ast.ClassDef):
             yield from (span(keyword.value) for keyword in node.keywords if keyword.arg == "total")
+            if any(ast.unparse(base) == "Protocol" for base in node.bases):
+                yield (node.lineno, 0), (node.end_lineno or node.lineno, 10**9)
 
 
 def above(decorator: ast.expr) -> Span:

@@ -98,6 +98,11 @@ class Pair:
 
 class Options(TypedDict, total=False):
     lr: float
+
+
+class HasSize(Base, Protocol):
+    @property
+    def size(self, least=3): ...
 """
 
 
