@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ramda_verify.oracles.challenger import challenge_prox, challenge_subproblem
+from ramda_verify.oracles.challenger import _polish, challenge_prox, challenge_subproblem
 from ramda_verify.oracles.exact import subproblem
 from ramda_verify.oracles.index_sets import as_matrix
 from ramda_verify.oracles.naive_prox import line_minimum, naive_prox
@@ -94,3 +94,12 @@ def test_line_minimum_finds_ends_and_inside():
     assert line_minimum(lambda x: x, 0.0, 1.0) == 0.0
     assert line_minimum(lambda x: -x, 0.0, 1.0) == 1.0
     assert line_minimum(lambda x: (x - 0.3) ** 2, 0.0, 1.0) == pytest.approx(0.3, abs=1e-8)
+
+
+def test_polishing_takes_as_many_steps_as_there_are_entries_to_move():
+    """Eight entries at different scales; two hundred steps get nowhere near."""
+    scales = np.arange(1.0, 9.0).reshape(2, 4)
+    least, source, point = _polish(lambda z: float((scales * (z - 1) ** 2).sum()), np.full((2, 4), 0.5), "polished")
+    assert source == "polished"
+    assert least <= 1e-8
+    assert np.abs(point - 1).max() <= 1e-4

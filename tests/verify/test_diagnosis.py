@@ -61,6 +61,9 @@ MISTAKES = {
     ),
     "wrong for negative entries only": l1(lambda w, s: torch.where(w > 0, right(w, s), w)),
     "wrong for positive entries only": l1(lambda w, s: torch.where(w < 0, right(w, s), w)),
+    "wrong for negative entries only, as far": SimpleNamespace(
+        value=lambda w: 0.0 if w.min() >= 0 and w.max() <= 2 else math.inf, prox=lambda w, s: w.clamp(-1, 2)
+    ),
     "wrong for negative entries only, as": l1(lambda w, s: torch.where(w > -20, right(w, s), w)),
     "wrong for positive entries only, as": l1(lambda w, s: torch.where(w < 20, right(w, s), w)),
     "wrong for small steps only": l1(lambda w, s: right(w, s) if s > 1 else w),
