@@ -121,6 +121,20 @@ def test_high_precision_svd_failure(monkeypatch):
     assert not exact.subproblem(ONES, ONES, 0.1, NUCLEAR).solved
 
 
+def test_a_high_precision_svd_that_is_off_in_the_thirtieth_digit(monkeypatch):
+    right = mpmath.svd_r
+
+    def off(matrix, **options):
+        left, sigma, vectors = right(matrix, **options)
+        return left, sigma * (1 + mpmath.mpf(10) ** -30), vectors
+
+    assert exact.subproblem(ONES, ONES, 0.1, NUCLEAR).solved
+    monkeypatch.setattr(mpmath, "svd_r", off)
+    answer = exact.subproblem(ONES, ONES, 0.1, NUCLEAR)
+    assert not answer.solved
+    assert "the SVD leaves an error" in answer.detail
+
+
 def test_linear_algebra_failures(monkeypatch):
     def fails(*arguments, **options):
         raise np.linalg.LinAlgError("no convergence")

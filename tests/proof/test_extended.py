@@ -233,3 +233,20 @@ def test_square_roots_are_multiplied_as_they_are():
     one, other = x.square_root(context, W), x.square_root(context, V)
     x.multiply_roots(context, one, other)
     assert len(context.definitions) == 2
+
+
+@pytest.mark.parametrize("cosine", [-1.0, -0.7, -0.1, 0.0, 0.3, 0.9, 1.0])
+@pytest.mark.parametrize(
+    ("degree", "low", "high"), [(1, -1, 1), (2, 0, 1), (2, -1, 0), (3, 0.5, 1), (3, -0.5, 0.5), (3, -1, -0.5)]
+)
+def test_what_is_stated_of_a_part_of_an_angle_holds_of_it_alone(degree, low, high, cosine):
+    """Its cosine lies in an interval on which the polynomial that makes the angle whole again is monotone."""
+    context = Context()
+    root = context.chebyshev_root(Fraction(cosine), degree, Fraction(low), Fraction(high))
+    angles = [(sign * math.acos(cosine) + turns * 2 * math.pi) / degree for sign in (1, -1) for turns in range(3)]
+    (right,) = {round(math.cos(angle), 9) for angle in angles if low - 1e-9 <= math.cos(angle) <= high + 1e-9}
+    solver = z3.Solver()
+    solver.add(*(side.condition for side in context.sides))
+    assert solver.check() == z3.sat
+    solver.add(z3.Or(root < right - 1e-7, root > right + 1e-7))
+    assert solver.check() == z3.unsat

@@ -226,6 +226,16 @@ def test_kernels_compile_without_a_gpu(tmp_path: Path):
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.parametrize(
+    ("interpreted", "cuda", "missing"),
+    [("0", False, True), ("1", False, False), ("0", True, False), ("1", True, False)],
+)
+def test_a_device_or_the_interpreter_is_enough(interpreted, cuda, missing, monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", interpreted)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    assert (type(TRITON)().unavailable_reason() == "there is no CUDA device") == missing
+
+
 CHOSEN_LATE = """
 import os, triton
 from solvers.kernels import BACKENDS
