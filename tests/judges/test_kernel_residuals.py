@@ -1,6 +1,7 @@
 """The residual of a step with group norms: what is given to it, and what is held against what comes back."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -340,3 +341,18 @@ def test_every_build_that_runs_here_is_tried():
     assert found[0] == "plain"
     assert all(name.startswith("native:") for name in found[1:])
     assert (len(found) > 1) == (BACKENDS["native"].unavailable_reason() is None)
+
+
+@pytest.mark.parametrize("reason", [None, "not installed"])
+def test_triton_is_tried_where_it_runs(reason, monkeypatch):
+    """Everything else that runs here as well; float16 by all but the native builds."""
+    monkeypatch.setitem(BACKENDS, "triton", SimpleNamespace(unavailable_reason=lambda: reason))
+    monkeypatch.setattr(residual, "device_of", lambda name: "cpu")
+    cases = drawn(residual._cases("float32", "bfloat16"), 200)
+    others = {"plain", *(["triton"] if reason is None else [])}
+    assert {case["backend"] for case in cases} == others | set(residual.backends_here())
+    assert {case["backend"] for case in cases if case["dtype"] == "float16"} == others
+    assert {case["dtype"] for case in cases} == {"float32", "bfloat16", "float16"}
+    sizes = {math.prod(case["shape"]) for case in cases if case["backend"] == "triton"}
+    assert max(sizes, default=0) <= 300
+    assert {case["dtype"] for case in drawn(residual._cases("float64"), 60)} == {"float64"}
