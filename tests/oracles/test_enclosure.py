@@ -15,7 +15,7 @@ from ramda_verify.oracles.atoms import Norm, Scalar, Spectral
 from ramda_verify.oracles.atoms.functions import ABS, SQUARE, capped
 from ramda_verify.oracles.enclosure import Interval, applies, enclose, why_not
 from ramda_verify.oracles.enclosure.balls import flint
-from ramda_verify.oracles.enclosure.matrices import matrix
+from ramda_verify.oracles.enclosure.matrices import matrix, spectral_norm_at_most
 from ramda_verify.oracles.enclosure.spectral import SpectralPart
 from ramda_verify.oracles.index_sets import every
 from solvers import L1, MCP, GroupLasso, NuclearNorm, Simplex, SparseGroupLasso, Subproblem, Zero, solve
@@ -290,3 +290,11 @@ def test_factors_are_found_from_afar(off, seed):
     left, core, right = (np.array([float(x) for x in m.entries()]) for m in (found.left, found.core, found.right))
     left, core, right = left.reshape(4, 2), core.reshape(2, 2), right.reshape(3, 2)
     assert np.abs(D * (left @ core @ right.T) + price * (left @ right.T) - B).max() <= 1e-13
+
+
+@pytest.mark.parametrize("largest", [0.25, 1.0, 3.0])
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 3)])
+def test_a_bound_on_the_spectral_norm(largest, shape):
+    values = matrix(largest * np.eye(*shape) * [1.0, 0.5, 0.25][: shape[1]])
+    assert spectral_norm_at_most(values, flint.arb(largest * (1 + 1e-12)))
+    assert not spectral_norm_at_most(values, flint.arb(largest * (1 - 1e-12)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ramda_verify.oracles.challenger import _polish, challenge_prox, challenge_subproblem
+from ramda_verify.oracles.challenger import _polish, _structured, challenge_prox, challenge_subproblem
 from ramda_verify.oracles.exact import subproblem
 from ramda_verify.oracles.index_sets import as_matrix
 from ramda_verify.oracles.naive_prox import line_minimum, naive_prox
@@ -103,3 +103,27 @@ def test_polishing_takes_as_many_steps_as_there_are_entries_to_move():
     assert source == "polished"
     assert least <= 1e-8
     assert np.abs(point - 1).max() <= 1e-4
+
+
+def test_rivals_of_less_structure():
+    """Of a matrix every entry, row and column, the largest entries, and all lower ranks; of a vector no rank."""
+    centre, candidate = np.diag([3.0, 2.0, 1.0]), np.diag([2.5, 1.5, 0.5])
+    found: dict[str, list[np.ndarray]] = {}
+    for name, rival in _structured(centre, candidate):
+        found.setdefault(name, []).append(rival)
+    assert [int(np.count_nonzero(rival)) for rival in found["largest entries of the centre"]][:3] == [1, 2, 3]
+    for whose, diagonal in (("candidate", [2.5, 1.5, 0.5]), ("centre", [3.0, 2.0, 1.0])):
+        for rank in (1, 2):
+            (rival,) = found[f"{whose} at rank {rank}"]
+            np.testing.assert_allclose(rival, np.diag([*diagonal[:rank], *[0.0] * (3 - rank)]), atol=1e-15)
+    for axis in (0, 1):
+        for place, rival in enumerate(found[f"slice of axis {axis} zeroed"]):
+            expected = candidate.copy()
+            expected[place, place] = 0.0
+            assert np.array_equal(rival, expected)
+        assert len(found[f"slice of axis {axis} from the centre"]) == 3
+    assert len(found["entry zeroed"]) == len(found["entry from the centre"]) == 9
+    assert {"candidate at rank 3", "centre at rank 3"}.isdisjoint(found)
+    of_a_vector = [name for name, _ in _structured(np.arange(3.0), np.ones(3))]
+    assert not any("rank" in name for name in of_a_vector)
+    assert of_a_vector.count("largest entries of the centre") == 2
