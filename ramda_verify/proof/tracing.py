@@ -41,7 +41,9 @@ LEAVING = (
 COMPARING: dict[str, Callable[..., Tensor]] = {
     "equal": lambda a, b: (a == b).all() if a.shape == b.shape else torch.tensor(False),
     "is_nonzero": lambda a: a != 0,
-    "allclose": lambda a, b, rtol=1e-5, atol=1e-8: ((a - b).abs() <= atol + rtol * b.abs()).all(),
+    "allclose": lambda a, b, rtol=1e-5, atol=1e-8: (
+        (a == b) | ((a - b).isfinite() & ((a - b).abs() <= atol + rtol * b.abs()))
+    ).all(),
 }
 
 _aten = torch.ops.aten

@@ -111,6 +111,8 @@ CASES = {
     "dot": lambda a, b: torch.dot(a, b) + a * 0 + torch.stack([a, b]).squeeze(-1)[1],
     "item": lambda a, b: a * b.item() + b.sum().item(),
     "branch": lambda a, b: a if bool(a > b) else (2 * b if (b > 0).all() else a - b),
+    "close": lambda a, b: (2 if torch.allclose(a, b) else 3) + (4 if torch.equal(a, b) else 5) + 0 * a,
+    "close enough": lambda a, b: (2 if torch.allclose(a, a + 1e-6) else 3) + (4 if torch.allclose(a, a + 1) else 5),
     "math of tensors": lambda a, b: math.cbrt(a) + 2 * math.fabs(b) + math.copysign(3, 1 + a * a) + 0 * a,
     "powers by math": lambda a, b: math.pow(abs(a), 2) + math.pow(2, 3) + 0 * b,
     "tests by math": lambda a, b: 0 * a + (2 if math.isnan(b) else 3) + (4 if math.isinf(a) else 5),
