@@ -66,3 +66,12 @@ def test_the_first_library_that_fits_is_used(tmp_path, monkeypatch):
     monkeypatch.setattr(library, "path_of", lambda build: tmp_path / build if fits[build] else None)
     monkeypatch.setattr(ctypes, "CDLL", lambda path: fits[Path(path).name])
     assert library.load(tuple(fits)) is fits["baseline"]
+
+
+@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
+def test_torch_without_a_team_of_threads_that_can_be_used(error, monkeypatch):
+    def fails(name):
+        raise error("invented")
+
+    monkeypatch.setattr(library.ctypes, "CDLL", fails)
+    assert library.torch_team() == (None, None)

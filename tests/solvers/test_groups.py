@@ -10,6 +10,7 @@ import torch
 
 from solvers import GroupLasso, SparseGroupLasso
 from solvers.regularizers import Grouping, WeightLayout
+from solvers.regularizers.groups import _merged
 
 NAMES = ("input", "channel", "output", "filter")
 SHAPES = [
@@ -214,3 +215,23 @@ def test_norms_whose_squares_leave_the_range(name, size, random):
     psi = GroupLasso(1.0, name)
     torch.testing.assert_close(psi.value(w * size) / size, psi.value(w), rtol=1e-15, atol=0)
     torch.testing.assert_close(psi.prox(w * size, 0.5 * size) / size, psi.prox(w, 0.5), rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ("", (1, 1, 1, 1)),
+        ("G5", (1, 1, 5, 1)),
+        ("o5", (1, 5, 1, 1)),
+        ("o2 G3 o4", (1, 2, 3, 4)),
+        ("G2 G3 o4 o5", (1, 1, 6, 20)),
+        ("G2 o3 G4", (2, 3, 4, 1)),
+        ("G2 o3 G4 o5", (2, 3, 4, 5)),
+        ("G2 o1 G4 o5", (1, 1, 8, 5)),
+        ("o2 G3 o4 G5", None),
+        ("o2 G3 o4 G5 o6", None),
+    ],
+)
+def test_runs_of_axes(parts, expected):
+    """Axes in the order of memory, G those that number groups: (blocks, outer, groups, inner), or no such array."""
+    assert _merged([(int(part[1:]), part[0] == "G") for part in parts.split()]) == expected

@@ -13,6 +13,7 @@ from solvers import L1, GroupLasso, NuclearNorm, Status, Subproblem, solve, solv
 from solvers.regularizers.base import shrink
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import rounding_floor
+from solvers.subproblem.methods import direct_point
 from tests.registry import weighted
 
 
@@ -376,3 +377,14 @@ def test_constraint_holds_however_small_its_weight(method, dtype, lam):
     many_B, many_D = (x.expand(4, 2, 2).contiguous() for x in (B, D))
     many = solve_batch(many_B, many_D, lam, NonNegative(), tolerance=1e-5)
     assert bool((many.point >= 0).all())
+
+
+@pytest.mark.parametrize("lam", [0.0, torch.tensor(0.0, dtype=torch.float64)], ids=["number", "tensor"])
+@pytest.mark.parametrize("regularizer", [L1(0.7), GroupLasso(0.7), NuclearNorm(0.7)], ids=repr)
+def test_without_a_weight_the_solution_is_b_over_d(regularizer, lam, random):
+    B, D = torch.tensor(random.standard_normal((4, 3))), torch.tensor(random.uniform(0.5, 2, (4, 3)))
+    problem = Subproblem(B, D, lam, regularizer)
+    for found in (solve(problem, tolerance=1e-9).point, direct_point(problem)):
+        point = found[0] if isinstance(found, tuple) else found
+        if point is not None:
+            torch.testing.assert_close(point, B / D, rtol=1e-9, atol=0)
