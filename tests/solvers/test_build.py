@@ -73,5 +73,5 @@ def test_torch_without_a_team_of_threads_that_can_be_used(error, monkeypatch):
     def fails(name):
         raise error("invented")
 
-    monkeypatch.setattr(library.ctypes, "CDLL", fails)
+    monkeypatch.setattr(ctypes, "CDLL", fails)
     assert library.torch_team() == (None, None)
