@@ -148,10 +148,13 @@ def test_the_largest_numbers_there_are(dtype):
 
 
 def test_a_root_that_is_not_found_is_none(random, monkeypatch):
+    """A group at or below its threshold has none to be found: it is zero."""
     B, D = torch.tensor(random.standard_normal((6, 5))), torch.tensor(10.0 ** random.uniform(-8, 0, (6, 5)))
+    B *= torch.tensor([2.0, 2.0, 0.5, 2.0, 2.0]) * GroupLasso(0.3, "input").group_weight(B) / B.norm(dim=0)
     monkeypatch.setattr(norm_equation, "MAX_ITERATIONS", 1)
     found = GroupLasso(0.3, "input").metric_prox(B, D, 1.0).point
-    assert found.isnan().all()
+    assert found.isnan().all(dim=0).tolist() == [True, True, False, True, True]
+    assert not found[:, 2].any()
 
 
 @pytest.mark.parametrize("threshold", [0.0, torch.tensor(0.0, dtype=torch.float64)], ids=["number", "tensor"])
