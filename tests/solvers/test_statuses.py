@@ -383,8 +383,14 @@ def test_constraint_holds_however_small_its_weight(method, dtype, lam):
 @pytest.mark.parametrize("regularizer", [L1(0.7), GroupLasso(0.7), NuclearNorm(0.7)], ids=repr)
 def test_without_a_weight_the_solution_is_b_over_d(regularizer, lam, random):
     B, D = torch.tensor(random.standard_normal((4, 3))), torch.tensor(random.uniform(0.5, 2, (4, 3)))
-    problem = Subproblem(B, D, lam, regularizer)
-    for found in (solve(problem, tolerance=1e-9).point, direct_point(problem)):
-        point = found[0] if isinstance(found, tuple) else found
-        if point is not None:
-            torch.testing.assert_close(point, B / D, rtol=1e-9, atol=0)
+    point = solve(Subproblem(B, D, lam, regularizer), tolerance=1e-9).point
+    torch.testing.assert_close(point, B / D, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("regularizer", [L1(0.7), GroupLasso(0.7)], ids=repr)
+def test_a_direct_method_without_a_weight_divides(regularizer, random):
+    B, D = torch.tensor(random.standard_normal((4, 3))), torch.tensor(random.uniform(0.5, 2, (4, 3)))
+    found = direct_point(Subproblem(B, D, 0.0, regularizer))
+    assert found is not None
+    assert torch.equal(found[0], B / D)
+    assert found[1] == 1

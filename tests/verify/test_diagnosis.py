@@ -30,6 +30,11 @@ def ridge(prox):
     return SimpleNamespace(value=lambda w: w.square().sum() / 2, prox=prox)
 
 
+def box(low, prox):
+    """A regularizer that says it is the indicator of the entries from ``low`` to 2."""
+    return SimpleNamespace(value=lambda w: 0.0 if w.min() >= low and w.max() <= 2 else math.inf, prox=prox)
+
+
 def failed(*names: str, entries: int | None = 1):
     return [
         SimpleNamespace(check=name, status=Verdict.FAIL, counterexample=SimpleNamespace(entries=entries))
@@ -61,11 +66,6 @@ MISTAKES = {
     ),
     "wrong for negative entries only": l1(lambda w, s: torch.where(w > 0, right(w, s), w)),
     "wrong for positive entries only": l1(lambda w, s: torch.where(w < 0, right(w, s), w)),
-    "wrong for negative entries only, as far": SimpleNamespace(
-        value=lambda w: 0.0 if w.min() >= 0 and w.max() <= 2 else math.inf, prox=lambda w, s: w.clamp(-1, 2)
-    ),
-    "wrong for negative entries only, as": l1(lambda w, s: torch.where(w > -20, right(w, s), w)),
-    "wrong for positive entries only, as": l1(lambda w, s: torch.where(w < 20, right(w, s), w)),
     "wrong for small steps only": l1(lambda w, s: right(w, s) if s > 1 else w),
     "wrong for large steps only": l1(lambda w, s: right(w, s) if s < 1 else w),
     "wrong for large entries only": l1(lambda w, s: torch.where(w.abs() < 2, right(w, s), w)),
@@ -81,6 +81,29 @@ def test_a_mistake_is_named(words):
     said = kind_of_mistake(MISTAKES[words], failed("prox-minimises"))
     assert said is not None
     assert words in said
+
+
+@pytest.mark.usefixtures("coarse")
+@pytest.mark.parametrize(
+    ("sign", "regularizer"),
+    [
+        ("negative", l1(lambda w, s: torch.where(w > -20, right(w, s), w))),
+        ("positive", l1(lambda w, s: torch.where(w < 20, right(w, s), w))),
+        ("negative", box(0, lambda w, s: w.clamp(-1, 2))),
+        ("positive", box(0, lambda w, s: w.clamp(0, 3))),
+    ],
+    ids=["far below", "far above", "lower edge", "upper edge"],
+)
+def test_entries_of_one_sign(sign, regularizer):
+    """The projection on a set uses no step, and is not blamed for it."""
+    said = str(kind_of_mistake(regularizer, failed("prox-minimises")))
+    assert f"wrong for {sign} entries only" in said
+
+
+@pytest.mark.usefixtures("coarse")
+def test_a_projection_on_a_box_is_right_at_both_edges():
+    said = str(kind_of_mistake(box(-1, lambda w, s: w.clamp(-1, 2)), failed("prox-minimises")))
+    assert "right for ordinary numbers" in said
 
 
 @pytest.mark.usefixtures("coarse")

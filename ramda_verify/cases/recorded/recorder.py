@@ -14,7 +14,7 @@ from ramda_verify.cases.recorded.store import RecordedStep
 from ramda_verify.problems.trainings import Run, begin
 from solvers.regularizers.zero import Zero
 
-#: Parameters of a run that are recorded, the largest.
+#: How many parameters of a run are recorded, the largest ones.
 PARAMETERS = 2
 #: A tensor whose regularizer couples all its entries is recorded whole, up to this size.
 LARGEST_WHOLE = 400
