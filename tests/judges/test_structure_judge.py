@@ -1,5 +1,6 @@
 """Where psi has a kink, by how much its slopes may differ there, and what structure and sparsity must say of it."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +20,7 @@ def off(at, point, seed=0):
     found = _off_the_manifold(SimpleNamespace(at=lambda w: float(at(w))), point, np.random.default_rng(seed))
     scale = np.abs(point).max() or 1.0
     places = []
-    for moved in found:
+    for moved, _ in found:
         (place,) = np.flatnonzero(moved != point)
         assert (moved - point)[place] == pytest.approx(1e-12 * scale, rel=1e-3)
         places.append(int(place))
@@ -300,3 +301,44 @@ def test_psi_of_singular_values_is_the_same_after_a_rotation_on_either_side(at, 
 def test_after_a_rotation_psi_may_differ_by_a_billionth(size, share, same):
     psi = SimpleNamespace(at=lambda w: size * (1 + share * (not np.array_equal(w, M))))
     assert _is_spectral(psi, M) == same
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0])
+@pytest.mark.parametrize("weight", [0.1, 1.0, 8.0])
+def test_the_step_onto_a_kink_reaches_the_smallest_distance(scale, weight):
+    psi = SimpleNamespace(at=lambda w: weight * abs(float(w[0])))
+    ((_, step),) = _off_the_manifold(psi, np.array([0.0, scale]), np.random.default_rng(0))
+    assert step * weight == pytest.approx(3e-14 * scale, rel=1e-3)
+
+
+@dataclass(frozen=True)
+class Ranked(NuclearNorm):
+    """A nuclear norm whose structure counts the singular values above a share of the largest."""
+
+    share: float = 0.0
+
+    def structure(self, w):
+        sigma = torch.linalg.svdvals(w.double())
+        return (sigma > self.share * sigma.amax()).sum()
+
+
+def beside(share):
+    """The violation at a prox whose second singular value is this share of the first: 99999, turned by an angle."""
+    (c, s), top = (0.6, 0.8), 99999.0
+    left, right = np.array([[c, -s], [s, c]]), np.array([[s, c], [-c, s]])
+    return {"w": left @ np.diag([top + 1, share * top + 1]) @ right, "step": 1.0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", [0.0, 5e-15, 1e-14, 2e-14, 4e-14, 1e-12, 1e-8])
+def test_a_point_beside_a_kink_may_have_the_structure_of_its_neighbours(share, seed):
+    """From a few roundings on the rank is two, though the slopes that are looked at still rise both ways."""
+    case = beside(share) | {"seed": seed}
+    assert measure("structure-claim", regularizer=NuclearNorm(1.0), **case).violation == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", [1e-9, -1.0])
+def test_a_rank_that_sees_too_little_or_counts_everything_is_wrong_at_a_kink(share, seed):
+    case = beside(0.0) | {"seed": seed}
+    assert measure("structure-claim", regularizer=Ranked(1.0, share=share), **case).violation == np.inf

@@ -62,8 +62,10 @@ def measure_structure(regularizer: Regularizer, w: Array, step: float, seed: int
         for memory, other in layouts(z).items():
             must_hold(torch.equal(named, regularizer.structure(other)), f"structure differs in {memory}")
         for point in (z.numpy(), np.zeros_like(w)):
-            for off in _off_the_manifold(psi, point, rng):
-                same = torch.equal(regularizer.structure(tensor(point)), regularizer.structure(tensor(off)))
+            for off, onto in _off_the_manifold(psi, point, rng):
+                # A point that lies beside the kink, nearer than the slopes tell, is taken onto it.
+                on = (tensor(point), regularizer.prox(tensor(point), onto).detach())
+                same = all(torch.equal(regularizer.structure(at), regularizer.structure(tensor(off))) for at in on)
                 must_hold(not same, f"psi has a kink at {shown(point)}, and structure is the same at {shown(off)}")
     if offers(regularizer, "sparsity"):
         fault = _sparsity_fault(regularizer, z, psi, rng)
@@ -71,9 +73,11 @@ def measure_structure(regularizer: Regularizer, w: Array, step: float, seed: int
     return worst.measurement()
 
 
-def _off_the_manifold(psi: Psi, point: Array, rng: np.random.Generator) -> list[Array]:
+def _off_the_manifold(psi: Psi, point: Array, rng: np.random.Generator) -> list[tuple[Array, float]]:
     """Points 1e-12 off in single entries along which psi rises like |h| both ways: it has a kink there. None where psi
     is infinite.
+
+    Each comes with the step by which a prox moves at least the smallest of DISTANCES towards the kink.
     """
     here, scale = psi.at(point), size(point) if np.any(point) else 1.0
     found, slopes = [], []
@@ -91,7 +95,7 @@ def _off_the_manifold(psi: Psi, point: Array, rng: np.random.Generator) -> list[
         slope = rises[1]
         alike = (abs(rise - slope) <= most * slope for rise, most in zip(rises, DISTANCES.values(), strict=True))
         if slope > STEEP * steepest and all(alike):
-            kept.append(off)
+            kept.append((off, 2 * min(DISTANCES) * scale * (scale / slope)))
     return kept
 
 
@@ -108,7 +112,7 @@ def _sparsity_fault(regularizer: Regularizer, z: Tensor, psi: Psi, rng: np.rando
         return f"sparsity is {at_zero} of {total} at zero"
     if len({count for _, count in answers}) > 1:
         return f"sparsity counts {[count for _, count in answers]} in all for tensors of one shape"
-    for off in _off_the_manifold(psi, np.zeros(tuple(z.shape)), rng):
+    for off, _ in _off_the_manifold(psi, np.zeros(tuple(z.shape)), rng):
         left, _ = regularizer.sparsity(tensor(off))
         if left >= total:
             return f"psi has a kink at zero, and sparsity counts all {left} of {total} as zeros at {shown(off)}"
