@@ -9,6 +9,7 @@ the percentage.
 
 import ast
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,8 +117,9 @@ def annotations(source: str) -> Iterator[Span]:
 
 
 def declarations(source: str) -> Iterator[Span]:
-    """Where right code says what holds anyway: options of a dataclass and of ``zip``, hints to Triton's compiler; and
-    what is for type checkers: signatures, the options of a class, and the bodies of protocols.
+    """Where right code says what holds anyway: options of a dataclass and of ``zip``, hints to Triton's compiler; how
+    arguments are passed (the ``*`` before keywords); and what is for type checkers: signatures, the options of a class,
+    and the bodies of protocols.
     """
     for name, call in calls(source):
         if name in ("dataclass", "zip"):
@@ -126,11 +128,20 @@ def declarations(source: str) -> Iterator[Span]:
             yield span(call)
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
+            yield from bare_stars(source, node)
             yield from (above(mark) for mark in node.decorator_list if ast.unparse(mark) == "overload")
         elif isinstance(node, ast.ClassDef):
             yield from (span(keyword.value) for keyword in node.keywords if keyword.arg == "total")
             if any(ast.unparse(base) == "Protocol" for base in node.bases):
                 yield (node.lineno, 0), (node.end_lineno or node.lineno, 10**9)
+
+
+def bare_stars(source: str, function: ast.FunctionDef) -> Iterator[Span]:
+    """The ``*`` after which a function takes keywords only: cosmic-ray takes it for a product."""
+    first, last = function.lineno, function.body[0].lineno
+    for number, text in enumerate(source.splitlines()[first - 1 : last], first):
+        for found in re.finditer(r"\*(?=,)", text):
+            yield (number, found.start()), (number, found.end())
 
 
 def above(decorator: ast.expr) -> Span:

@@ -89,7 +89,7 @@ DECLARED = """
 class Pair:
     one: int = 1
 
-    def both(self, other):
+    def both(self, *, other):
         return [a + b == 2 for a, b in zip(self, other, strict=True)]
 
     @overload
@@ -112,6 +112,7 @@ def test_declarations_are_left_alone(tmp_path):
     assert {line for line, operator in found if operator.startswith(("ReplaceTrue", "ReplaceFalse"))} == set()
     assert {(4, "NumberReplacer"), (7, "NumberReplacer"), (7, "ReplaceComparisonOperator_Eq_LtE")} <= found
     assert {line for line, operator in found if operator == "RemoveDecorator"} == {2}
+    assert {line for line, operator in found if operator.startswith("ReplaceBinaryOperator_Mul")} == set()
 
 
 def test_numbers_that_say_what_is_drawn_are_left_alone(tmp_path):
