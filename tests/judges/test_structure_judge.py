@@ -18,11 +18,11 @@ def off(at, point, seed=0):
     """The entries along which there is a kink."""
     point = np.array(point)
     found = _off_the_manifold(SimpleNamespace(at=lambda w: float(at(w))), point, np.random.default_rng(seed))
-    scale = np.abs(point).max() or 1.0
+    length = np.linalg.norm(point) or 1.0
     places = []
     for moved, _ in found:
         (place,) = np.flatnonzero(moved != point)
-        assert (moved - point)[place] == pytest.approx(1e-12 * scale, rel=1e-3)
+        assert 0.999e-12 <= (moved - point)[place] / length <= 1.001e-9
         places.append(int(place))
     return sorted(places)
 
@@ -309,6 +309,37 @@ def test_the_step_onto_a_kink_reaches_the_smallest_distance(scale, weight):
     psi = SimpleNamespace(at=lambda w: weight * abs(float(w[0])))
     ((_, step),) = _off_the_manifold(psi, np.array([0.0, scale]), np.random.default_rng(0))
     assert step * weight == pytest.approx(3e-14 * scale, rel=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0])
+@pytest.mark.parametrize(("slope", "farther"), [(1.0, 1.0), (0.5, 2.0), (0.01, 100.0), (0.0011, 1 / 0.0011)])
+def test_the_flatter_the_kink_the_farther_off_it(scale, slope, farther):
+    """Seen against the steepest entry, and where none is steep, against psi, which rises from zero by 2 a length."""
+    point = np.array([0.0, 0.0, 3.0 * scale, 4.0 * scale])
+    beside = SimpleNamespace(at=lambda w: float(abs(w[0]) + slope * abs(w[1])))
+    moved = sorted(float((off - point).max()) for off, _ in _off_the_manifold(beside, point, np.random.default_rng(0)))
+    assert moved == pytest.approx([5e-12 * scale, 5e-12 * scale * farther], rel=1e-3)
+
+    alone = SimpleNamespace(at=lambda w: slope * abs(float(w[0])) - (0.0 if w.any() else 10 * scale))
+    ((off, _),) = _off_the_manifold(alone, point, np.random.default_rng(0))
+    assert float(off[0]) == pytest.approx(5e-12 * scale * farther, rel=1e-3)
+
+
+def test_a_kink_is_left_no_farther_than_a_billionth():
+    psi = SimpleNamespace(at=lambda w: abs(float(w[0])) - (0.0 if w.any() else 1e9))
+    ((off, _),) = _off_the_manifold(psi, np.array([0.0, 1.0]), np.random.default_rng(0))
+    assert float(off[0]) == pytest.approx(1e-9, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("rows", [3, 130])
+@pytest.mark.parametrize("row", [[2.6, 0.5, 0.5], [1.0, 0.0, 1e-2]], ids=str)
+def test_the_rank_of_a_tall_matrix_is_counted_up_to_its_rounding(row, rows, seed):
+    """Entries of the long column lead almost along the matrices of rank one; 3e-14 of the largest singular value, at
+    130 rows, is rounding.
+    """
+    case = {"w": np.tile(row, (rows, 1)), "step": 1e-2, "seed": seed}
+    assert measure("structure-claim", regularizer=NuclearNorm(1.0), **case).violation == 0
 
 
 @dataclass(frozen=True)

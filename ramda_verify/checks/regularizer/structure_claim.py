@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import prox_cases, seeds
-from ramda_verify.checks.helpers import Array, finite, needs, shown, size, tensor
+from ramda_verify.checks.helpers import Array, finite, needs, norm, shown, size, tensor
 from ramda_verify.checks.regularizer.objective import Psi
 from ramda_verify.checks.regularizer.tensors import layouts
 from ramda_verify.engine.property import check
@@ -25,7 +25,8 @@ DISTANCES = {1e-3: 0.02, 1e-5: 0.0, 1e-11: 0.1, 3e-14: 0.5}
 #: How steep the slopes are at least, relative to the steepest seen.
 STEEP = 1e-3
 
-#: How far from the manifold a point is that no longer belongs to it, relative to its size.
+#: How far from the manifold a point is that no longer belongs to it, relative to its length: a rank counts singular
+#: values up to max(shape) * eps of the largest as zero, 3e-14 for the largest shape tried.
 OFF = 1e-12
 
 ENTRIES = 6
@@ -74,13 +75,14 @@ def measure_structure(regularizer: Regularizer, w: Array, step: float, seed: int
 
 
 def _off_the_manifold(psi: Psi, point: Array, rng: np.random.Generator) -> list[tuple[Array, float]]:
-    """Points 1e-12 off in single entries along which psi rises like |h| both ways: it has a kink there. None where psi
-    is infinite.
+    """Points 1e-12 off, moved in single entries along which psi rises like |h| both ways: it has a kink there. None
+    where psi is infinite.
 
-    Each comes with the step by which a prox moves at least the smallest of DISTANCES towards the kink.
+    An entry may lead almost along the manifold, and is moved farther then: until psi rises as it would straight off it.
+    Each point comes with the step by which a prox moves at least the smallest of DISTANCES towards the kink.
     """
-    here, scale = psi.at(point), size(point) if np.any(point) else 1.0
-    found, slopes = [], []
+    here, scale, length = psi.at(point), size(point) if np.any(point) else 1.0, norm(point) or 1.0
+    places, slopes = [], []
     for index in rng.permutation(point.size)[:ENTRIES]:
         if 0 < abs(point.flat[index]) < min(DISTANCES) * scale:
             continue  # so near that a kink at zero looks like one here
@@ -88,13 +90,17 @@ def _off_the_manifold(psi: Psi, point: Array, rng: np.random.Generator) -> list[
         direction.flat[index] = scale
         rises = [(psi.at(point + h * direction) + psi.at(point - h * direction) - 2 * here) / h for h in DISTANCES]
         slopes.append(rises)
-        found.append(point + OFF * direction)
+        places.append(index)
     steepest = max((abs(slope) for rises in slopes for slope in rises[:2] if np.isfinite(slope)), default=0.0)
+    # Where every entry that was drawn leads along the manifold, psi itself tells how steep it is.
+    straight = max(steepest, (here - psi.at(np.zeros_like(point))) * (scale / length))
     kept = []
-    for rises, off in zip(slopes, found, strict=True):
+    for index, rises in zip(places, slopes, strict=True):
         slope = rises[1]
         alike = (abs(rise - slope) <= most * slope for rise, most in zip(rises, DISTANCES.values(), strict=True))
         if slope > STEEP * steepest and all(alike):
+            off = point.copy()
+            off.flat[index] += OFF * length * min(straight / slope, 1 / STEEP)
             kept.append((off, 2 * min(DISTANCES) * scale * (scale / slope)))
     return kept
 
