@@ -43,7 +43,8 @@ def test_nonconvex_is_refused():
 
 @pytest.mark.parametrize("regularizer", [*weighted(0.5, "convex"), NuclearNorm(2.0)], ids=repr)
 def test_agrees_with_the_plain_path(regularizer):
-    given = problem()
+    """Proximal gradient takes as many steps as the metric is ill-conditioned."""
+    given = problem(decades=2.0)
     given = Subproblem(given.B, given.D, 1.0, regularizer)
     fast = solve(given, tolerance=1e-9, method="splitting")
     plain = solve(given, tolerance=1e-9, method="proximal_gradient", max_iterations=100_000)

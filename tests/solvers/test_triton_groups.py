@@ -34,8 +34,8 @@ LONG = {
     "channels": GroupNorms(0.5, 30, 3, 3),
     "broken runs": GroupNorms(0.5, 5, 5, 12),
     "one group": GroupNorms(0.5, 7, 1, 10),
-    "blocks of columns": GroupNorms(0.5, 37, 6, 1, blocks=3),
-    "blocks of channels": GroupNorms(0.5, 30, 3, 3, blocks=2),
+    "blocks of columns": GroupNorms(0.5, 21, 6, 1, blocks=2),
+    "blocks of channels": GroupNorms(0.5, 19, 3, 3, blocks=2),
     "blocks of broken runs": GroupNorms(0.5, 5, 3, 12, blocks=2),
 }
 
