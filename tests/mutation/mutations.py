@@ -26,8 +26,8 @@ from cosmic_ray.plugins import get_operator, operator_names
 
 T = TypeVar("T")
 Span = tuple[tuple[int, int], tuple[int, int]]
-#: cosmic-ray's operator that replaces a number by a neighbour.
-NUMBERS = "NumberReplacer"
+#: cosmic-ray's operators that replace a number by a neighbour, or change its sign.
+NUMBERS = {"NumberReplacer", "ReplaceUnaryOperator_USub_UAdd", "ReplaceUnaryOperator_Delete_USub"}
 #: Operators of Python that are taken for each other.
 FAMILIES = (
     {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"},
@@ -103,7 +103,7 @@ def mutations(root: Path, file: str) -> Iterator[Mutation]:
         for index, (line, column) in enumerate(positions):
             text = lines[line - 1].strip()
             occurrence, seen[text] = seen[text], seen[text] + 1
-            left_out = [*declared, *(drawing if name == NUMBERS else ())]
+            left_out = [*declared, *(drawing if name in NUMBERS else ())]
             if not any(first <= (line, column) < last for first, last in left_out):
                 yield Mutation(file, name, text, occurrence, index, line, column)
 
@@ -151,8 +151,8 @@ def above(decorator: ast.expr) -> Span:
 
 
 def numbers_of_draws(source: str) -> Iterator[Span]:
-    """Where calls of a Hypothesis strategy (``st.integers(0, 9)``), ``share`` and ``cost`` of a check, and tables of
-    shapes to try (constants named ``...SHAPES``) are.
+    """Where calls of a Hypothesis strategy (``st.integers(0, 9)``) or of a generator (``rng.uniform(-1, 1)``), ``share``
+    and ``cost`` of a check, and tables of shapes to try (constants named ``...SHAPES``) are.
     """
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -160,7 +160,7 @@ def numbers_of_draws(source: str) -> Iterator[Span]:
             if ast.unparse(target).endswith("SHAPES"):
                 yield span(node.value)
     for name, call in calls(source):
-        if name.startswith("st."):
+        if name.startswith(("st.", "rng.")) or name == "_draw":
             yield span(call)
         elif name == "check":
             yield from (span(keyword.value) for keyword in call.keywords if keyword.arg in ("share", "cost"))

@@ -76,11 +76,14 @@ DRAWN = """
 LEAST = 2
 SHAPES = ((3, 4), *((1, n) for n in (5, 6)))
 GROUPED_SHAPES: tuple[int, ...] = (7, 8)
-cases = st.lists(st.integers(0, 7), min_size=1).map(lambda found: found + [1] if x == 4 else [])
+cases = st.lists(st.integers(-3, 7), min_size=1).map(lambda found: found + [1] if x == 4 else [])
 
 
 @check("name", share=0.5, tolerance=9)
 def measured(case, count=3): ...
+
+
+entry = -5 * rng.uniform(-2, 2)
 """
 
 
@@ -119,7 +122,10 @@ def test_numbers_that_say_what_is_drawn_are_left_alone(tmp_path):
     """The numbers of the function that a strategy is mapped by are within its call, too."""
     project = project_of(tmp_path, DRAWN, TESTS)
     found = {(change.line, change.operator) for change in mutations(project.root, "package/source.py")}
-    assert {line for line, operator in found if operator == "NumberReplacer"} == {2, 8, 9}
+    assert {line for line, operator in found if operator == "NumberReplacer"} == {2, 8, 9, 12}
+    assert {line for line, operator in found if operator == "ReplaceUnaryOperator_USub_UAdd"} == {12}
+    (sign,) = [change for change in mutations(project.root, "package/source.py") if "USub_UAdd" in change.operator]
+    assert "+5 * rng.uniform(-2, 2)" in sign.applied(DRAWN)
     assert (5, "ReplaceComparisonOperator_Eq_LtE") in found
     (tolerance, *_) = [change for change in mutations(project.root, "package/source.py") if change.line == 8]
     assert "tolerance=9" not in tolerance.applied(DRAWN).splitlines()[7]
