@@ -151,8 +151,8 @@ def above(decorator: ast.expr) -> Span:
 
 
 def numbers_of_draws(source: str) -> Iterator[Span]:
-    """Where calls of a Hypothesis strategy (``st.integers(0, 9)``) or of a generator (``rng.uniform(-1, 1)``), ``share``
-    and ``cost`` of a check, and tables of shapes to try (constants named ``...SHAPES``) are.
+    """Where calls of a Hypothesis strategy (``st.integers(0, 9)``) or of a generator (``rng.uniform(-1, 1)``) are,
+    ``share`` and ``cost`` of a check, and tables of shapes to try (constants named ``...SHAPES``).
     """
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
