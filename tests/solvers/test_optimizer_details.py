@@ -1,5 +1,6 @@
 """What an optimizer keeps, copies and says in passing, each on both sides of its condition."""
 
+import _thread
 import copy
 import warnings
 
@@ -115,6 +116,23 @@ class Learned:
 
     def metric_prox(self, B: Tensor, D: Tensor, lam: float) -> Tensor:
         return self.prox(B, lam) / D
+
+
+def test_the_rate_has_the_factor_of_the_stage_at_the_bottom_of_a_stack():
+    """In a thread of its own there is no frame above the reader, as at the top of a script."""
+    made, seen, done = RAMDA([nn.Parameter(torch.ones(2))], lr=0.5), [], _thread.allocate_lock()
+    made.restart(0.5)
+    done.acquire()
+
+    def read() -> None:
+        try:
+            seen.append(made.param_groups[0]["lr"])
+        finally:
+            done.release()
+
+    _thread.start_new_thread(read, ())
+    assert done.acquire(timeout=30)
+    assert seen == [0.25]
 
 
 @each

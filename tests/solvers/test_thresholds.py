@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from solvers import L1, MCP, GroupLasso, NuclearNorm, Simplex, Status, Subproblem, solve, solve_batch
+from solvers.regularizers import WeightLayout
 from solvers.regularizers.base import shrink
 from solvers.subproblem.batch_problem import SubproblemBatch
 from solvers.subproblem.criterion import certainly_descends, descends, lower, smaller_residual
@@ -240,6 +241,60 @@ def test_of_two_minimisers_of_the_concave_penalty_zero_is_returned():
     """With gamma = 1 and a weight of 1 they change places at w^2 = step."""
     w = numbers(2.0, -2.0, math.nextafter(2.0, 3.0))
     assert MCP(1.0, 1.0).prox(w, 4.0).tolist() == [0.0, 0.0, math.nextafter(2.0, 3.0)]
+
+
+@pytest.mark.parametrize("psi", [L1(1.0), MCP(1.0), GroupLasso(1.0), GroupLasso(1.0, "output"), Simplex()], ids=repr)
+def test_zeros_of_a_prox_have_no_sign(psi):
+    w = numbers(-1.0, -0.5, -0.0).reshape(1, 3)
+    found = psi.prox(w, 1.0)
+    assert not torch.signbit(found)[found == 0].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_singular_values_of_a_batch_are_shrunk_at_once(dtype):
+    matrices = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
+    many = SubproblemBatch(matrices, torch.ones_like(matrices), numbers(0.5, 1.0, 2.0), NuclearNorm(1.0))
+    found = many.prox(matrices, numbers(1.0, 1.0, 1.0))
+    for matrix, step, shrunk in zip(matrices, (0.5, 1.0, 2.0), found, strict=True):
+        expected = (torch.linalg.svdvals(matrix) - step).clamp_min(0)
+        torch.testing.assert_close(torch.linalg.svdvals(shrunk), expected, rtol=1e-4, atol=1e-5)
+    assert many.looped == {}
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape", "fits"),
+    [
+        (("out_in", 1), (4, 2), True),
+        (("out_in", 2), (4, 2, 3), True),
+        (("in_out", 1), (4, 2), True),
+        (("in_out", 1), (4, 2, 1), False),
+        (("in_out", 2), (4, 2), False),
+    ],
+)
+def test_the_nuclear_norm_takes_a_matrix_and_its_transpose(layout, shape, fits):
+    psi = NuclearNorm(1.0)
+    assert psi.for_layout(WeightLayout(*layout), shape) is (psi if fits else None)
+
+
+@pytest.mark.parametrize(
+    ("groups", "shape", "fits"),
+    [(1, (), True), (1, (3,), True), (2, (4,), False), (2, (), False), (2, (4, 3), True), (2, (3, 4), False)],
+)
+def test_blocks_of_a_convolution_divide_a_first_axis_of_two(groups, shape, fits):
+    layout = WeightLayout("out_in", groups)
+    if fits:
+        layout.check_shape(shape)
+    else:
+        with pytest.raises(ValueError, match=f"got {groups} and"):
+            layout.check_shape(shape)
+
+
+def test_the_smallest_normal_number_beside_one_is_a_metric():
+    """Of z = B / (D + t/||z||) the second entry is nearly all of the norm: (4 - t)/D, and for the first t/||z|| is 0."""
+    tiny = torch.finfo(torch.float64).tiny
+    B, D = numbers(3.0, 4.0).reshape(2, 1), numbers(1.0, tiny).reshape(2, 1)
+    found = GroupLasso(math.sqrt(0.5)).metric_prox(B, D, 1.0).point
+    assert found.flatten().tolist() == pytest.approx([3.0, 3 / tiny], rel=1e-12)
 
 
 def test_a_group_without_weight_and_entries_has_a_subgradient_of_zero():
