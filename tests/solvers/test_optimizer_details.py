@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD, parameter_groups
+from solvers.optimizers.diagnostics import StepReport
+from solvers.optimizers.parameter_group import ParameterGroup, stage_factor_of
 from solvers.optimizers.refusals import _finite_norms, check_parameter
 from solvers.optimizers.settings import check_keys, check_shapes
 from tests.registry import optimizers
@@ -244,6 +246,60 @@ def test_an_empty_parameter_hides_no_other():
         check_shapes(params, ["first", "second"], GroupLasso(1.0))
     with pytest.raises(ValueError, match=r"parameter params\[1\] cannot have the regularizer"):
         check_shapes(params, None, GroupLasso(1.0))
+
+
+def test_the_first_of_several_bad_gradients_is_named_and_all_are_counted():
+    params = [(name, nn.Parameter(torch.ones(2))) for name in ("fine", "first", "second", "third")]
+    made = RAMDA(params)
+    for (_, param), gradient in zip(params, (1.0, torch.nan, torch.inf, -torch.inf), strict=True):
+        param.grad = torch.full_like(param, gradient)
+    with pytest.raises(ValueError, match=r"parameter first has NaN .* \(3 such parameters\)"):
+        made.step()
+
+
+SHARES = [(RAMDA, "momentum"), (RMDA, "momentum"), (ProxSGD, "momentum"), (ProxGen, "betas")]
+
+
+@pytest.mark.parametrize(("cls", "name"), SHARES)
+def test_a_share_ends_at_one(cls, name):
+    """That of the new point may be 1 and not 0, that of an old average 0 and not 1."""
+    open_end, closed_end = (1.0, 0.0) if name == "betas" else (0.0, 1.0)
+    for share in (open_end, -0.5, 1.5):
+        for value in [(share, 0.5), (0.5, share)] if name == "betas" else [share]:
+            with pytest.raises(ValueError, match=rf"{name}.* got {share}"):
+                cls([nn.Parameter(torch.ones(2))], **{name: value})
+    for share in (closed_end, 0.5):
+        cls([nn.Parameter(torch.ones(2))], **{name: (share, share) if name == "betas" else share})
+
+
+@each
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_the_regularized_tensors_share_the_tolerance_in_squares(cls, count):
+    """And a step without any has nothing to share."""
+    params = [nn.Parameter(torch.ones(3, 2)) for _ in range(count + 1)]
+    groups = [{"params": params[:1]}, *({"params": [p], "regularizer": NuclearNorm(0.1)} for p in params[1:])]
+    made = cls(groups, lr=0.5, schedule=lambda step, unit: 0.3 * unit)
+    for param in params:
+        param.grad = torch.ones_like(param)
+    with made.diagnostics.recorded() as reports:
+        made.step()
+    expected = 0.3 * 0.5 / max(count, 1) ** 0.5
+    assert [block.tolerance for block in reports[0].blocks] == pytest.approx([expected] * (count + 1))
+
+
+def test_a_report_of_no_tensor_is_one_of_nothing():
+    report = StepReport.of([])
+    assert (report.step, report.residual, report.tolerance, report.iterations) == (0, 0.0, 0.0, 0)
+    assert report.accepted
+
+
+def test_a_group_without_a_factor_of_the_stage_has_its_plain_rate():
+    assert ParameterGroup({"lr": 0.5})["lr"] == ParameterGroup({"lr": 0.5}).get("lr") == 0.5
+    assert stage_factor_of({"lr": 0.5}) == 1.0
+
+
+def test_an_empty_parameter_is_one():
+    check_parameter("weight", nn.Parameter(torch.ones(0, 3)))
 
 
 @pytest.mark.parametrize(

@@ -290,7 +290,7 @@ def test_blocks_of_a_convolution_divide_a_first_axis_of_two(groups, shape, fits)
 
 
 def test_the_smallest_normal_number_beside_one_is_a_metric():
-    """Of z = B / (D + t/||z||) the second entry is nearly all of the norm: (4 - t)/D, and for the first t/||z|| is 0."""
+    """The second entry of z = B / (D + t/||z||) is nearly all of the norm: (4 - t)/D; the first has t/||z|| = 0."""
     tiny = torch.finfo(torch.float64).tiny
     B, D = numbers(3.0, 4.0).reshape(2, 1), numbers(1.0, tiny).reshape(2, 1)
     found = GroupLasso(math.sqrt(0.5)).metric_prox(B, D, 1.0).point

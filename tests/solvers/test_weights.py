@@ -137,8 +137,8 @@ def test_gradients_of_every_size(scale):
     assert found["0"] == pytest.approx(3 * scale, rel=2e-6)
 
 
-@pytest.mark.parametrize("gradient", [3e-320, 1.5e-323, 5e-324, 2.3e-308])
-def test_denormal_gradients_are_weighed_in_few_steps(gradient):
+@pytest.mark.parametrize("gradient", [1.0, 3e-320, 1.5e-323, 5e-324, 2.3e-308])
+def test_gradients_of_one_and_denormal_ones_are_weighed_in_few_steps(gradient):
     """The bisection ends where no number is left between its bounds."""
 
     class Counted(L1):
