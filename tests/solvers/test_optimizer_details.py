@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from solvers import L1, RAMDA, RMDA, GroupLasso, NuclearNorm, ProxGen, ProxSGD, parameter_groups
 from solvers.optimizers.diagnostics import StepReport
 from solvers.optimizers.parameter_group import ParameterGroup, stage_factor_of
-from solvers.optimizers.refusals import _finite_norms, check_parameter
-from solvers.optimizers.settings import check_keys, check_shapes
 from tests.registry import optimizers
 
 each = pytest.mark.parametrize("cls", optimizers())
@@ -199,79 +197,6 @@ def test_a_kernel_knows_a_method_by_its_formulas(cls, known):
     assert stepped(cls, nn.Parameter(torch.ones(2, 2))).recurrence == cls.recurrence
 
 
-@pytest.mark.parametrize(
-    ("name", "module", "refused"),
-    [
-        ("DTensor", "torch.distributed.tensor", True),
-        ("DTensor", "somebodys.tensors", False),
-        ("Shard", "torch.distributed.tensor", False),
-    ],
-)
-def test_a_tensor_that_is_spread_over_processes_is_known_by_its_class(name, module, refused):
-    kind = type(name, (nn.Parameter,), {"__module__": module})
-    param = torch.ones(2, 2).as_subclass(kind)
-    if refused:
-        with pytest.raises(TypeError, match="parameter weight is a DTensor"):
-            check_parameter("weight", param)
-    else:
-        check_parameter("weight", param)
-
-
-def test_tensors_of_several_dtypes_are_looked_through_together():
-    dtypes = (torch.float16, torch.float64, torch.bfloat16, torch.float32)
-    finite = [torch.full((3,), torch.finfo(dtype).max, dtype=dtype) for dtype in dtypes]
-    assert _finite_norms(finite) == [True] * 4
-    for bad in (torch.inf, -torch.inf, torch.nan):
-        for place, tensor in enumerate(finite):
-            broken = [*finite]
-            broken[place] = torch.cat([tensor, tensor.new_tensor([bad])])
-            assert _finite_norms(broken) == [index != place for index in range(4)]
-
-
-@each
-def test_gradients_may_go_unread(cls):
-    param = nn.Parameter(torch.ones(2, 2))
-    made = cls([param], check_finite=False)
-    param.grad = torch.full((2, 2), torch.nan)
-    with pytest.warns(RuntimeWarning, match="was not accepted"):
-        made.step()
-    assert made.unaccepted_steps == 1
-    assert torch.equal(param.detach(), torch.ones(2, 2))
-
-
-@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
-def test_an_empty_parameter_hides_no_other():
-    params = [torch.ones(0, 3), torch.ones(3)]
-    with pytest.raises(ValueError, match="parameter second cannot have the regularizer"):
-        check_shapes(params, ["first", "second"], GroupLasso(1.0))
-    with pytest.raises(ValueError, match=r"parameter params\[1\] cannot have the regularizer"):
-        check_shapes(params, None, GroupLasso(1.0))
-
-
-def test_the_first_of_several_bad_gradients_is_named_and_all_are_counted():
-    params = [(name, nn.Parameter(torch.ones(2))) for name in ("fine", "first", "second", "third")]
-    made = RAMDA(params)
-    for (_, param), gradient in zip(params, (1.0, torch.nan, torch.inf, -torch.inf), strict=True):
-        param.grad = torch.full_like(param, gradient)
-    with pytest.raises(ValueError, match=r"parameter first has NaN .* \(3 such parameters\)"):
-        made.step()
-
-
-SHARES = [(RAMDA, "momentum"), (RMDA, "momentum"), (ProxSGD, "momentum"), (ProxGen, "betas")]
-
-
-@pytest.mark.parametrize(("cls", "name"), SHARES)
-def test_a_share_ends_at_one(cls, name):
-    """That of the new point may be 1 and not 0, that of an old average 0 and not 1."""
-    open_end, closed_end = (1.0, 0.0) if name == "betas" else (0.0, 1.0)
-    for share in (open_end, -0.5, 1.5):
-        for value in [(share, 0.5), (0.5, share)] if name == "betas" else [share]:
-            with pytest.raises(ValueError, match=rf"{name}.* got {share}"):
-                cls([nn.Parameter(torch.ones(2))], **{name: value})
-    for share in (closed_end, 0.5):
-        cls([nn.Parameter(torch.ones(2))], **{name: (share, share) if name == "betas" else share})
-
-
 @each
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_the_regularized_tensors_share_the_tolerance_in_squares(cls, count):
@@ -298,20 +223,6 @@ def test_a_group_without_a_factor_of_the_stage_has_its_plain_rate():
     assert stage_factor_of({"lr": 0.5}) == 1.0
 
 
-def test_an_empty_parameter_is_one():
-    check_parameter("weight", nn.Parameter(torch.ones(0, 3)))
-
-
-@pytest.mark.parametrize(
-    ("key", "warned"), [("betas", True), ("momentum", False), ("grouping", True), ("params", False), ("mine", False)]
-)
-def test_a_hyperparameter_of_others_is_warned_of(key, warned):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        check_keys("RAMDA", {"params": [], key: 0.5}, ("lr", "momentum"))
-    assert [repr(key) in str(warning.message) for warning in caught] == [True] * warned
-
-
 class Shapeless(L1):
     """The L1 norm of a user's, which says nothing of groups."""
 
@@ -327,3 +238,63 @@ def test_memory_with_gaps_is_logged_where_a_kernel_was_asked_for(psi, backend, l
     param = nn.Parameter(torch.ones(4, 6)[:, ::2])
     stepped(ProxSGD, param, regularizer=psi, backend=backend)
     assert len(log()) == lines
+
+
+class Counted:
+    """The nuclear norm as a user writes it, which counts its proxes."""
+
+    convex = True
+
+    def __init__(self) -> None:
+        self.proxes = 0
+
+    def value(self, w: Tensor) -> Tensor:
+        return 0.1 * torch.linalg.svdvals(w).sum()
+
+    def prox(self, w: Tensor, step: float) -> Tensor:
+        self.proxes += 1
+        return NuclearNorm(0.1).prox(w, step)
+
+
+@pytest.mark.parametrize("cls", [RAMDA, RMDA])
+def test_a_regularizer_without_derivative_is_solved_for_in_every_second_step_as_well(cls):
+    param, psi = nn.Parameter(torch.randn(4, 3)), Counted()
+    made = cls([param], regularizer=psi, solve_every=2)
+    solved = []
+    for _ in range(5):
+        before, param.grad = psi.proxes, torch.randn(4, 3)
+        made.step()
+        solved.append(psi.proxes > before)
+        before = psi.proxes
+        made.structured_iterate()
+        assert psi.proxes == before  # it is kept
+    assert solved == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("cls", [RAMDA, RMDA])
+def test_going_back_to_a_saved_state_forgets_what_came_after(cls):
+    """Above all the prox of the last solve, which lies beside the state."""
+    param, gradients = nn.Parameter(torch.randn(6, 5)), torch.randn(4, 6, 5)
+    made = cls([param], regularizer=NuclearNorm(0.5))
+
+    def step(gradient: Tensor) -> Tensor:
+        param.grad = gradient.clone()
+        made.step()
+        return param.detach().clone()
+
+    start = step(gradients[0])
+    saved = copy.deepcopy(made.state_dict())
+    ends = [step(gradients[1])]
+    for how in ("loaded", "written"):
+        step(gradients[2])
+        step(gradients[3])
+        with torch.no_grad():
+            param.copy_(start)
+        if how == "loaded":
+            made.load_state_dict(copy.deepcopy(saved))
+        else:
+            for name, value in made.state[param].items():
+                value.copy_(saved["state"][0][name])
+        ends.append(step(gradients[1]))
+    assert torch.equal(ends[0], ends[1])
+    assert torch.equal(ends[0], ends[2])
