@@ -261,6 +261,22 @@ def test_singular_values_of_a_batch_are_shrunk_at_once(dtype):
     assert many.looped == {}
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_singular_values_of_zero_without_a_price_are_kept(dtype):
+    """One by one, where what is lost is left out, and in a batch, where it is multiplied by zero."""
+    matrices = torch.zeros(3, 4, 5, dtype=dtype)
+    matrices[:, 0, 0] = 2.0
+    many = SubproblemBatch(matrices, torch.ones_like(matrices), numbers(1.0, 1.0, 1.0), NuclearNorm(0.0))
+    for found in (many.prox(matrices, numbers(1.0, 1.0, 1.0)), NuclearNorm(0.0).prox(matrices[0], 1.0)[None]):
+        torch.testing.assert_close(found, matrices[: len(found)])
+
+
+def test_a_product_is_the_plain_sum_up_to_the_largest_number():
+    largest = torch.finfo(torch.float64).max
+    assert one(1.0).product(numbers(largest / 2), numbers(2.0)) == largest
+    assert one(1.0).product(numbers(largest / 2, largest / 2), numbers(2.0, 2.0)) == largest  # of the size of the slope
+
+
 @pytest.mark.parametrize(
     ("layout", "shape", "fits"),
     [
