@@ -176,6 +176,14 @@ def test_a_first_step_that_gains_has_missed_what_it_left(newton):
     assert memory.missed == kept
 
 
+def test_a_miss_that_is_not_seen_is_taken_for_a_tenth_of_what_the_linear_system_was_left_with(newton):
+    """Which the first time is a tenth at most."""
+    _, memory, propose, _ = newton
+    propose(1.0)
+    propose(1e-6)
+    assert 1e-4 < memory.missed <= 0.01
+
+
 def nuclear(entries: int, largest: float) -> Subproblem:
     B, D = numbers(*range(1, entries + 1)), numbers(largest, *[1.0] * (entries - 1))
     return Subproblem(B.reshape(1, -1), D.reshape(1, -1), 1.0, NuclearNorm(1.0))
