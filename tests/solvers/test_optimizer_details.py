@@ -298,3 +298,41 @@ def test_going_back_to_a_saved_state_forgets_what_came_after(cls):
         ends.append(step(gradients[1]))
     assert torch.equal(ends[0], ends[1])
     assert torch.equal(ends[0], ends[2])
+
+
+@each
+def test_the_drop_of_the_objective_is_that_from_the_parameter_before_the_step(cls):
+    """By a kernel, which steps the parameter in place, as by plain torch."""
+    drops = {}
+    for backend in ("auto", "plain"):
+        param = nn.Parameter(torch.linspace(-1, 2, 12).reshape(4, 3))
+        made = cls([param], lr=0.5, regularizer=GroupLasso(0.1), backend=backend, weight_decay=0.1)
+        with made.diagnostics.recorded() as reports:
+            for step in range(3):
+                param.grad = torch.linspace(1, -1 - step, 12).reshape(4, 3)
+                made.step()
+        drops[backend] = [report.objective_drop for report in reports]
+    assert min(drops["plain"]) > 0
+    assert drops["auto"] == pytest.approx(drops["plain"], rel=1e-3)
+
+
+class Failing(L1):
+    """Its prox fails from the second time on."""
+
+    calls = 0
+
+    def metric_prox(self, B: Tensor, D: Tensor, lam: float) -> Tensor:
+        Failing.calls += 1
+        if Failing.calls > 1:
+            raise ArithmeticError("mine")
+        return super().metric_prox(B, D, lam)
+
+
+@each
+def test_a_regularizer_that_fails_leaves_the_parameter_as_it_was(cls):
+    param, Failing.calls = nn.Parameter(torch.ones(3, 2)), 0
+    made = stepped(cls, param, regularizer=Failing(0.1), backend="plain", weight_decay=0.5)
+    before = param.detach().clone()
+    with pytest.raises(ArithmeticError, match="mine"):
+        made.step()
+    assert torch.equal(param.detach(), before)

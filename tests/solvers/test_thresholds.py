@@ -214,6 +214,32 @@ def test_the_splitting_compares_and_judges_its_starts_below_256_entries(entries,
     assert (found.iterations == 0) == free
 
 
+class Slopes(NuclearNorm):
+    """The nuclear norm, which counts how often it is asked for its exact subgradient: that costs more than a step."""
+
+    asked = 0
+
+    def subgradient_residual(self, point, gradient, lam):
+        Slopes.asked += 1
+        return super().subgradient_residual(point, gradient, lam)
+
+
+@pytest.mark.parametrize(("report", "asked"), [(True, 1), (False, 0)])
+def test_the_splitting_asks_for_the_exact_subgradient_once_in_the_end_or_not_at_all(report, asked):
+    B = torch.randn(16, 17, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    Slopes.asked, given = 0, Subproblem(B, 1 + B.square(), 1.0, Slopes(0.5))
+    options = {"tolerance": 0.0, "method": "splitting", "max_iterations": 3}
+    found = solve(given, **options, report=report)
+    assert Slopes.asked == asked
+    exact = float(given.regularizer.subgradient_residual(found.point, given.gradient(found.point), 1.0).norm())
+    assert (found.residual == pytest.approx(exact, rel=1e-9)) == report
+    many = solve_batch(
+        B[None], given.D[None], 1.0, given.regularizer, tolerance=0.0, method="splitting", max_iterations=3
+    )
+    exact = float(given.regularizer.subgradient_residual(many.point[0], given.gradient(many.point[0]), 1.0).norm())
+    assert float(many.residual[0]) == pytest.approx(exact, rel=1e-9)
+
+
 @pytest.mark.parametrize(("count", "tried"), [(2, False), (3, True)])
 def test_two_problems_are_solved_one_by_one(count, tried):
     """So nothing is said of a regularizer that vmap refuses."""
