@@ -179,7 +179,8 @@ def test_unknown(one, other):
 
 def test_objects_are_followed_so_far():
     """The regularizer is the first of them, its attribute the second; what lies deeper is only named."""
-    nested, levels = 1.0, 0
+    nested: object = 1.0
+    levels = 0
     for _ in range(MAX_DEPTH + 2):
         nested = [nested]
     found = identity_of(Plain(x=nested))["attributes"]["x"]

@@ -1,6 +1,7 @@
 """What an optimizer refuses, warns of and lets pass, each on both sides of its condition."""
 
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -23,8 +24,8 @@ each = pytest.mark.parametrize("cls", optimizers())
     ],
 )
 def test_a_tensor_that_is_spread_over_processes_is_known_by_its_class(name, module, refused):
-    kind = type(name, (nn.Parameter,), {"__module__": module})
-    param = torch.ones(2, 2).as_subclass(kind)
+    kind: Any = type(name, (nn.Parameter,), {"__module__": module})
+    param: Any = torch.ones(2, 2).as_subclass(kind)
     if refused:
         with pytest.raises(TypeError, match="parameter weight is a DTensor"):
             check_parameter("weight", param)

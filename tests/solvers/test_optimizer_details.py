@@ -3,6 +3,7 @@
 import _thread
 import copy
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,8 @@ def stepped(cls, param: nn.Parameter, steps: int = 1, **options):
 @each
 def test_a_hook_after_loading_sees_sums_of_their_own_dtype(cls):
     """torch's loader casts them to the 16 bits of the parameter; ours undoes that before anybody else looks."""
-    param, seen = nn.Parameter(torch.ones(2, 2, dtype=torch.bfloat16)), []
+    param = nn.Parameter(torch.ones(2, 2, dtype=torch.bfloat16))
+    seen: list[torch.dtype] = []
     made = stepped(cls, param)
     made.register_load_state_dict_post_hook(
         lambda made: seen.extend(value.dtype for value in made.state[param].values() if value.ndim)
@@ -226,7 +228,7 @@ def test_a_group_without_a_factor_of_the_stage_has_its_plain_rate():
 class Shapeless(L1):
     """The L1 norm of a user's, which says nothing of groups."""
 
-    group_norms = None
+    group_norms: Any = None
 
 
 @pytest.mark.parametrize(

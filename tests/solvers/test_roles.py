@@ -1,5 +1,7 @@
 """What a parameter is in networks that are written in unusual ways, and what is said of it."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -61,7 +63,7 @@ def test_a_tensor_of_another_name_computes_no_weight(attribute):
 
 
 def test_an_attribute_that_is_no_tensor_computes_no_weight():
-    layer = nn.MultiheadAttention(4, 2)
+    layer: Any = nn.MultiheadAttention(4, 2)
     layer.in_proj = "fused"  # and in_proj_weight begins with its name
     found = {entry.name: entry.regularizer for entry in parameter_groups(layer, attention=L1(1.0)).assignments}
     assert found["in_proj_weight"] == L1(1.0)

@@ -227,16 +227,14 @@ class Slopes(NuclearNorm):
 @pytest.mark.parametrize(("report", "asked"), [(True, 1), (False, 0)])
 def test_the_splitting_asks_for_the_exact_subgradient_once_in_the_end_or_not_at_all(report, asked):
     B = torch.randn(16, 17, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    Slopes.asked, given = 0, Subproblem(B, 1 + B.square(), 1.0, Slopes(0.5))
-    options = {"tolerance": 0.0, "method": "splitting", "max_iterations": 3}
-    found = solve(given, **options, report=report)
+    Slopes.asked, psi = 0, Slopes(0.5)
+    given = Subproblem(B, 1 + B.square(), 1.0, psi)
+    found = solve(given, tolerance=0.0, method="splitting", max_iterations=3, report=report)
     assert Slopes.asked == asked
-    exact = float(given.regularizer.subgradient_residual(found.point, given.gradient(found.point), 1.0).norm())
+    exact = float(psi.subgradient_residual(found.point, given.gradient(found.point), 1.0).norm())
     assert (found.residual == pytest.approx(exact, rel=1e-9)) == report
-    many = solve_batch(
-        B[None], given.D[None], 1.0, given.regularizer, tolerance=0.0, method="splitting", max_iterations=3
-    )
-    exact = float(given.regularizer.subgradient_residual(many.point[0], given.gradient(many.point[0]), 1.0).norm())
+    many = solve_batch(B[None], given.D[None], 1.0, psi, tolerance=0.0, method="splitting", max_iterations=3)
+    exact = float(psi.subgradient_residual(many.point[0], given.gradient(many.point[0]), 1.0).norm())
     assert float(many.residual[0]) == pytest.approx(exact, rel=1e-9)
 
 
