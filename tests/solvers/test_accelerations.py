@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from solvers import L1, GroupLasso, Subproblem, Zero, solve
+from solvers import L1, GroupLasso, Simplex, Subproblem, Zero, solve
 from solvers.subproblem.accelerated import accelerated_proximal_gradient
 from solvers.subproblem.anderson import MEMORY, Anderson
 from solvers.subproblem.batch_problem import SubproblemBatch
-from solvers.subproblem.methods import direct_point
+from solvers.subproblem.methods import direct_point, in_order
 
 
 def numbers(*entries: float) -> torch.Tensor:
@@ -71,6 +71,27 @@ def test_what_is_forgotten_leaves_no_trace(before):
         torch.testing.assert_close(alone, start, rtol=1e-9, atol=1e-9)
         if count < 4:  # a batch sums in another order, which extrapolation magnifies
             torch.testing.assert_close(rows, torch.stack([start, stay]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("first", "convex", "turns"),
+    [
+        ("metric_prox", True, ("metric_prox",)),
+        ("separable", False, ("separable",)),
+        ("proximal_gradient", False, ("proximal_gradient",)),
+        ("accelerated", True, ("accelerated", "splitting")),
+        ("splitting", True, ("splitting", "accelerated")),
+    ],
+)
+def test_two_methods_take_turns_where_both_iterate_on_a_convex_psi(first, convex, turns):
+    assert in_order(first, convex) == turns
+
+
+@pytest.mark.parametrize("kind", [float, lambda lam: torch.tensor(lam, dtype=torch.float64)], ids=["number", "tensor"])
+def test_a_weight_of_zero_leaves_a_constraint_out_of_a_direct_solution(kind):
+    B, D = numbers(3.0, -4.0), numbers(1.0, 2.0)
+    assert direct_point(Subproblem(B, D, kind(0.0), Simplex()))[0].tolist() == [3.0, -2.0]
+    assert direct_point(Subproblem(B, D, kind(1.0), Simplex()))[0].tolist() == [1.0, 0.0]
 
 
 def test_a_direct_method_counts_one_iteration():

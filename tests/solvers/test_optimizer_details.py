@@ -149,14 +149,15 @@ def test_no_graph_is_kept_of_a_regularizer_that_is_trained(cls):
 
 
 @each
-def test_the_structured_iterate_shares_no_memory(cls):
+def test_the_structured_iterate_shares_no_memory_and_moves_nothing(cls):
     stepped_on, fresh = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
     for psi in (None, L1(0.1), NuclearNorm(0.1)):
         made = stepped(cls, stepped_on, regularizer=psi)
         made.add_param_group({"params": [fresh]})
         held = [stepped_on, fresh, *made.state[stepped_on].values()]
-        places = {tensor.untyped_storage().data_ptr() for tensor in held}
+        before, places = [tensor.clone() for tensor in held], {tensor.untyped_storage().data_ptr() for tensor in held}
         assert not places & {found.untyped_storage().data_ptr() for found in made.structured_iterate().values()}
+        assert all(map(torch.equal, before, held))
 
 
 @each

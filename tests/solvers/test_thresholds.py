@@ -86,6 +86,12 @@ def test_a_weight_of_zero_leaves_an_infinite_psi_out(lam):
     assert float(given.objective_change(Z, numbers(0.0, 0.0))[0]) == 9.0
 
 
+@pytest.mark.parametrize(("w", "theta"), [(math.inf, 1.0), (math.nan, 1.0), (1.0, math.inf), (1.0, math.nan)])
+def test_a_prox_of_what_is_out_of_range_is_nan(w, theta):
+    for step in (theta, torch.tensor(theta), numbers(theta)):
+        assert one(1.0, lam=1.0).prox(numbers(w), step).isnan().all()
+
+
 class Divides:
     """The indicator of w >= 0, whose prox is NaN at a step of zero; a step for each entry will do."""
 
