@@ -6,7 +6,6 @@ give other outputs, so that Ŵ in evaluation mode needs statistics of its own.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,34 +14,20 @@ from torch.nn.parameter import is_lazy
 
 from solvers.evaluation.forward import Forward, preserved, run_forward
 
-
-class _Statistics(NamedTuple):
-    mean: Tensor
-    variance: Tensor
-    batches: Tensor | None
-
-    @classmethod
-    def of(cls, layer: _NormBase) -> "_Statistics":
-        tracked = layer.num_batches_tracked
-        mean, variance = _mean_and_variance(layer)
-        return cls(mean.clone(), variance.clone(), None if tracked is None else tracked.clone())
-
-    def put_into(self, layer: _NormBase) -> None:
-        """Copy into the buffers of ``layer``, bit for bit."""
-        mean, variance = _mean_and_variance(layer)
-        with torch.no_grad():
-            mean.copy_(self.mean)
-            variance.copy_(self.variance)
-            if self.batches is not None and layer.num_batches_tracked is not None:
-                layer.num_batches_tracked.copy_(self.batches)
+#: The buffers that hold running statistics.
+_RUNNING = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def _mean_and_variance(layer: _NormBase) -> tuple[Tensor, Tensor]:
-    """The running statistics of a layer that has them."""
-    mean, variance = layer.running_mean, layer.running_var
-    assert isinstance(mean, Tensor)
-    assert isinstance(variance, Tensor)
-    return mean, variance
+def _statistics(layer: _NormBase) -> dict[str, Tensor]:
+    """Copies of the running statistics that a layer has, by name."""
+    return {name: value.clone() for name in _RUNNING if (value := getattr(layer, name)) is not None}
+
+
+@torch.no_grad()
+def _put(statistics: dict[str, Tensor], layer: _NormBase) -> None:
+    """Copy into the buffers of ``layer``, bit for bit."""
+    for name, value in statistics.items():
+        getattr(layer, name).copy_(value)
 
 
 def layers_with_statistics(model: nn.Module) -> list[_NormBase]:
@@ -104,7 +89,7 @@ def recompute_batch_norm(model: nn.Module, batches: Iterable[object], *, forward
     """
     found = _recomputed(model, batches, forward)
     for layer, statistics in found:
-        statistics.put_into(layer)
+        _put(statistics, layer)
     return len(found)
 
 
@@ -126,17 +111,19 @@ def batch_norm_recomputed(
         ValueError: ``batches`` is empty although there are statistics to recompute.
     """
     found = _recomputed(model, batches, forward)
-    kept = [(layer, _Statistics.of(layer)) for layer, _ in found]
+    kept = [(layer, _statistics(layer)) for layer, _ in found]
     try:
         for layer, statistics in found:
-            statistics.put_into(layer)
+            _put(statistics, layer)
         yield
     finally:
         for layer, statistics in kept:
-            statistics.put_into(layer)
+            _put(statistics, layer)
 
 
-def _recomputed(model: nn.Module, batches: Iterable[object], forward: Forward) -> list[tuple[_NormBase, _Statistics]]:
+def _recomputed(
+    model: nn.Module, batches: Iterable[object], forward: Forward
+) -> list[tuple[_NormBase, dict[str, Tensor]]]:
     """Averages over ``batches`` of every layer that they reach; leaves ``model`` as it was."""
     if isinstance(batches, Tensor | Mapping | str):
         raise TypeError(f"batches must be an iterable of batches, got one {type(batches).__name__}")
@@ -154,7 +141,7 @@ def _recomputed(model: nn.Module, batches: Iterable[object], forward: Forward) -
             empty = False
         if empty:
             raise ValueError("batches must hold at least one batch, got none")
-        return [(layer, _Statistics.of(layer)) for layer in layers if calls[layer]]
+        return [(layer, _statistics(layer)) for layer in layers if calls[layer]]
 
 
 @contextmanager

@@ -36,8 +36,7 @@ def run_forward(model: nn.Module, batch: object) -> object:
 
 
 def _moved(value: object, model: nn.Module) -> object:
-    device = device_of(model)
-    return value.to(device) if isinstance(value, Tensor) and device is not None else value
+    return value.to(device_of(model)) if isinstance(value, Tensor) else value
 
 
 def device_of(model: nn.Module) -> torch.device | None:
@@ -60,21 +59,18 @@ def preserved(model: nn.Module) -> Iterator[None]:
         A context manager.
     """
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [
-        (module, name, buffer, None if buffer is None else buffer.clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-    ]
+    buffers = [(module, dict(module._buffers)) for module in model.modules()]
+    values = [(buffer, buffer.clone()) for _, held in buffers for buffer in held.values() if buffer is not None]
     generators = sorted({p.device.index for p in model.parameters() if p.is_cuda})
     with torch.random.fork_rng(devices=generators):
         try:
             yield
         finally:
             with torch.no_grad():
-                for module, name, buffer, value in buffers:
-                    # A module may have put another tensor in its place.
-                    module._buffers[name] = buffer
-                    if buffer is not None and value is not None:
-                        buffer.copy_(value)
+                for module, held in buffers:
+                    # A module may have put another tensor in a buffer's place.
+                    module._buffers.update(held)
+                for buffer, value in values:
+                    buffer.copy_(value)
             for module, training in modes:
                 module.training = training

@@ -98,7 +98,7 @@ def _stored_weight(module: nn.Module) -> Tensor | None:
 def _fitting_orders(module: nn.Module) -> list[str]:
     """The orders of axes in which the weight of ``module`` has the sizes that the module declares."""
     weight = _stored_weight(module)
-    if weight is None or weight.ndim < 2:
+    if weight is None:
         return []
     groups = _conv_groups(module)
     for names in _SIZES:

@@ -1,11 +1,11 @@
 """Ŵ as the network's parameters, for good: the model that is saved after training."""
 
-import warnings
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
+from solvers.callers import warn_caller
 from solvers.evaluation.batch_norm import batch_norm_advice, recompute_batch_norm
 from solvers.evaluation.forward import Forward, run_forward
 from solvers.networks.structure import StructureLevels, structure_levels
@@ -51,7 +51,7 @@ def materialize(
         _write(kept)
         raise
     if batches is None and (advice := batch_norm_advice(model)) is not None:
-        warnings.warn(f"materialize: {advice}", stacklevel=2)
+        warn_caller(f"materialize: {advice}")
     return structure_levels(inside, of="parameters")
 
 

@@ -143,7 +143,10 @@ def reg_weight_max(
             regularizer = replace(regularizer, reg_weight=1.0)
         factor = smallest_killing_factor(regularizer, gradient)
         weight = getattr(regularizer, "reg_weight", None)
-        rows.append(WeightMax(name, regularizer, factor, factor * (weight if isinstance(weight, int | float) else 1.0)))
+        if math.isfinite(factor) and isinstance(weight, int | float):
+            rows.append(WeightMax(name, regularizer, factor, factor * weight))
+        else:
+            rows.append(WeightMax(name, regularizer, factor, factor))
     return RegWeightMax(rows)
 
 
@@ -169,7 +172,7 @@ def smallest_killing_factor(regularizer: Regularizer, gradient: Tensor) -> float
             return math.inf
         high *= 4
     low = high / 4
-    while kills(low):
+    while low > 0 and kills(low):
         if low < 4 * tiny:
             return 0.0
         high, low = low, low / 4

@@ -3,13 +3,13 @@
 Both are counted, and each kind is warned about once (a dead tensor once a parameter).
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from solvers.callers import warn_caller
 from solvers.kernels import Integers, numbers_in
 from solvers.optimizers.slot import ParameterSlot
 
@@ -92,10 +92,11 @@ class AcceptanceLog:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _alive=set(), _dead=set())
 
-    def warn(self, stacklevel: int) -> None:
+    def warn(self) -> None:
+        """Give the warnings that are due."""
         alarms, self._alarms = self._alarms, []
         for alarm in alarms:
-            warnings.warn(alarm, RuntimeWarning, stacklevel=stacklevel + 1)
+            warn_caller(alarm, RuntimeWarning)
 
 
 def _listed(numbers: Integers) -> Sequence[int]:

@@ -1,7 +1,6 @@
 """The torch optimizer that all methods share: groups, checks, closures, saving, the structured iterate."""
 
 import contextlib
-import warnings
 import weakref
 from abc import ABC
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from solvers import validate
+from solvers.callers import warn_caller
 from solvers.evaluation import batch_norm_advice, batch_norm_recomputed
 from solvers.optimizers.acceptance_log import AcceptanceLog
 from solvers.optimizers.diagnostics import DiagnosticsHooks, StepReport
@@ -195,8 +195,7 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         check_gradients(slots, finite=self.stepper.options.check_finite)
         slots = [self._ready(slot) for slot in slots]
         reports = self.stepper.step(slots)
-        # Two wrappers of torch's stand between this frame and the caller's.
-        self.stepper.log.warn(stacklevel=4)
+        self.stepper.log.warn()
         if self.stepper.diagnostics.wanted:
             self.stepper.diagnostics.emit(StepReport.of(reports))
         return loss
@@ -259,7 +258,7 @@ class StructuredOptimizer(torch.optim.Optimizer, Method, ABC):
         if recompute_batch_norm is None and network is not None and not self._advised:
             self._advised = True
             if (advice := batch_norm_advice(network)) is not None:
-                warnings.warn(f"structured_iterate_swapped_in: {advice} (recompute_batch_norm=)", stacklevel=3)
+                warn_caller(f"structured_iterate_swapped_in: {advice} (recompute_batch_norm=)")
         kept = []
         for param, structured in self.structured_iterate().items():
             kept.append((param, param.detach().clone()))

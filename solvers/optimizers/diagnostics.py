@@ -67,7 +67,7 @@ def certified(subproblem: Subproblem, point: Tensor, tolerance: float) -> Soluti
     return Solution(
         point=point,
         status=ending.status,
-        iterations=1,
+        iterations=ending.iterations,
         residual=ending.residual,
         objective=float(subproblem.objective(point)),
         tolerance=tolerance,

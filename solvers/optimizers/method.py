@@ -79,7 +79,7 @@ class Method(ABC):
         """The state tensors of a parameter before its first step. Counters are added by the stepper, all zero.
 
         Arguments:
-            point: the parameter, in the dtype of the sums.
+            point: a copy of the parameter, in the dtype of the sums, which the state may keep.
             group: the hyperparameters of the parameter's group.
 
         Returns:

@@ -8,7 +8,6 @@ was computed from the product that was read (``group["lr"] *= 0.5``), which the 
 """
 
 import sys
-import warnings
 from numbers import Real
 from types import FrameType
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from solvers.callers import warn_caller
 from solvers.regularizers.members import Scalar
 
 #: The key under which a group stores the factor of its stage.
@@ -87,11 +87,9 @@ class ParameterGroup(dict[str, Any]):
     def _refuse_cycle(self) -> None:
         if not self._cycle_refused:
             self._cycle_refused = True
-            warnings.warn(
+            warn_caller(
                 "a scheduler cycles momentum, which here is the share of the new point: it stays "
-                f"{self['momentum']!r}; pass cycle_momentum=False to the scheduler",
-                UserWarning,
-                stacklevel=4,
+                f"{self['momentum']!r}; pass cycle_momentum=False to the scheduler"
             )
 
 

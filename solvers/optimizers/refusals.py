@@ -65,7 +65,5 @@ def _is_distributed(param: object) -> bool:
 def _finite_norms(tensors: Sequence[Tensor]) -> list[bool]:
     """Which tensors have finite maximum norms, read on the device of the first."""
     numbers = torch._foreach_norm(list(tensors), ord=torch.inf)
-    first = numbers[0]
-    alike = all(number.dtype == first.dtype and number.device == first.device for number in numbers)
-    moved = numbers if alike else [number.to(first.device, torch.float64) for number in numbers]
-    return [bool(sound) for sound in numbers_in(torch.isfinite(torch.stack(list(moved))))]
+    moved = torch.stack([number.to(numbers[0].device) for number in numbers])
+    return [bool(sound) for sound in numbers_in(torch.isfinite(moved))]

@@ -5,7 +5,6 @@ loader casts floating-point state to the parameter's dtype, which would ruin flo
 float64 weight_sum.
 """
 
-import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from solvers.callers import warn_caller
 from solvers.optimizers.counters import DTYPES
 from solvers.optimizers.method import Group, Method
 from solvers.optimizers.settings import regularizer_of
@@ -95,7 +95,7 @@ def _plain(value: Any) -> Any:
 def _compare_regularizers(index: int, saved: object, live: object) -> None:
     if not isinstance(saved, Mapping):
         if saved is not None:  # a text, from before identities were saved
-            _say(f"param_groups[{index}]: the saved regularizer {saved!r} cannot be compared with {live!r}")
+            warn_caller(f"param_groups[{index}]: the saved regularizer {saved!r} cannot be compared with {live!r}")
         return
     found = differences(saved, live)
     if found.found:
@@ -105,7 +105,7 @@ def _compare_regularizers(index: int, saved: object, live: object) -> None:
             "is what you want"
         )
     if found.unknown:
-        _say(
+        warn_caller(
             f"param_groups[{index}]: {', '.join(found.unknown)} of the saved regularizer {text_of(saved)} cannot be "
             "compared with the live one's"
         )
@@ -141,7 +141,3 @@ def _check_shapes(
                         f"the saved {name} of params[{position}] in param_groups[{index}] has shape "
                         f"{tuple(value.shape)}, the parameter {tuple(param.shape)}"
                     )
-
-
-def _say(line: str) -> None:
-    warnings.warn(line, UserWarning, stacklevel=6)

@@ -5,7 +5,6 @@ a NumPy number for lr. A step reads these settings instead, so that a bad value 
 """
 
 import difflib
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from solvers import validate
+from solvers.callers import warn_caller
 from solvers.optimizers.method import Group
 from solvers.optimizers.options import StepOptions
 from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, STAGE_FACTOR, rate_of, stage_factor_of
@@ -148,10 +148,8 @@ def check_keys(owner: str, group: Mapping[str, Any], known: Collection[str]) -> 
     refuse_misspelt(owner, group, known)
     for key in group:
         if key in OF_OTHERS and key not in known:
-            warnings.warn(
-                f"a parameter group of {owner} has no hyperparameter {key!r}: the value {group[key]!r} has no effect",
-                UserWarning,
-                stacklevel=5,
+            warn_caller(
+                f"a parameter group of {owner} has no hyperparameter {key!r}: the value {group[key]!r} has no effect"
             )
 
 

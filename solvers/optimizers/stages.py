@@ -1,12 +1,12 @@
 """Stages: restarts at milestones and the momentum ramp of the last stage (paper, appendix A.1)."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler
 
 from solvers import validate
+from solvers.callers import warn_caller
 from solvers.optimizers.base import StructuredOptimizer
 from solvers.optimizers.parameter_group import INITIAL_MOMENTUM, rate_of, set_rate, stage_factor_of
 from solvers.optimizers.wrapped import unwrapped
@@ -38,7 +38,7 @@ class Stages(LRScheduler):
 
     optimizer: StructuredOptimizer
     #: False while the constructor runs, which makes torch's initial step.
-    _built = True
+    _built: bool
 
     def __init__(
         self,
@@ -140,11 +140,7 @@ class Stages(LRScheduler):
                     f"{name} was {state_dict[name]!r} when these stages were saved, is {getattr(self, name)!r}"
                 )
         if saved != self.milestones:
-            warnings.warn(
-                f"milestones were {saved} when these stages were saved, are {self.milestones}",
-                UserWarning,
-                stacklevel=2,
-            )
+            warn_caller(f"milestones were {saved} when these stages were saved, are {self.milestones}")
         self.last_epoch = steps
         self._step_count = state_dict.get("_step_count", steps + 1)
         self._last_lr = list(state_dict.get("_last_lr", self.get_lr()))

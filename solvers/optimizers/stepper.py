@@ -6,7 +6,7 @@ counters, the log of steps that were not accepted, diagnostics and observers.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from solvers.optimizers.slot import ParameterSlot
 from solvers.optimizers.warm_start import WarmStarts
 from solvers.regularizers.base import accumulation_dtype, offers
 from solvers.regularizers.zero import Zero
-from solvers.subproblem.criterion import PowerSchedule, Schedule
+from solvers.subproblem.criterion import Schedule
 from solvers.subproblem.memory import Memory
 from solvers.subproblem.model import Subproblem
 from solvers.subproblem.result import Solution, Status
@@ -34,13 +34,13 @@ from solvers.subproblem.solve import METHODS, direct_point, solve
 class Options:
     """The settings of a step that hold for all groups, see ``StructuredOptimizer``."""
 
-    schedule: Schedule = field(default_factory=PowerSchedule)
-    method: str = "auto"
-    max_inner_iterations: int = 1000
-    solve_every: int = 1
-    check_finite: bool = True
-    backend: str = "auto"
-    capturable: bool = False
+    schedule: Schedule
+    method: str
+    max_inner_iterations: int
+    solve_every: int
+    check_finite: bool
+    backend: str
+    capturable: bool
 
     def check(self) -> None:
         """Raise ValueError or TypeError unless every option is allowed, and with the others."""
@@ -280,7 +280,7 @@ class Stepper:
 
     def _find_plainly(self, slot: ParameterSlot) -> Tensor:
         """Ŵ of the last solve, else by the subproblem that the state stands for; nothing is touched."""
-        point = slot.param.detach().to(accumulation_dtype(slot.param), copy=True)
+        point = slot.param.detach().to(accumulation_dtype(slot.param))
         subproblem, last = self._subproblem(slot, point), self._warm_starts.last(slot)
         direct = direct_point(subproblem, self.options.method)
         if direct is not None:
@@ -315,8 +315,7 @@ def _solved(subproblem: Subproblem, point: Tensor, dtype: torch.dtype) -> Tensor
     """Which entries of a direct solution are one that ``dtype`` holds, with all others that psi couples to them."""
     size, regularizer = point.abs(), subproblem.regularizer
     if offers(regularizer, "blockwise_max"):
-        coupled = torch.as_tensor(subproblem.lam, device=size.device) > 0
-        size = torch.where(coupled, regularizer.blockwise_max(size), size)
+        size = regularizer.blockwise_max(size)
     # Where D has overflowed, B/D is 0, and finite for no good reason.
     return (size <= torch.finfo(dtype).max) & torch.isfinite(subproblem.B) & torch.isfinite(subproblem.D)
 

@@ -97,7 +97,7 @@ def _plain(value: object, depth: int) -> object:
             return {str(key): _plain(entry, depth - 1) for key, entry in value.items()}
         if isinstance(value, set | frozenset):
             return sorted((_plain(entry, depth - 1) for entry in value), key=repr)
-        if hasattr(value, "prox") or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+        if not isinstance(value, type) and (hasattr(value, "prox") or dataclasses.is_dataclass(value)):
             return _object(value, depth)
     return {OPAQUE: f"{type(value).__module__}.{type(value).__qualname__}"}
 

@@ -55,7 +55,7 @@ class Krylov:
             columns.append([*column[:k], pivot])
             rest.append(-sine * rest[k])
             rest[k] *= cosine
-            if abs(rest[k + 1]) <= tolerance or k == last or length == 0:
+            if abs(rest[k + 1]) <= tolerance or k == last:
                 break
             torch.div(image, length, out=basis[k + 1])
         weights = [0.0] * len(columns)

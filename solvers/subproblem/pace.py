@@ -53,7 +53,7 @@ class Pace(PerProblem):
             return self._never
         before, elapsed, self._halfway = self._halfway, count - self._look // 2, smallest
         self._look *= 2
-        known = (before < math.inf) & (smallest > target)
+        known = smallest > target
         if not any_of(known):
             return known
         before, smallest, target = (where(known, number, 1.0) for number in (before, smallest, target))

@@ -111,11 +111,11 @@ def hybrid(problems: Problems, move: Tensor, force: Tensor) -> Number:
     Dai, 2006); NaN where the two point apart, or nothing moved.
     """
     length, size = problems.norm(move), problems.norm(force)
-    known = (length > 0) & (length < math.inf) & (size > 0) & (size < math.inf)
-    length, size = where(known, length, 1.0), where(known, size, 1.0)
+    length = where(length > 0, length, 1.0)
+    # NaN or zero where the force is zero, or one of the two out of range.
     terms = (move / problems.along(length, move)) * (force / problems.along(size, force))
     cosine = problems.sum(terms)
-    known = known & (cosine > 0)
+    known = cosine > 0
     cosine = where(known, cosine, 1.0)
     found = size / length * cosine, size / length / cosine
     return where(known, where(2 * found[0] > found[1], found[0], found[1] - found[0] / 2), math.nan)

@@ -70,7 +70,7 @@ def rows_of(value: T, chosen: Flag) -> T:
     """What belongs to the chosen problems: of tensors their rows, of tuples and objects with ``rows`` those of their
     parts. Anything else is common to all problems.
     """
-    if chosen is True or value is None:
+    if chosen is True:
         return value
     if isinstance(value, Tensor):
         return value[chosen]  # type: ignore[return-value]

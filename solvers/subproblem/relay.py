@@ -47,9 +47,8 @@ def in_turn(
     relay = _Relay(problems, methods, run_method, tolerance, budget)
     for place in range(len(methods)):
         relay.run(place, relay.going, paced=len(methods) > 1)
-    if len(methods) > 1:
-        for place in range(len(methods)):
-            relay.run(place, relay.going & (relay.sound == place), paced=False)
+    for place in range(len(methods)):
+        relay.run(place, relay.going & (relay.sound == place), paced=False)
     assert relay.best is not None
     return Relayed(relay.best, relay.legs)
 

@@ -57,8 +57,8 @@ def unit(*tensors: Tensor) -> Tensor:
 
 
 def times(size: Number, factor: float) -> Number:
-    """``size * factor`` of numbers >= 0; where the product of two positive numbers underflows to 0 it becomes the
-    smallest positive number, so that no residual is called zero that is not.
+    """``size * factor`` of a size >= 0 and a factor > 0; where a positive size underflows to 0 it becomes the smallest
+    positive number, so that no residual is called zero that is not.
     """
     found = size * factor
-    return where((found == 0) & (size > 0) & (factor > 0), math.ulp(0.0), found)
+    return where((found == 0) & (size > 0), math.ulp(0.0), found)

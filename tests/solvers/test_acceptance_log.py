@@ -26,7 +26,7 @@ def slot(step: int = 1):
 def heard(log: AcceptanceLog) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        log.warn(1)
+        log.warn()
     return [str(warning.message) for warning in caught]
 
 

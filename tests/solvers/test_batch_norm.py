@@ -242,6 +242,11 @@ def test_networks_without_statistics_need_no_batches():
         materialize(model, RAMDA(model.parameters()))
 
 
+@pytest.mark.parametrize(("count", "counted"), [(1, "1 normalisation layer are"), (2, "2 normalisation layers are")])
+def test_the_advice_counts_the_layers(count, counted):
+    assert counted in batch_norm_advice(nn.Sequential(*(nn.BatchNorm1d(2) for _ in range(count))))
+
+
 def test_a_lazy_layer_needs_a_forward_pass():
     with pytest.raises(ValueError, match=r"statistics of 0 have no shape yet.* forward pass first"):
         recompute_batch_norm(nn.Sequential(nn.LazyBatchNorm1d()), [torch.randn(4, 2)])

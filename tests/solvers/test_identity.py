@@ -5,14 +5,14 @@ import functools
 import subprocess
 import sys
 import textwrap
-from enum import Enum
+from enum import Enum, StrEnum
 
 import numpy as np
 import pytest
 import torch
 
 from solvers import L1, RAMDA, GroupLasso, NuclearNorm
-from solvers.regularizers.identity import differences, identity_of, text_of
+from solvers.regularizers.identity import MAX_DEPTH, differences, identity_of, text_of
 
 
 class Shape(Enum):
@@ -60,6 +60,28 @@ class Cached(Plain):
         return self
 
 
+class HalfSlotted:
+    """Slots of which one is not set, beside a dictionary."""
+
+    __slots__ = ("__dict__", "unset", "weight")
+    value, prox = Plain.value, Plain.prox
+
+    def __init__(self, **attributes):
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+
+class Word(StrEnum):
+    ONE = "one"
+    TWO = "two"
+
+
+@dataclasses.dataclass
+class Pair:
+    x: int
+    y: object = None
+
+
 @dataclasses.dataclass(frozen=True)
 class WithNewField(L1):
     sign: int = 1
@@ -86,6 +108,9 @@ ALIKE = [
     (Slotted(0.5), Slotted(0.5)),
     (Cached(weight=0.5).used(), Cached(weight=0.5)),
     (Plain(dtype=torch.float32), Plain(dtype=torch.float32)),
+    (HalfSlotted(weight=0.5, more=1), HalfSlotted(weight=0.5, more=1)),
+    (Plain(pair=Pair(1, Pair(2))), Plain(pair=Pair(1, Pair(2)))),
+    (Plain(word=Word.ONE), Plain(word="Word.ONE")),
 ]
 UNLIKE = [
     (GroupLasso(1e-3), GroupLasso(2e-3), "reg_weight was 0.001, is 0.002"),
@@ -102,6 +127,19 @@ UNLIKE = [
     (Cached(weight=0.5).used(), Cached(weight=0.25).used(), "weight was 0.5, is 0.25"),
     (Slotted(0.5), Slotted(0.25), "weight was 0.5, is 0.25"),
     (Plain(flag=True), Plain(flag=False), "flag was True, is False"),
+    (Plain(nan=float("nan")), Plain(nan=1.0), "nan was nan, is 1.0"),
+    (Plain(nan=1.0), Plain(nan=float("nan")), "nan was 1.0, is nan"),
+    (Plain(x={"a": 1}), Plain(x=1), "x was {'a': 1}, is 1"),
+    (Plain(x=1), Plain(x={"a": 1}), "x was 1, is {'a': 1}"),
+    (Plain(x=[1]), Plain(x=1), r"x was \[1\], is 1"),
+    (Plain(x=1), Plain(x=[1]), r"x was 1, is \[1\]"),
+    (Plain(x=object()), Plain(x=1), "x was .*object.*, is 1"),
+    (Plain(x=None), Plain(x=object()), "x was None, is .*object"),
+    (Plain(inner=Plain(weight=1)), Plain(inner=Plain(weight=2)), "inner.weight was 1, is 2"),
+    (Plain(inner=Pair(1)), Plain(inner=Pair(2)), "inner.x was 1, is 2"),
+    (Plain(inner=L1(0.1)), Plain(inner=NuclearNorm(0.1)), "inner was .*L1, is .*NuclearNorm"),
+    (HalfSlotted(weight=0.5), HalfSlotted(weight=0.25), "weight was 0.5, is 0.25"),
+    (Plain(word=Word.ONE), Plain(word=Word.TWO), "word was 'Word.ONE', is 'Word.TWO'"),
 ]
 
 
@@ -120,6 +158,53 @@ def test_unlike(one, other, message):
         RAMDA([torch.nn.Parameter(torch.ones(2, 2))], regularizer=other).load_state_dict(
             RAMDA([torch.nn.Parameter(torch.ones(2, 2))], regularizer=one).state_dict()
         )
+
+
+UNKNOWN = {
+    "an object beside a dictionary": (object(), {"a": 1}),
+    "a dictionary beside an object": ({"a": 1}, object()),
+    "a class": (L1, NuclearNorm),
+    "a dataclass": (Pair, Pair),
+    "an array of objects": (np.array([object()]), np.array([object()])),
+    "a tensor without numbers": (torch.empty(2, device="meta"), torch.empty(2, device="meta")),
+    "an array that torch does not read": (np.arange(3.0)[::-1], np.arange(3.0)[::-1]),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), UNKNOWN.values(), ids=UNKNOWN)
+def test_unknown(one, other):
+    found = differences(identity_of(Plain(x=one)), Plain(x=other))
+    assert (found.found, found.unknown) == ([], ["x"])
+
+
+def test_objects_are_followed_so_far():
+    """The regularizer is the first of them, its attribute the second; what lies deeper is only named."""
+    nested: object = 1.0
+    levels = 0
+    for _ in range(MAX_DEPTH + 2):
+        nested = [nested]
+    found = identity_of(Plain(x=nested))["attributes"]["x"]
+    while isinstance(found, list):
+        (found,), levels = found, levels + 1
+    assert (levels, found) == (MAX_DEPTH - 1, {"opaque": "builtins.list"})
+
+
+def test_slots_that_are_set_are_attributes():
+    assert identity_of(HalfSlotted(weight=0.5, more=1))["attributes"] == {"weight": 0.5, "more": 1}
+
+
+def test_a_regularizer_is_printed_by_its_own_name_and_its_attributes():
+    assert text_of(identity_of(L1(0.1))) == "L1(reg_weight=0.1)"
+    assert text_of(identity_of(Holder(0.1, L1(0.2)))) == "Holder(reg_weight=0.1, inner=L1(reg_weight=0.2))"
+
+
+def test_another_class_is_told_by_its_name_in_full():
+    (line,) = differences(identity_of(L1(0.1)), NuclearNorm(0.1)).found
+    assert line.startswith("the class was solvers.regularizers.l1.L1, is ")
+    saved = identity_of(L1(0.1))
+    for name in ("L1", "l1.L1"):  # of no script
+        saved["class"] = name
+        assert len(differences(saved, L1(0.1)).found) == 1
 
 
 def test_a_field_that_the_class_has_gained_counts_as_its_default():

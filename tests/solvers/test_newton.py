@@ -125,7 +125,7 @@ def test_memory_of_the_last_problem(dtype):
         assert (same.iterations, same.residual) == (warm.iterations, warm.residual)
 
 
-@pytest.mark.parametrize("factor", [0.4, 0.6, 1.0, 1.9, 2.1, 100.0])
+@pytest.mark.parametrize("factor", [0.4, 0.5, 0.6, 1.0, 1.9, 2.0, 2.1, 100.0])
 def test_what_is_remembered_is_a_point_with_its_multiplier(factor):
     """With the rho of the memory up to a factor of 2 from the mean of D, with that mean further off."""
     given, mean = problem(), 5.0

@@ -36,6 +36,8 @@ def test_no_run_is_hopeless_before_the_first_look_or_within_its_tolerance():
     assert looked_at([1.0] * (FIRST_LOOK - 1), 1e-9, 1000) == []
     assert looked_at([1.0] * 3 * FIRST_LOOK, 1e-9, 1000) == [FIRST_LOOK, 2 * FIRST_LOOK]
     assert looked_at([1.0] * FIRST_LOOK, 1.0, 1000) == []
+    assert looked_at([0.0] * FIRST_LOOK, 0.0, 1000) == []
+    assert looked_at([math.inf] * (FIRST_LOOK - 1) + [0.5], 0.1, FIRST_LOOK) == []
     assert looked_at([math.inf] * FIRST_LOOK, 1.0, 1000) == []  # nothing is known of its pace
 
 

@@ -27,7 +27,15 @@ def test_the_hybrid_curvature_of_a_move_and_a_force(degrees, length, size):
     assert float(hybrid(ONE, turned(0, length), turned(degrees, size))) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("force", [turned(90.1, 1.0), turned(180, 1.0), turned(0, 0.0), turned(0, math.inf)])
+#: What does not point along the first axis at all.
+ACROSS = torch.tensor([0.0, 1.0], dtype=torch.float64)
+#: Entries in the range of float64 with a norm above it.
+LONG = torch.tensor([1.7e308, 1.7e308], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "force", [ACROSS, turned(90.1, 1.0), turned(180, 1.0), turned(0, 0.0), turned(0, math.inf), LONG], ids=str
+)
 def test_no_curvature_where_the_two_point_apart_or_nothing_moves(force):
     assert math.isnan(hybrid(ONE, turned(0, 1.0), force))
     assert math.isnan(hybrid(ONE, force, turned(0, 1.0)))
@@ -79,6 +87,22 @@ def test_rho_is_a_curvature_of_the_metric(other, along, rho):
 @pytest.mark.parametrize(("share", "revised"), [(0.99, []), (1.01, [FIRST])])
 def test_rho_is_left_alone_where_the_moves_shrink(share, revised):
     assert revisions(share * CRAWL**FIRST, 4.0)[0] == revised
+
+
+def test_a_move_that_shrinks_by_just_the_factor_that_is_asked_for_does_not_crawl():
+    assert revisions(CRAWL**FIRST, 4.0) == ([], pytest.approx(50.5))
+
+
+@pytest.mark.parametrize("rho", [2.0, 8.0])
+@pytest.mark.parametrize(("beyond", "revised"), [(1.0, False), (1 + 1e-6, True)])
+def test_a_new_rho_is_alike_up_to_a_factor_of_two(rho, beyond, revised):
+    """The mean of the metric is 4, and so is the curvature along the axis; psi has one that makes the root rho."""
+    D = torch.tensor([1.0, 1.0, 1.0, 1.0, 4.0, 4.0, 4.0, 16.0], dtype=torch.float64)
+    penalty = Penalty(Subproblem(torch.ones_like(D), D, 1.0, L1(1.0)), relaxation=1.0)
+    axis, other = torch.eye(8, dtype=torch.float64)[4], (rho * beyond ** (1 if rho > 4 else -1)) ** 2 / 4
+    for step in range(1, FIRST + 1):
+        found = penalty.revised(step * axis * (1 + other / 4), step * axis, step * axis, 1.0)
+    assert found == revised
 
 
 @pytest.mark.parametrize(("factor", "revised"), [(ALIKE * 0.99, []), (ALIKE * 1.01, [FIRST])])

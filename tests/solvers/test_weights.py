@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from solvers import L1, RAMDA, GroupLasso, NuclearNorm, ProxSGD, Zero, parameter_groups, reg_weight_max
+from solvers.networks.weights import RegWeightMax, WeightMax, smallest_killing_factor
 from tests.registry import at_weight, weighted
 from tests.solvers.test_batch_norm import assert_unchanged, everything
 from tests.solvers.test_structure_levels import Wrapper
@@ -136,6 +137,64 @@ def test_gradients_of_every_size(scale):
     assert found["0"] == pytest.approx(3 * scale, rel=2e-6)
 
 
+@pytest.mark.parametrize("gradient", [1.0, 3e-320, 1.5e-323, 5e-324, 2.3e-308])
+def test_gradients_of_one_and_denormal_ones_are_weighed_in_few_steps(gradient):
+    """The bisection ends where no number is left between its bounds."""
+
+    class Counted(L1):
+        calls = 0
+
+        def prox(self, w, step):
+            Counted.calls += 1
+            assert Counted.calls < 1000
+            return super().prox(w, step)
+
+    assert smallest_killing_factor(Counted(1.0), torch.tensor([gradient, 0.0], dtype=torch.float64)) == gradient
+
+
+def test_a_regularizer_of_one_side_is_asked_for_a_step_down_the_gradient():
+    """psi(w) = sum w for w >= 0: a positive gradient makes zero anyway, a negative one from its size on."""
+
+    class Positive:
+        def value(self, w):
+            return torch.where((w >= 0).all(), w.sum(), math.inf)
+
+        def prox(self, w, step):
+            return (w - step).clamp_min(0)
+
+    assert smallest_killing_factor(Positive(), torch.tensor([2.0, 0.0])) == 0.0
+    assert smallest_killing_factor(Positive(), torch.tensor([-2.0, 3.0])) == pytest.approx(2.0, rel=2e-6)
+
+
+class Lost:
+    """A regularizer whose weight is zero and cannot be varied."""
+
+    reg_weight = 0.0
+
+    def value(self, w):
+        return w.new_zeros(())
+
+    def prox(self, w, step):
+        return w
+
+
+def test_the_weight_of_a_row_is_its_factor_times_that_of_the_regularizer():
+    model = matrix()
+    for psi, weight in ((L1(0.5), 0.5), (L1(0.0), 1.0), (Own(), 1.0)):
+        (row,) = reg_weight_max(model, loss, DATA, [{"params": [model.weight], "regularizer": psi}]).rows
+        assert row.regularizer == (L1(1.0) if psi == L1(0.0) else psi)
+        assert row.reg_weight == row.factor * weight
+    (row,) = reg_weight_max(model, loss, DATA, [{"params": [model.weight], "regularizer": Lost()}]).rows
+    assert row.factor == row.reg_weight == math.inf
+
+
+def test_printed_form_has_the_smallest_the_median_and_the_largest():
+    found = RegWeightMax([WeightMax(str(weight), L1(1.0), weight, weight) for weight in (4.0, 1.0, 8.0, 2.0, 2.5)])
+    line = str(found).splitlines()[-1]
+    assert "1.00e+00 (smallest), 2.50e+00 (median), 8.00e+00 (largest)" in line
+    assert "start between 1e-02 and 1e-01" in line
+
+
 def test_no_gradient_needs_no_weight():
     model = nn.ModuleDict({"used": nn.Linear(6, 3), "unused": nn.Linear(2, 2)})
     found = reg_weight_max(model, lambda model, batch: loss(model["used"], batch), DATA)
@@ -226,6 +285,9 @@ BAD = [
     pytest.param({"batches": []}, ValueError, "batches must hold at least one batch", id="no-batch"),
     pytest.param({"loss": 1.0}, TypeError, "loss must be a function", id="loss-number"),
     pytest.param({"loss": lambda model, b: model(b[0])}, ValueError, "loss must return a scalar", id="loss-vector"),
+    pytest.param(
+        {"loss": lambda model, b: torch.ones(())}, ValueError, "loss must return a scalar", id="loss-constant"
+    ),
     pytest.param({"loss": lambda model, b: 1.0}, ValueError, "loss must return a scalar tensor", id="loss-float"),
     pytest.param(
         {"loss": lambda model, b: loss(model, b) / 0},
@@ -235,6 +297,7 @@ BAD = [
     ),
     pytest.param({"model": [matrix()]}, TypeError, "model must be a torch.nn.Module", id="model"),
     pytest.param({"groups": L1(1.0)}, TypeError, "optimizer must be", id="regularizer"),
+    pytest.param({"groups": [{"regularizer": L1(1.0)}]}, TypeError, "groups must be parameter groups", id="no-params"),
     pytest.param({"groups": [L1(1.0)]}, TypeError, "groups must be parameter groups", id="list"),
     pytest.param(
         {"groups": [{"params": nn.Parameter(torch.ones(1)), "regularizer": L1(1.0)}]},

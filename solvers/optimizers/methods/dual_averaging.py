@@ -22,7 +22,7 @@ class DualAveraging(StructuredOptimizer):
     """
 
     def new_state(self, point: Tensor, group: Group) -> State:
-        return {"initial_point": point.clone(), "grad_sum": torch.zeros_like(point)}
+        return {"initial_point": point, "grad_sum": torch.zeros_like(point)}
 
     def counted(self, counters: Counters, group: Group) -> Counters:
         """Adds the step's weight to the weight sum; the unit is the largest lr so far, s_1 where lr is constant."""
@@ -63,7 +63,6 @@ class DualAveraging(StructuredOptimizer):
         # W = (1-c)*W + c*Ŵ; at c = 1 exactly Ŵ, so that W inherits the structure bit for bit.
         return structured if c == 1.0 else point.mul_(1 - c).add_(structured, alpha=c)
 
-    @torch.no_grad()
     def restart(self, gamma: float = 1.0) -> None:
         """Enter the next stage (paper, appendix A.1): lr and eps times ``gamma``, W0 the current W, t and sums zero."""
         super().restart(gamma)
