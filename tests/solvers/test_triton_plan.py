@@ -33,6 +33,7 @@ CUTS = {
     "one group": (GroupNorms(1.0, 8, 1, 8), 1, RUNS[0], (1, 1, 64), 1, 1, 1),
     "one group and one entry more": (GroupNorms(1.0, 13, 1, 5), 1, RUNS[1], (1, 1, 65), 1, 1, 1),
     "a group a block": (GroupNorms(1.0, 8, 1, 8, blocks=5), 1, RUNS[0], (1, 1, 64), 1, 1, 1),
+    "3 entries": (GroupNorms(1.0, 1, 65, 3), 1, RUNS[0], (1, 65, 3), 2, 1, 1),
     "64 entries": (GroupNorms(1.0, 1, 65, 64), 1, RUNS[0], (1, 65, 64), 2, 1, 1),
     "65 entries": (GroupNorms(1.0, 1, 65, 65), 1, RUNS[1], (1, 65, 65), 5, 1, 1),
     "256 entries": (GroupNorms(1.0, 1, 16, 256), 1, RUNS[1], (1, 16, 256), 1, 1, 1),
@@ -116,6 +117,12 @@ def test_the_tables_of_a_plan():
     assert plan.weights.tolist() == [[0.5, 0.25, 0.0], [1.0, 0.25, 0.0], [2.0, 0.25, 3.0], [0.5, 0.25, 0.0]]
 
 
+def test_a_state_that_a_task_has_not_has_no_address():
+    given = task(GroupNorms(1.0, 1, 5, 1))
+    plan = plan_of(replace(given, recurrence=Recurrence("proxsgd", ("m",), 3), state=given.state[:1]))
+    assert plan.fixed.tolist() == [[given.point.data_ptr(), given.state[0].data_ptr(), 0, 0]]
+
+
 def test_tasks_without_entries_have_no_launch():
     assert plan_of(task(GroupNorms(1.0, 1, 0, 1))).launches == []
 
@@ -179,3 +186,5 @@ def test_float64_has_all_registers_and_programs_that_wait_have_fewer_than_others
     assert 3 * threads * few.options["maxnreg"] <= 65536 < 4 * threads * few.options["maxnreg"]
     assert 2 * threads * many.options["maxnreg"] == 65536
     assert wide.options["maxnreg"] is None
+    # A thread gets them by eights.
+    assert (few.options["maxnreg"] % 8, many.options["maxnreg"] % 8) == (0, 0)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -17,6 +17,8 @@ pytest.importorskip("triton", reason="triton is not installed")
 
 from solvers.kernels.contract import Recurrence, StepTask
 from solvers.kernels.gpu import Triton
+from solvers.kernels.gpu import plan as plans
+from solvers.kernels.gpu.spec import Tile
 from solvers.regularizers.base import accumulation_dtype
 from solvers.regularizers.members import GroupNorms
 
@@ -72,6 +74,16 @@ def residual(trial: Trial) -> Tensor:
     slope = D * Z - B + t * Z / torch.where(norm > 0, norm, 1.0)
     size, length = (tensor.square().sum((1, 3)).sqrt().flatten() for tensor in (slope, B))
     return torch.where(norm.flatten() > 0, size, (length - t).clamp_min(0)) / length
+
+
+def make_tiles_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of a few entries: short groups are long then."""
+    runs = tuple(replace(tile, rows=4, columns=4 * tile.columns // 64) for tile in plans.RUNS[:2])
+    monkeypatch.setattr(plans, "ENTRIES", replace(plans.ENTRIES, columns=16))
+    monkeypatch.setattr(plans, "RUNS", runs)
+    monkeypatch.setattr(plans, "LONG_RUN", runs[1])
+    monkeypatch.setattr(plans, "COLUMNS", (Tile(4, 8, axis=0), Tile(8, 4, axis=0)))
+    monkeypatch.setattr(plans, "CHANNELS", Tile(8, 8, axis=0, segmented=True))
 
 
 @contextmanager
