@@ -14,7 +14,7 @@ import triton
 
 from solvers.kernels.contract import Recurrence, StepTask
 from solvers.kernels.gpu import Triton, backend
-from solvers.kernels.gpu.groups import QUANTITIES
+from solvers.kernels.gpu.groups import BOARDS, QUANTITIES
 from solvers.regularizers.members import GroupNorms
 from tests.solvers.triton_cases import DEVICE, INTERPRETED
 
@@ -98,7 +98,7 @@ def test_programs_that_are_surely_together(processors, programs, monkeypatch):
 
 def test_a_board_holds_what_programs_post():
     """Two boards, since some may still read the last one."""
-    assert 2 * QUANTITIES.value == backend.BOARD
+    assert 2 * QUANTITIES.value == BOARDS.value == backend.BOARD
 
 
 def some_task() -> StepTask:

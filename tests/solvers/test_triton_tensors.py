@@ -14,12 +14,13 @@ pytest.importorskip("triton", reason="triton is not installed")
 import triton
 import triton.language as tl
 
+from solvers import GroupLasso
 from solvers.kernels import Counts
 from solvers.kernels.contract import Recurrence, StepTask
-from solvers.kernels.gpu import Triton, cross_program
+from solvers.kernels.gpu import Triton, cross_program, groups
 from solvers.kernels.gpu import plan as plans
 from solvers.regularizers.members import GroupNorms
-from tests.solvers.triton_cases import DEVICE, make_tiles_small, side_by_side
+from tests.solvers.triton_cases import DEVICE, INTERPRETED, make_tiles_small, side_by_side
 
 # The interpreter's numpy warns of infinities, which the kernels deal with.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -272,3 +273,18 @@ def test_sums_over_programs(parts):
         assert sums[quantity].tolist() == list(map(sum, columns))
         assert largest[quantity].tolist() == list(map(max, columns))
     assert board[quantities * parts * lanes :].eq(1e9).all()
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="a compiled kernel holds the number")
+def test_a_root_that_is_not_found_in_time_is_none(monkeypatch):
+    """As many evaluations as plain torch uses are enough, one fewer is not; a tile at a time and all at once."""
+    for norms in (GroupNorms(1.0, 4, 2, 1), GroupNorms(1.0, 17, 2, 1)):
+        B = torch.randn(norms.outer, norms.groups, dtype=torch.float64)
+        D = 10.0 ** torch.linspace(-4, 4, B.numel(), dtype=torch.float64).view_as(B)
+        price = 0.3 * float(B.square().sum(0).sqrt().min())
+        needed = GroupLasso(1.0, "input").metric_prox(B, D, price / norms.outer**0.5).iterations
+        for limit, kept in ((needed, False), (needed - 1, True)):
+            monkeypatch.setattr(groups, "MAX_ITERATIONS", tl.constexpr(limit))
+            found, _, counts = solved(B.flatten(), D.flatten(), norms, price)
+            assert (counts.kept.tolist() == [0]) != kept, (norms, limit, needed)
+            assert bool(found.eq(MARK).any()) == kept
