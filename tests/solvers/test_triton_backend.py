@@ -14,6 +14,7 @@ import triton
 
 from solvers.kernels.contract import Recurrence, StepTask
 from solvers.kernels.gpu import Triton, backend
+from solvers.kernels.gpu import plan as plans
 from solvers.kernels.gpu.groups import BOARDS, QUANTITIES
 from solvers.regularizers.members import GroupNorms
 from tests.solvers.triton_cases import DEVICE, INTERPRETED
@@ -36,6 +37,7 @@ def task(
         ("3.3.9", "triton 3.3.9 is too old"),
         ("3.4.0", None),
         ("3.10.1", None),
+        ("3.6.0+git1a2b3c", None),
         ("4.0.0", None),
     ],
 )
@@ -143,6 +145,46 @@ def test_a_plan_cannot_be_made_while_a_graph_is_captured():
         planned(Triton(), some_task(), "new", capturing=True)
 
 
+class Launched:
+    """A kernel that does nothing but note what it is given, by its grid."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[int, tuple[Any, ...]]] = []
+
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        return lambda *arguments, **options: self.given.append((grid[0], arguments))
+
+
+def test_launches_have_room_of_their_own(monkeypatch):
+    """Counters of groups, a ticket and arrivals: no cell is used twice; and a board holds what all programs post."""
+    noted = Launched()
+    monkeypatch.setattr(plans, "step_groups", noted)
+    monkeypatch.setattr(Triton, "_most_parts", lambda self, device: 3)
+    norms = [GroupNorms(1.0, *shape) for shape in ((700, 17, 1), (2, 3, 1), (129, 5, 3), (1, 2, 9000))]
+    tasks, found = [], []
+    for its in norms:
+        size = its.outer * its.groups * its.inner
+        point, state = torch.zeros(size, device=DEVICE), torch.zeros(size, device=DEVICE)
+        tasks.append(StepTask(PROXSGD, point, (state,), its, flush=0.0))
+        found.append(None)
+    counts = Triton().prepare(tasks).run([ROW] * 4, found, found)
+    assert (counts.kept.tolist(), counts.zero.tolist()) == ([0] * 4, [0] * 4)
+    used = list(range(2 * len(tasks)))
+    shared = 0
+    for programs, arguments in noted.given:
+        units, (counters, board, ticket_at, arrived_at), tile = arguments[0], arguments[6:10], arguments[11]
+        assert len(units) == programs
+        if tile.split:
+            shared += 1
+            assert board.dtype == torch.float64
+            assert board.numel() == programs * 12 * (tile.columns if tile.axis == 0 else tile.rows)
+            used += [ticket_at, *range(arrived_at, arrived_at + programs)]
+    assert shared == 3
+    assert sorted(used) == list(range(len(counters)))
+    assert counters.dtype == torch.int64
+    assert not counters.any()
+
+
 #: lam and mix, then m = (1 - 0.5)*m + 0.5*G and B = W - m, D = 1: after a step from m = 0 Ŵ is W - G/2.
 ROW = [0.0, 1.0, 0.5, 1.0, 1.0]
 
@@ -180,9 +222,9 @@ def test_steps_with_like_tensors_share_a_plan():
     made = Triton()
     steps, _, _ = prepared(made, 16)
     around = torch.zeros(64, device=DEVICE)
-    for first, plans, aligned in ((0, 1, True), (8, 1, True), (9, 2, False), (13, 2, False), (17, 2, False)):
+    for first, number, aligned in ((0, 1, True), (8, 1, True), (9, 2, False), (13, 2, False), (17, 2, False)):
         steps.run([ROW], [around[first : first + 16]], [None])
-        assert len(made._plans) == plans
+        assert len(made._plans) == number
         assert [launch.spec.aligned for launch in list(made._plans.values())[-1].launches] == [aligned]
     # From 0 to 17 floats are four times 17 bytes.
     steps.run([ROW], [around[:16]], [None])

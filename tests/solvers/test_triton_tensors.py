@@ -261,7 +261,7 @@ def posts(board, sums, largest, parts, quantities: tl.constexpr, LANES: tl.const
         tl.store(largest + at, cross_program.posted_max(board, quantity, parts, LANES))
 
 
-@pytest.mark.parametrize("parts", [1, 2, 32, 33, 65])
+@pytest.mark.parametrize("parts", [1, 32, 33])
 def test_sums_over_programs(parts):
     """However many: they are read 32 at a time."""
     quantities, lanes = 2, 4
