@@ -222,9 +222,10 @@ def test_groups_at_the_end_of_the_range():
 
 
 def test_without_a_price_entries_that_do_not_fit_are_kept_alone():
-    B = tensor([[1.0, 5.0], [70000.0, 6.0], [-70000.0, 65504.0]], torch.float32).flatten()
-    found, point, counts = solved(B, torch.ones_like(B), GroupNorms(1.0, 3, 2, 1), 0.0, dtype=torch.float16)
-    assert found.tolist() == point.tolist() == [1.0, 5.0, MARK, 6.0, MARK, 65504.0]
+    """And a group of zeros is none that psi has made zero."""
+    B = tensor([[1.0, 5.0, 0.0], [70000.0, 6.0, 0.0], [-70000.0, 65504.0, 0.0]], torch.float32).flatten()
+    found, point, counts = solved(B, torch.ones_like(B), GroupNorms(1.0, 3, 3, 1), 0.0, dtype=torch.float16)
+    assert found.tolist() == point.tolist() == [1.0, 5.0, 0.0, MARK, 6.0, 0.0, MARK, 65504.0, 0.0]
     assert of(counts) == ([2], [0])
 
 
