@@ -221,6 +221,24 @@ def test_groups_at_the_end_of_the_range():
         assert of(counts) == ([kept], [0])
 
 
+@pytest.mark.parametrize(("b", "d"), [(90, -10), (-90, 10), (60, 60), (-60, -60), (30, -60), (-30, 60)])
+def test_scales_of_b_and_d(b, d):
+    """Powers of two, by which groups with sides 3 and 4, and 5 and 12, are stretched."""
+    B = tensor([[3.0, 5.0], [4.0, 12.0]], torch.float32).flatten() * 2.0**b
+    found, _, counts = solved(B, torch.full_like(B, 2.0**d), GroupNorms(1.0, 2, 2, 1), 2.5 * 2.0**b)
+    right = tensor([1.5, 5.0 * 10.5 / 13, 2.0, 12.0 * 10.5 / 13], torch.float32) * 2.0 ** (b - d)
+    torch.testing.assert_close(found, right, rtol=1e-6, atol=0)
+    assert of(counts) == ([0], [0])
+
+
+def test_a_scale_that_is_no_power_of_the_dtype():
+    """B is 2^-100 where D is 2^-10, and zero where D is 2^60: max|b| / max d is 2^-160, but Ŵ is (b - t)/d = 2^-91."""
+    B, D = tensor([0.0, 2.0**-100], torch.float32), tensor([2.0**60, 2.0**-10], torch.float32)
+    found, _, counts = solved(B, D, GroupNorms(1.0, 2, 1, 1, blocks=1), 2.0**-101)
+    torch.testing.assert_close(found, tensor([0.0, 2.0**-91], torch.float32), rtol=1e-6, atol=0)
+    assert of(counts) == ([0], [0])
+
+
 def test_without_a_price_entries_that_do_not_fit_are_kept_alone():
     """And a group of zeros is none that psi has made zero."""
     B = tensor([[1.0, 5.0, 0.0], [70000.0, 6.0, 0.0], [-70000.0, 65504.0, 0.0]], torch.float32).flatten()
