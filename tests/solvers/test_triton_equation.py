@@ -265,9 +265,9 @@ def test_a_step_to_zero_or_beyond_goes_an_eighth_of_the_way():
 
 
 def test_a_model_without_a_root_is_left_at_its_top():
-    # gap = 0.5, slope = 1, bend = 3: the radicand is 1 - 3, and r*(1 - 2*gap/slope) is 0.
-    (found,) = moved([[2.0, 0.0, INF, 0.25, 0.25, 0.0, 0]])
-    assert found["r"] == 0.25
+    # gap = 0.25, slope = 1, bend = 3: the radicand is 1 - 1.5, and r*(1 - 2*gap/slope) is r/2.
+    (found,) = moved([[2.0, 0.0, INF, 0.5625, 0.5625, 0.0, 0]])
+    assert found["r"] == 1.0
 
 
 @pytest.mark.parametrize("sums", [(1.0, 0.0, 0.0), (1.0, -0.5, 0.1), (NAN, 0.5, 0.2), (1.0, NAN, 0.2), (INF, 0.5, 0.2)])
