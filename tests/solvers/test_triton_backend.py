@@ -113,16 +113,14 @@ def planned(made: Triton, given: StepTask, key: object, *, capturing: bool = Fal
 
 def test_plans_that_were_not_used_for_long_are_forgotten():
     made, given = Triton(), some_task()
-    plans = [planned(made, given, key) for key in range(backend.PLANS)]
-    assert all(planned(made, given, key) is plan for key, plan in enumerate(plans))
-    assert planned(made, given, 0) is plans[0]
+    kept = [planned(made, given, key) for key in range(backend.PLANS)]
+    assert all(planned(made, given, key) is plan for key, plan in enumerate(kept))
+    assert planned(made, given, 0) is kept[0]
     newest = planned(made, given, "one more")
     # The first has been used since, so the second is the one that has not been for longest.
-    assert [planned(made, given, key) is plans[key] for key in (0, *range(2, backend.PLANS))] == [True] * (
-        backend.PLANS - 1
-    )
+    assert all(planned(made, given, key) is kept[key] for key in (0, *range(2, backend.PLANS)))
     assert planned(made, given, "one more") is newest
-    assert planned(made, given, 1) is not plans[1]
+    assert planned(made, given, 1) is not kept[1]
 
 
 def test_a_captured_plan_lives_on_and_others_do_not():
@@ -132,8 +130,8 @@ def test_a_captured_plan_lives_on_and_others_do_not():
     for _ in range(2):
         planned(made, given, "captured", capturing=True)
     lives = [weakref.ref(planned(made, given, key)) for key in ("captured", "not")]
-    for key in range(backend.PLANS):
-        planned(made, given, key)
+    for number in range(backend.PLANS):
+        planned(made, given, number)
     gc.collect()
     assert lives[0]() is not None
     assert lives[1]() is None
@@ -161,13 +159,12 @@ def test_launches_have_room_of_their_own(monkeypatch):
     monkeypatch.setattr(plans, "step_groups", noted)
     monkeypatch.setattr(Triton, "_most_parts", lambda self, device: 3)
     norms = [GroupNorms(1.0, *shape) for shape in ((700, 17, 1), (2, 3, 1), (129, 5, 3), (1, 2, 9000))]
-    tasks, found = [], []
+    tasks = []
     for its in norms:
         size = its.outer * its.groups * its.inner
         point, state = torch.zeros(size, device=DEVICE), torch.zeros(size, device=DEVICE)
         tasks.append(StepTask(PROXSGD, point, (state,), its, flush=0.0))
-        found.append(None)
-    counts = Triton().prepare(tasks).run([ROW] * 4, found, found)
+    counts = Triton().prepare(tasks).run([ROW] * 4, [None] * 4, [None] * 4)
     assert (counts.kept.tolist(), counts.zero.tolist()) == ([0] * 4, [0] * 4)
     used = list(range(2 * len(tasks)))
     shared = 0

@@ -11,7 +11,8 @@ pytest.importorskip("triton", reason="triton is not installed")
 import triton.language as tl
 
 from solvers.kernels.contract import Recurrence, StepTask
-from solvers.kernels.gpu import plan as plans
+from solvers.kernels.gpu.entries import step_entries
+from solvers.kernels.gpu.groups import step_groups
 from solvers.kernels.gpu.plan import CHANNELS, COLUMNS, ENTRIES, LONG_RUN, RUNS, Cut, cut, make_plan
 from solvers.kernels.gpu.spec import Tile
 from solvers.regularizers.members import GroupNorms
@@ -63,7 +64,7 @@ def test_cuts(name):
     norms, most_parts, *expected = CUTS[name]
     found = cut(norms, most_parts)
     assert [found.tile, found.shape, found.panels, found.parts, found.tiles] == expected
-    assert found.kernel is (plans.step_entries if expected[0] is ENTRIES else plans.step_groups)
+    assert found.kernel is (step_entries if expected[0] is ENTRIES else step_groups)
     assert found.blocks == (1 if expected[0] is ENTRIES else norms.blocks)
 
 
