@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from solvers import GroupLasso
-from solvers.kernels import BACKENDS, StepTask, choose, subproblem_by_kernel
+from solvers.kernels import BACKENDS, StepTask, choose, numbers_in, subproblem_by_kernel
 from solvers.kernels.contract import unlike
 from solvers.kernels.native import Native
 from solvers.kernels.subproblem import SUBPROBLEM
@@ -42,7 +42,7 @@ def task(point: Tensor) -> StepTask:
 @pytest.fixture
 def backends(monkeypatch: pytest.MonkeyPatch) -> dict[str, Picky]:
     """In this order: one of another device, and two for the CPU."""
-    made = {name: Picky(name, device) for name, device in (("far", "cuda"), ("first", "cpu"), ("second", "cpu"))}
+    made = {name: Picky(name, device) for name, device in (("afar", "cuda"), ("first", "cpu"), ("second", "cpu"))}
     for name in list(BACKENDS):
         monkeypatch.delitem(BACKENDS, name)
     for name, backend in made.items():
@@ -51,7 +51,7 @@ def backends(monkeypatch: pytest.MonkeyPatch) -> dict[str, Picky]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "name"), [("auto", "first"), ("first", "first"), ("second", "second"), ("far", "far"), ("plain", None)]
+    ("wanted", "name"), [("auto", "first"), ("first", "first"), ("second", "second"), ("afar", "afar"), ("plain", None)]
 )
 def test_the_one_that_is_wanted_is_chosen(wanted, name, backends, log):
     found = choose(task(torch.ones(3)), None, wanted)
@@ -116,6 +116,18 @@ def test_what_is_not_walked_through_together(other, said):
     for others in ([other], [POINT, other], [other, POINT]):
         found = unlike(POINT, others)
         assert found is None if said is None else said in found
+
+
+class Wrapping(Tensor):
+    """As wrappers do, it refuses to be a list at once."""
+
+    def tolist(self):
+        raise TypeError("not of a wrapper")
+
+
+def test_numbers_in_a_vector_and_in_one_that_is_no_list():
+    for vector in (torch.tensor([1.5, -2.0]), torch.tensor([1.5, -2.0]).as_subclass(Wrapping)):
+        assert numbers_in(vector) == [1.5, -2.0]
 
 
 @built
