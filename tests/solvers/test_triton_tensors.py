@@ -275,6 +275,8 @@ def posts(board, sums, largest, parts, quantities: tl.constexpr, LANES: tl.const
         for part in range(parts):
             value = (lanes + part + 1) * (quantity + 1)
             cross_program.post(board, quantity, value.to(tl.float32), part, parts, LANES)
+        # What one thread has written another may read.
+        tl.debug_barrier()
         at = quantity * LANES + lanes
         tl.store(sums + at, cross_program.posted_sum(board, quantity, parts, LANES))
         tl.store(largest + at, cross_program.posted_max(board, quantity, parts, LANES))
