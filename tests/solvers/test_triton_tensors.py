@@ -119,6 +119,7 @@ INF, NAN = math.inf, math.nan
 ENTRIES = [
     *((6.0, 2.0, 2.0), (-6.0, 2.0, -2.0), (2.5, 0.5, 1.0), (-2.5, 0.5, -1.0)),
     *((2.0, 1.0, 0.0), (-2.0, 1.0, 0.0), (1.0, 1.0, 0.0), (-1.0, 1.0, 0.0), (0.0, 1.0, 0.0)),
+    *((1.5, 1.0, 0.0), (-1.5, 1.0, 0.0)),
     *((NAN, 1.0, MARK), (INF, 1.0, MARK), (-INF, 1.0, MARK), (6.0, NAN, MARK), (6.0, INF, MARK)),
     *((1.0, INF, MARK), (1.0, NAN, MARK), (6.0, 0.0, MARK), (INF, INF, MARK)),
 ]
@@ -132,7 +133,7 @@ def test_entries(mix):
     found, point, counts = solved(B, D, GroupNorms(0.5, 1, len(ENTRIES), 1, entry_weight=1.5), 1.0, mix)
     assert found.tolist() == expected
     assert point.tolist() == [(1 - mix) * MARK + mix * z for z in expected]
-    assert of(counts) == ([9], [5])
+    assert of(counts) == ([9], [7])
 
 
 def test_entries_at_the_end_of_the_range():
@@ -237,6 +238,17 @@ def test_a_scale_that_is_no_power_of_the_dtype():
     found, _, counts = solved(B, D, GroupNorms(1.0, 2, 1, 1, blocks=1), 2.0**-101)
     torch.testing.assert_close(found, tensor([0.0, 2.0**-91], torch.float32), rtol=1e-6, atol=0)
     assert of(counts) == ([0], [0])
+
+
+def test_entries_that_have_a_price_beside_their_group():
+    """Of 5, -6, 2, -2, 1.5 and 0 a price of 2 leaves 3, -4 and zeros, of norm 5, which a price of 1 shortens to 4."""
+    B = tensor([[5.0, 1.5], [-6.0, -1.5], [2.0, 2.0], [-2.0, 0.0], [1.5, 1.0], [0.0, -2.0]])
+    found, _, counts = solved(
+        B.flatten(), torch.ones(12, device=DEVICE).double(), GroupNorms(0.5, 6, 2, 1, 1, 1.0), 2.0
+    )
+    right = tensor([[2.4, 0.0], [-3.2, 0.0], *[[0.0, 0.0]] * 4])
+    torch.testing.assert_close(found.view(6, 2), right, rtol=1e-14, atol=0)
+    assert of(counts) == ([0], [1])
 
 
 def test_without_a_price_entries_that_do_not_fit_are_kept_alone():
