@@ -17,8 +17,7 @@ import triton.language as tl
 from triton.runtime.jit import KernelInterface
 
 from solvers.kernels import gpu
-from solvers.kernels.gpu import arithmetic, norm_equation
-from solvers.regularizers import norm_equation as equation
+from solvers.kernels.gpu import arithmetic
 from tests.solvers.triton_cases import DEVICE
 
 # The interpreter's numpy warns of infinities, which the kernels deal with.
@@ -41,18 +40,6 @@ def powers_below(source, target, exponents, count, DTYPE: tl.constexpr, BLOCK: t
     k = arithmetic.exponent(tl.load(source + place, kept, 1.0), DTYPE)
     tl.store(exponents + place, k, kept)
     tl.store(target + place, arithmetic.power_of_two(k, DTYPE), kept)
-
-
-@triton.jit
-def moves(gaps, near, last, done, lost, eps, DTYPE: tl.constexpr, BLOCK: tl.constexpr):
-    """``norm_equation.move`` from r = 1 where the square root of phi is 1 - gap*eps."""
-    place = tl.arange(0, BLOCK)
-    root = 1 - tl.load(gaps + place) * eps
-    phi = (root * root).to(DTYPE)
-    one, many = tl.full((BLOCK,), 1.0, DTYPE), tl.full((BLOCK,), 8.0, DTYPE)
-    *_, found, bad = norm_equation.move(one, one / 8, many, phi, one / 2, one / 4, tl.load(near + place), last, DTYPE)
-    tl.store(done + place, found.to(tl.int32))
-    tl.store(lost + place, bad.to(tl.int32))
 
 
 def cube_roots(numbers: torch.Tensor) -> torch.Tensor:
@@ -114,19 +101,3 @@ def test_all_that_a_kernel_calls_is_compiled():
     ]
     assert plain == []
     assert isinstance(arithmetic.cube_root, KernelInterface)
-
-
-@pytest.mark.parametrize("last", [False, True])
-def test_a_root_is_taken_at_once_where_it_is_tight_and_later_where_it_is_not(last):
-    """In epsilons of float64: up to TIGHT at once, up to LOOSE the second time or when there is no next time."""
-    tight, loose = equation.TIGHT, equation.LOOSE
-    gaps = [0.0, tight - 1, -tight + 1, tight + 3, -tight - 3, loose - 4, loose + 4, -loose - 4]
-    expected = [True, True, True, None, None, None, False, False]
-    for near in (0, 1):
-        given = torch.tensor(gaps, dtype=torch.float64, device=DEVICE)
-        before = torch.full((8,), near, dtype=torch.int32, device=DEVICE)
-        done, lost = torch.empty_like(before), torch.empty_like(before)
-        eps = torch.finfo(torch.float64).eps
-        moves[(1,)](given, before, last, done, lost, eps, DTYPE=tl.float64, BLOCK=8)
-        assert done.bool().tolist() == [bool(near) or last if taken is None else taken for taken in expected]
-        assert not lost.any()

@@ -10,22 +10,24 @@ from torch import Tensor
 from solvers.kernels.gpu import Triton
 from solvers.kernels.gpu import plan as plans
 from solvers.kernels.gpu.backend import _moving
-from solvers.kernels.gpu.spec import Tile
 from solvers.regularizers.members import GroupNorms
-from tests.solvers.triton_cases import DEVICE, INTERPRETED, Trial, ramda_trial, residual, run, side_by_side
+from tests.solvers.triton_cases import (
+    DEVICE,
+    INTERPRETED,
+    Trial,
+    make_tiles_small,
+    ramda_trial,
+    residual,
+    run,
+    side_by_side,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiles of a few entries: short groups are long then."""
-    runs = tuple(replace(tile, rows=4, columns=4 * tile.columns // 64) for tile in plans.RUNS[:2])
-    monkeypatch.setattr(plans, "ENTRIES", replace(plans.ENTRIES, columns=16))
-    monkeypatch.setattr(plans, "RUNS", runs)
-    monkeypatch.setattr(plans, "LONG_RUN", runs[1])
-    monkeypatch.setattr(plans, "COLUMNS", (Tile(4, 8, axis=0), Tile(8, 4, axis=0)))
-    monkeypatch.setattr(plans, "CHANNELS", Tile(8, 8, axis=0, segmented=True))
+    make_tiles_small(monkeypatch)
 
 
 LONG = {

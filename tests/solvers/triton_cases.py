@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -17,6 +17,8 @@ pytest.importorskip("triton", reason="triton is not installed")
 
 from solvers.kernels.contract import Recurrence, StepTask
 from solvers.kernels.gpu import Triton
+from solvers.kernels.gpu import plan as plans
+from solvers.kernels.gpu.spec import Tile
 from solvers.regularizers.base import accumulation_dtype
 from solvers.regularizers.members import GroupNorms
 
@@ -26,6 +28,8 @@ DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
 
 RAMDA = Recurrence("ramda", ("initial_point", "grad_sum", "grad_sq_sum"), 3)
 EPS = 1e-3
+#: How often a program of the interpreter looks whether others have come.
+MOST_WAITS = 10_000
 
 
 @dataclass
@@ -74,6 +78,16 @@ def residual(trial: Trial) -> Tensor:
     return torch.where(norm.flatten() > 0, size, (length - t).clamp_min(0)) / length
 
 
+def make_tiles_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of a few entries: short groups are long then."""
+    runs = tuple(replace(tile, rows=4, columns=4 * tile.columns // 64) for tile in plans.RUNS[:2])
+    monkeypatch.setattr(plans, "ENTRIES", replace(plans.ENTRIES, columns=16))
+    monkeypatch.setattr(plans, "RUNS", runs)
+    monkeypatch.setattr(plans, "LONG_RUN", runs[1])
+    monkeypatch.setattr(plans, "COLUMNS", (Tile(4, 8, axis=0), Tile(8, 4, axis=0)))
+    monkeypatch.setattr(plans, "CHANNELS", Tile(8, 8, axis=0, segmented=True))
+
+
 @contextmanager
 def side_by_side() -> Iterator[None]:
     """Programs of the interpreter run as threads, so that they can wait for each other; those of a GPU do anyway."""
@@ -99,6 +113,7 @@ def side_by_side() -> Iterator[None]:
             builder.set_grid_dim(programs, 1, 1)
 
             def program(index: int) -> None:
+                mine.waited = 0
                 try:
                     builder.set_grid_idx(index, 0, 0)
                     self.fn(**values)
@@ -118,8 +133,10 @@ def side_by_side() -> Iterator[None]:
 
     def rmw(self: Any, operation: Any, pointer: Any, value: Any, mask: Any, semantics: Any, scope: Any) -> Any:
         found = atomic(self, operation, pointer, value, mask, semantics, scope)
-        if not value.data.any():
-            # It adds zero to a counter until others have counted: let them.
+        # It adds zero to a counter until others have counted: let them.
+        mine.waited = 0 if value.data.any() else mine.waited + 1
+        assert mine.waited < MOST_WAITS, "programs wait for each other for ever"
+        if mine.waited:
             time.sleep(0)
         return found
 

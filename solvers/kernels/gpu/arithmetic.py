@@ -7,26 +7,25 @@ import triton.language as tl
 @triton.jit
 def cube_root(a, DTYPE: tl.constexpr):
     """Cube root of ``a`` >= 0 within two units in the last place, by Halley's method; 0 at 0, NaN at infinity."""
-    # A third of the bits is a third of the logarithm: the first guess. Powers of 8 take very small and very large
-    # numbers to where x*x*x neither vanishes nor overflows.
+    # A third of the bits is a third of the logarithm: the first guess. A power of 8 takes numbers up to 1, and those
+    # from 1 on, to where x*x*x neither vanishes nor overflows.
+    small = a < 1
     if tl.float64 == DTYPE:
-        tiny, huge = a < 2.0**-900, a > 2.0**900
-        scaled = tl.where(tiny, a * 2.0**600, tl.where(huge, a * 2.0**-600, a))
+        scaled = tl.where(small, a * 2.0**600, a * 2.0**-600)
         third = scaled.to(tl.int64, bitcast=True).to(tl.float64) * 0.3333333333333333
         x = (third + 3071306043645493248.0).to(tl.int64).to(tl.float64, bitcast=True)
         for _ in tl.static_range(3):
             cube = x * x * x
             x = x * ((cube + 2 * scaled) / (2 * cube + scaled))
-        root = tl.where(tiny, x * 2.0**-200, tl.where(huge, x * 2.0**200, x))
+        root = tl.where(small, x * 2.0**-200, x * 2.0**200)
     else:
-        tiny, huge = a < 2.0**-96, a > 2.0**96
-        scaled = tl.where(tiny, a * 2.0**72, tl.where(huge, a * 2.0**-72, a))
+        scaled = tl.where(small, a * 2.0**72, a * 2.0**-72)
         third = scaled.to(tl.int32, bitcast=True).to(tl.float32) * 0.33333333
         x = (third + 709921077.0).to(tl.int32).to(tl.float32, bitcast=True)
         for _ in tl.static_range(2):
             cube = x * x * x
             x = x * ((cube + 2 * scaled) / (2 * cube + scaled))
-        root = tl.where(tiny, x * 2.0**-24, tl.where(huge, x * 2.0**24, x))
+        root = tl.where(small, x * 2.0**-24, x * 2.0**24)
     return tl.where(a == 0, 0.0, root)
 
 

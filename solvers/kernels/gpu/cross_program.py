@@ -44,8 +44,7 @@ def posted(board, quantity: tl.constexpr, first, parts, LANES: tl.constexpr):
     part = first + tl.arange(0, AT_ONCE)
     cells = board + (quantity * parts + part)[:, None] * LANES
     # Past the first cache, which does not see what other processors write.
-    inside = (part < parts)[:, None] & (tl.arange(0, LANES) >= 0)[None, :]
-    return tl.load(cells + tl.arange(0, LANES)[None, :], mask=inside, other=0.0, cache_modifier=".cg")
+    return tl.load(cells + tl.arange(0, LANES)[None, :], mask=(part < parts)[:, None], other=0.0, cache_modifier=".cg")
 
 
 @triton.jit

@@ -38,10 +38,9 @@ def step_entries(
     inside = at < size
     b, d = form(point, gradient, x0, x1, x2, at, inside, k, 0.0, True, False, SPEC)
     shrunk = tl.abs(b) - threshold
-    # A NaN in b or d must not pass for a zero.
+    # A NaN in b must not pass for a zero, nor what an infinite d leaves of b; b/d shows all else that is not finite.
     z = tl.where(shrunk <= 0, 0.0, tl.where(b < 0, -shrunk, shrunk) / d)
-    infinity = float("inf")
-    good = (tl.abs(z) <= SPEC.largest) & (d < infinity) & (tl.abs(b) < infinity)
+    good = (tl.abs(z) <= SPEC.largest) & (d < float("inf"))
     kept = tl.sum((inside & (good == 0)).to(tl.int32), 0)
     zero = tl.sum((inside & good & (z == 0)).to(tl.int32), 0) * (threshold > 0).to(tl.int32)
     write(point, structured, at, inside, z, good, kept == 0, mix, flush, SPEC)

@@ -18,6 +18,8 @@ from solvers.regularizers import norm_equation
 MAX_ITERATIONS: tl.constexpr = tl.constexpr(norm_equation.MAX_ITERATIONS)
 #: Sums that programs post at most at a time.
 QUANTITIES: tl.constexpr = tl.constexpr(6)
+#: Of those, what a program has room for: two boards in turn.
+BOARDS: tl.constexpr = tl.constexpr(2 * QUANTITIES.value)
 
 
 @triton.jit(do_not_specialize=["ticket_at", "arrived_at"])
@@ -61,7 +63,7 @@ def step_groups(
     before = tl.load(unit + 3).to(tl.int64) * tl.load(shape) * tl.load(shape + 1) * tl.load(shape + 2)
     point, gradient, structured, x0, x1, x2 = pointers(fixed, moving, task, before, SPEC)
     lanes: tl.constexpr = TILE.lanes
-    board = partials + (ticket - part).to(tl.int64) * (2 * QUANTITIES * lanes)
+    board = partials + (ticket - part).to(tl.int64) * (BOARDS * lanes)
     arrived = counters + arrived_at + ticket - part
     meetings = tl.full([], 0, tl.int32)
 
@@ -111,7 +113,7 @@ def step_groups(
     # The roots: all programs that share a group do the same with the same sums.
     high = tl.full(r.shape, float("inf"), SPEC.sums)
     going = sought.to(tl.int32)
-    near = going * 0
+    near = tl.zeros_like(going)
     iteration = 0
     while (iteration < MAX_ITERATIONS) & (tl.max(going, 0) > 0):
         if TILE.looped:
@@ -138,7 +140,7 @@ def step_groups(
                 psi = posted_sum(other, 1, parts, lanes).to(SPEC.sums)
                 chi = posted_sum(other, 2, parts, lanes).to(SPEC.sums)
         phi, psi, chi = group_sum(phi, inner, TILE), group_sum(psi, inner, TILE), group_sum(chi, inner, TILE)
-        last = going * 0 + iteration == MAX_ITERATIONS - 1
+        last = iteration == MAX_ITERATIONS - 1
         next_r, next_low, next_high, small, done, senseless = move(r, low, high, phi, psi, chi, near, last, SPEC.sums)
         # What is judged is the r at which the sums were taken: a group that is solved keeps it.
         active = (going != 0) & (done == 0)

@@ -45,16 +45,15 @@ def start(longest, steepest, flattest, square, weighted, twice, threshold, DTYPE
     spread_fits = steepest.to(tl.float64) * flattest.to(tl.float64) < (2.0**1020 if tl.float64 == DTYPE else 2.0**124)
     unregularized = sound & (zero == 0) & (scaled == 0)
     # A price so small that it changes nothing is made larger.
-    t = tl.where(scaled > LEAST_PRICE * size, scaled, LEAST_PRICE * size)
+    t = tl.maximum(scaled, LEAST_PRICE * size)
     # Jensen's lower bound with the mean of d under the weights b^2, its rounding taken off; and with their variance a
     # value to second order, no bound, but most often closer.
     mean = weighted / square
-    low = ((1 - LOOSE * eps) * size - t) / mean * (1 - MARGIN * eps)
-    low = tl.where(low > 0, low, 0.0)
+    low = tl.maximum(((1 - LOOSE * eps) * size - t) / mean * (1 - MARGIN * eps), 0.0)
     part = 1 - t / size
-    spread = twice / (square * mean * mean) - 1
-    better = (size * tl.sqrt(1 + 3 * part * part * tl.where(spread > 0, spread, 0.0)) - t) / mean
-    first = tl.where((better > low) & (better < infinity), better, low).to(DTYPE)
+    spread = tl.maximum(twice / (square * mean * mean) - 1, 0.0)
+    better = (size * tl.sqrt(1 + 3 * part * part * spread) - t) / mean
+    first = tl.where(better < infinity, better, low).to(DTYPE)
     low, t = low.to(DTYPE), t.to(DTYPE)
     sought = sound & spread_fits & (zero == 0) & (scaled > 0) & (first > 0) & (first < infinity)
     lost = (zero | unregularized | sought) == 0
@@ -75,18 +74,16 @@ def move(r, low, high, phi, psi, chi, near, last, DTYPE: tl.constexpr):
     gap = 1 - tl.sqrt(phi)
     slope = psi / phi
     bend = 3 * (slope * slope - chi / phi)
-    sound = (slope > 0) & (tl.abs(gap) < float("inf"))
+    sound = slope > 0
     small = tl.abs(gap) <= LOOSE * eps
     done = sound & ((tl.abs(gap) <= TIGHT * eps) | (small & ((near != 0) | last)))
     # From below Newton's step stays below, and nothing cancels in it.
     newton = r * (1 + (-gap * (1 - MARGIN * eps) - LOOSE * eps) / slope)
-    low = tl.where((gap < 0) & (newton > low), newton, low)
-    high = tl.where((gap > 0) & (r < high), r, high)
+    low = tl.where(gap < 0, tl.maximum(newton, low), low)
+    high = tl.where(gap > 0, tl.minimum(r, high), high)
     radicand = slope * slope - 2 * gap * bend
-    root = tl.sqrt(tl.where(radicand > 0, radicand, 0.0))
-    next_r = r * (1 - 2 * gap / (slope + root))
-    next_r = tl.where(next_r < low, low, next_r)
-    next_r = tl.where(next_r > high, high, next_r)
+    root = tl.sqrt(tl.maximum(radicand, 0.0))
+    next_r = tl.minimum(tl.maximum(r * (1 - 2 * gap / (slope + root)), low), high)
     # The bounds may leave room down to zero.
     next_r = tl.where(next_r > 0, next_r, r / 8)
     return next_r, low, high, small.to(tl.int32), done, sound == 0
