@@ -315,7 +315,8 @@ def _solved(subproblem: Subproblem, point: Tensor, dtype: torch.dtype) -> Tensor
     """Which entries of a direct solution are one that ``dtype`` holds, with all others that psi couples to them."""
     size, regularizer = point.abs(), subproblem.regularizer
     if offers(regularizer, "blockwise_max"):
-        size = regularizer.blockwise_max(size)
+        coupled = torch.as_tensor(subproblem.lam, device=size.device) > 0
+        size = torch.where(coupled, regularizer.blockwise_max(size), size)
     # Where D has overflowed, B/D is 0, and finite for no good reason.
     return (size <= torch.finfo(dtype).max) & torch.isfinite(subproblem.B) & torch.isfinite(subproblem.D)
 

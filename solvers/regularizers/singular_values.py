@@ -48,7 +48,7 @@ def shrink_by_gram(matrix: Tensor, threshold: Scalar) -> Tensor:
         # Where reading a number costs nothing, what is shrunk to zero takes no part in the products.
         below = int(lost.sum())
         left, sigma = left[:, below:], sigma[below:]
-    kept = torch.where(sigma > threshold, 1 - threshold / sigma, 0.0)
+    kept = torch.where(sigma > threshold, 1 - threshold / torch.where(sigma > 0, sigma, 1.0), 0.0)
     left, kept = left.to(wide.dtype), kept.to(wide.dtype)
     shrunk = (left * kept) @ (left.mT @ wide)
     return shrunk if wide is matrix else shrunk.mT
