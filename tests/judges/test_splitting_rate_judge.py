@@ -134,7 +134,7 @@ def test_after_what_is_not_kept_a_move_that_is_too_long_is_found(growth, bad, mo
     xs += [centre + 50.0, plain]  # a leap, which the plain step replaces
     for n in range(6, FIRST):
         xs.append(centre + (growth if n == 8 else 0.5) * (xs[-1] - centre))
-    assert (rates(monkeypatch, xs, [np.zeros(4)] * FIRST, D).violation > 1e-3) == bad
+    assert (rates(monkeypatch, xs, [np.zeros(4)] * FIRST, D).violation > 1e-4) == bad
 
 
 @pytest.mark.parametrize(
