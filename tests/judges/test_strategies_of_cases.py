@@ -147,6 +147,12 @@ def test_large_tensors_are_drawn_from_seeds_and_those_with_rows_degenerate():
     assert 0.1 < np.mean([bool((w == w[:1]).all()) for w in rows]) < 0.6
 
 
+def test_no_entry_is_denormal():
+    entries = drawn(strategies.entries(), 400)
+    assert all(entry == 0 or abs(entry) >= np.finfo(np.float64).tiny for entry in entries)
+    assert min(abs(entry) for entry in entries if entry) < 1e-5
+
+
 def test_small_tensors_shrink_entry_by_entry():
     """Of all arrays with such an entry the plainest has nothing else."""
     options = settings(database=None, derandomize=True, max_examples=200)
