@@ -56,7 +56,8 @@ def test_of_entries_sixty_are_kept():
     assert len(kept) == 60
     assert kept == sorted(set(kept))
     assert {0, 38, 50, 100, 199} <= set(kept)
-    assert kept_of(*(array.reshape(10, 20) for array in (2.0 + rising, W, 1.0 + rising)), psi=L1(1.0)) == kept
+    B, W, G = (array.reshape(10, 20) for array in (2.0 + rising, W, 1.0 + rising))
+    assert kept_of(B, W, G, psi=L1(1.0)) == kept
     few = torch.arange(7.0)
     assert kept_of(2.0 + few, few, few, psi=L1(1.0)) == list(range(7))
 
