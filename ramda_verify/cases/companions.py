@@ -70,7 +70,7 @@ def metric(rng: Rng, shape: tuple[int, ...], max_condition: float, extreme: bool
 
 def weight(rng: Rng, critical: list[float], plain: bool = False) -> float:
     """lam: half the time on either side of a value at which a part of the solution turns zero, else 1e-4 to 1e4."""
-    critical = [c for c in critical if np.isfinite(c) and 1e-12 < c < 1e12]
+    critical = [c for c in critical if 1e-12 < c < 1e12]
     if critical and rng.random() < 0.5:
         return float(rng.choice(critical) * rng.choice(AROUND_A_THRESHOLD))
     return float(rng.choice((1.0, 0.5, 2.0)) if plain else 10.0 ** rng.uniform(-4, 4))

@@ -207,8 +207,6 @@ def _same_failure(check: Check, found: _Found) -> Callable[[Case], Measurement |
             judge(check, case, _Tally())
         except _Found as other:
             return other.measurement if type(other.__cause__) is type(found.__cause__) else None
-        except Exception:
-            return None
         return None
 
     return failure

@@ -1,7 +1,7 @@
 """What checks find. They never print and never assert; everything is in here."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -93,9 +93,9 @@ class CheckResult:
     seconds: float
     counterexample: Counterexample | None = None
     detail: str = ""
-    trace: dict[str, Any] | None = field(default=None, repr=False)
+    trace: dict[str, Any] | None = None
     problems: int = 0
     recorded: int = 0
     enclosed: int = 0
     scope: str = ""
-    pace: Pace | None = field(default=None, repr=False)
+    pace: Pace | None = None

@@ -118,8 +118,9 @@ def _load_module(name: str, specification: str) -> ModuleType:
             if not path.is_file():
                 raise TargetError(f"{specification!r}: there is no file {name}")
             spec = importlib.util.spec_from_file_location(f"_ramda_verify_target_{path.stem}", path)
-            if spec is None or spec.loader is None:
-                raise TargetError(f"{specification!r}: {name} is not a Python file")
+            # Of a name that ends in .py there always is one.
+            assert spec is not None
+            assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             look_in(path.parent)
             # Dataclasses and pickling look their module up by name.

@@ -232,3 +232,12 @@ def test_a_multiple_says_nothing_of_a_set_that_is_no_cone():
     """Entries up to 2, by a value that takes none above 1.5."""
     exact = ExactSet(Psi(infinite(lambda w: float(w.max()) > 1.5), lambda w, step: w.clamp(min=1.0, max=2.0)))
     assert float(exact.value(vector(2.0, 2.0))) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("prox", "value"), [(nonnegative, 0.0), (at_most_one, 0.0), (lambda w, step: w + 0.5, math.inf)]
+)
+def test_zero_is_a_member_where_its_projection_is_zero(prox, value):
+    """Which leaves no length that a distance could be a share of."""
+    outside = Psi(infinite(lambda w: not torch.equal(w, prox(w, 1.0))), prox)
+    assert float(ExactSet(outside).value(torch.zeros(3, dtype=torch.float64))) == value

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -193,6 +194,25 @@ def test_a_backend_is_checked_where_it_can_run(monkeypatch):
     assert steps._there_is("native")(target) is None or BACKENDS["native"].unavailable_reason() is not None
     monkeypatch.setitem(BACKENDS, "native", SimpleNamespace(unavailable_reason=lambda: "not built", device="cpu"))
     assert steps._there_is("native")(target) == "the native step cannot run here: not built"
+
+
+@pytest.mark.parametrize(
+    ("backend", "gpu", "device", "interpreted"),
+    [
+        ("native", False, "cpu", None),
+        ("native", True, "cpu", None),
+        ("triton", False, "cpu", "1"),
+        ("triton", True, "cuda", None),
+    ],
+)
+def test_triton_alone_is_interpreted_and_only_without_a_GPU(backend, gpu, device, interpreted, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setenv("TRITON_INTERPRET", "kept")
+    monkeypatch.delenv("TRITON_INTERPRET")
+    steps.device_of.cache_clear()
+    assert steps.device_of(backend) == device
+    assert os.environ.get("TRITON_INTERPRET") == interpreted
+    steps.device_of.cache_clear()
 
 
 HYPER = {"lr": 0.1, "momentum": 0.5, "decay": 0.0, "amsgrad": False}

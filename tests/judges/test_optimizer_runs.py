@@ -1,5 +1,8 @@
 """Short runs of one optimizer: what they are made of, and how far from a transcription or from a parent they may be."""
 
+from fractions import Fraction
+from pickle import UnpicklingError
+
 import numpy as np
 import pytest
 import torch
@@ -125,6 +128,22 @@ def test_a_break_is_in_the_middle_and_the_stages_are_saved_too(monkeypatch):
     assert [dtype for *_, dtype in seen] == [
         d for d in (torch.float64, torch.float32, torch.bfloat16) for _ in range(3)
     ]
+
+
+class Opaque(RMDA):
+    """Saves, beside its state, an object that no one who loads numbers alone can read."""
+
+    def state_dict(self):
+        return {**super().state_dict(), "opaque": Fraction(1, 2)}
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "opaque"})
+
+
+def test_what_was_saved_holds_nothing_but_numbers(monkeypatch):
+    monkeypatch.setitem(CLASSES, "rmda", Opaque)
+    with pytest.raises(UnpicklingError, match="Fraction"):
+        contract.measure_reload("rmda", **RELOAD)
 
 
 def test_weights_that_are_not_numbers_are_a_finding(monkeypatch):

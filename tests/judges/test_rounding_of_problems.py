@@ -111,6 +111,12 @@ def test_and_by_8_roundings_of_its_step(points, sizes):
     assert found == near(expected)
 
 
+def test_at_zero_the_slope_is_that_of_the_kink():
+    """Of 0.3 * lam * |w| it is 0.3 * lam; |D*Z - B| is 5 and 1."""
+    found = rounding(SoftThreshold(), lam=[1e9, 1e12]).prox_error(numbers([[0.0], [0.0]]))
+    assert found == near([5e-9 + 8 * EPS * 0.3e9, 1e-9 + 8 * EPS * 0.3e12])
+
+
 def test_terms_are_of_the_magnitudes_or_of_other_signs_whichever_is_larger():
     points = numbers([[-1.0, 2.0, 3.0, 4.0], [1.0, 0.5, -0.25, 0.0]])
     four = [[1.0] * 4] * 2
@@ -243,3 +249,12 @@ def test_a_slope_of_a_psi_that_is_not_convex_is_no_jump():
     """By itself: |w| where it is not zero."""
     expected = [EPS * (256 + 32 * 2.5) * 3, EPS * (256 + 32 * 4) * 5]
     assert rounding(NonconvexPsi(lambda w: w.abs().sum())).of_Q(numbers([[1.0], [-1.0]])) == near(expected)
+
+
+def test_what_zeros_would_change_makes_no_jump_of_a_slope_beside_them():
+    """The fourth roots of |w_0 - 1| and of |w_1|, at (1, 0): the first moves psi by rounding, the second stays zero."""
+    ones = [[1.0, 1.0]] * 2
+    found = rounding(NonconvexPsi(lambda w: (w - w.new_tensor([1.0, 0.0])).abs().pow(0.25).sum()), ones, ones)
+    points = numbers([[1.0, 0.0]] * 2)
+    expected = 256 * EPS * found.terms(points) + (32 * EPS) ** 0.25 * np.array(LAM)
+    assert found.of_Q(points) == near(expected)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from ramda_verify.checks.regularizer import search
 from ramda_verify.checks.regularizer.search import measure_metric_search, measure_prox_search
 from ramda_verify.engine.record import NothingClaimed
+from ramda_verify.oracles.answer import OracleAnswer
 from solvers import L1
 from solvers.regularizers.simplex import Simplex
 from tests.judges.cases import close
@@ -68,6 +70,16 @@ def test_a_known_psi_is_searched_along_lines_as_well(free):
 def test_large_tensors_are_left_to_the_other_searches(free, entries, searched):
     found = measure_prox_search(free, np.full(entries, 3.0), 1.0, 0)
     assert (found.violation > 0.01) == searched
+
+
+@pytest.mark.parametrize("solved", [True, False])
+def test_what_line_searches_find_counts_where_they_say_that_it_is_the_answer(solved, monkeypatch):
+    """Of 3 the answer is 2, of objective 2.5; what is said to be found is lower by 1."""
+    answer = OracleAnswer(np.array([2.5]), 1.5, 0.0, solved, "by hand")
+    monkeypatch.setattr(search, "naive_prox", lambda w, step, regularizer: answer)
+    found = measure_prox_search(L1(1.0), np.array([3.0]), 1.0, 0)
+    assert found.violation == close(1.0 / (0.5 + 4.0 + 4.5), rel=1e-9) if solved else found.violation <= 0
+    assert ("line searches find [2.5]" in found.note) == solved
 
 
 def test_a_set_that_is_known_is_searched_as_it_is():

@@ -125,6 +125,18 @@ def test_what_is_followed_by_the_plain_step_that_it_replaced_is_not_kept(metric,
     assert (violation > 1e-3) == kept
 
 
+@pytest.mark.parametrize(("growth", "bad"), [(3.0, True), (0.5, False)])
+def test_after_what_is_not_kept_a_move_that_is_too_long_is_found(growth, bad, monkeypatch):
+    D = METRICS["even"]
+    centre = SHIFT / D.mean()
+    xs = [centre + 0.5**n * np.array([1.0, -2.0, 0.5, 1.0]) for n in range(4)]
+    plain = xs[3] + moves_of(xs[3:], [np.zeros(4)], D)[0]
+    xs += [centre + 50.0, plain]  # a leap, which the plain step replaces
+    for n in range(6, FIRST):
+        xs.append(centre + (growth if n == 8 else 0.5) * (xs[-1] - centre))
+    assert (rates(monkeypatch, xs, [np.zeros(4)] * FIRST, D).violation > 1e-4) == bad
+
+
 @pytest.mark.parametrize(
     ("start", "B", "regularizer", "size"),
     [

@@ -28,7 +28,7 @@ class TwoWeights:
 
     def __post_init__(self):
         if self.reg_weight > 100:
-            raise ValueError("too much")
+            raise TypeError("no weight") if self.reg_weight > 1000 else ValueError("too much")
 
 
 def test_every_weight_of_an_example_is_drawn_and_nothing_else():
@@ -46,7 +46,8 @@ def test_an_example_without_such_a_weight_stays_as_it_is():
     plain, refuses = object(), TwoWeights(1.0)
     for example in (plain, TwoWeights):
         assert drawn(strategies.instances([example], st.just(3.0)), 5) == [example]
-    assert drawn(strategies.instances([refuses], st.just(101.0)), 5) == [refuses]
+    for refused in (101.0, 1001.0):
+        assert drawn(strategies.instances([refuses], st.just(refused)), 5) == [refuses]
 
 
 class Refuses:
@@ -144,6 +145,12 @@ def test_large_tensors_are_drawn_from_seeds_and_those_with_rows_degenerate():
     assert all(w.shape == (3,) for w in drawn(strategies.tensors((3,)), 20))
     rows = [w for w in drawn(strategies.tensors((3, 2)), 80) if w.any()]
     assert 0.1 < np.mean([bool((w == w[:1]).all()) for w in rows]) < 0.6
+
+
+def test_no_entry_is_denormal():
+    entries = drawn(strategies.entries(), 400)
+    assert all(entry == 0 or abs(entry) >= np.finfo(np.float64).tiny for entry in entries)
+    assert min(abs(entry) for entry in entries if entry) < 1e-5
 
 
 def test_small_tensors_shrink_entry_by_entry():

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ramda_verify.checks import BY_ID
-from solvers import NuclearNorm
+from solvers import GroupLasso, NuclearNorm
+from tests.judges.cases import drawn, target_of
 from tests.mutants.mutant import regularizer_target_of
 
 #: The checks, and max D/min D up to which they are claimed; infinity where nothing is claimed of it.
@@ -54,3 +55,20 @@ def test_a_case_holds_the_arguments_of_the_measure(identifier):
 
     draw()
     assert seen
+
+
+#: Checks whose D goes up to 1, with max D/min D up to this.
+NOT_EXTREME = {
+    "members-in-float32": 1e2,
+    "automatic-choice": 1e6,
+    "direct-solution-far-from-B": 1e4,
+    "subproblem-oracle": 30.0,
+}
+
+
+@pytest.mark.parametrize("identifier", NOT_EXTREME)
+def test_a_metric_that_is_not_extreme_is_at_most_one(identifier):
+    metrics = [case["D"] for case in drawn(BY_ID[identifier].cases(target_of(GroupLasso(1.0))), 30)]
+    assert max(D.max() for D in metrics) <= 1
+    conditions = [D.max() / D.min() for D in metrics]
+    assert NOT_EXTREME[identifier] ** 0.5 < max(conditions) <= NOT_EXTREME[identifier] * (1 + 1e-9)

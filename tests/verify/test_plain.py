@@ -9,12 +9,16 @@ from ramda_verify.engine import plain
 from ramda_verify.engine.plain import plainest
 from ramda_verify.engine.record import Measurement
 
+#: More cases than any of these tests needs: one that tries so many goes on for ever.
+MOST = 1500
+
 
 def made_plain(case, fails, seconds=60.0):
     """The plainest case for which ``fails`` holds, and what is measured of it."""
 
     def failure(candidate):
         tried.append(candidate)
+        assert len(tried) < MOST
         return Measurement(float(len(tried)), "") if fails(candidate) else None
 
     tried: list = []

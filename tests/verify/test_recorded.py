@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ramda_verify.cases.recorded.replay import replay
 from ramda_verify.cases.recorded.slices import LARGEST, chosen, cut
 from ramda_verify.cases.recorded.store import METADATA, read, write
 from ramda_verify.problems.trainings import TRAININGS, begin, same
-from solvers import L1, GroupLasso, NuclearNorm
+from solvers import L1, GroupLasso, NuclearNorm, Zero
 from solvers.optimizers.saving import INNER
 
 STEPS = list(all_recorded().values())
@@ -118,6 +119,26 @@ def test_the_two_largest_parameters_are_recorded():
     }
     assert len(set(sizes.values())) == len(sizes) > 2
     assert list(_recorded_parameters(run)) == sorted(sizes, key=sizes.__getitem__)[:-3:-1]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "recorded"),
+    [
+        ({"zero": 900, "l1": 3, "nuclear": 400}, ["nuclear", "l1"]),
+        ({"l1": 3, "zero": 900, "nuclear": 401}, ["l1"]),
+        ({"nuclear": 1, "l1": 5000}, ["l1", "nuclear"]),
+        ({"zero": 5}, []),
+    ],
+)
+def test_parameters_are_recorded_wherever_their_group_comes(sizes, recorded):
+    """Those without a regularizer never, and with one that couples all entries those of up to 400 of them."""
+    kinds = {"zero": Zero(), "l1": L1(1.0), "nuclear": NuclearNorm(1.0)}
+    groups = [
+        {"regularizer": kinds[name], "param_names": [name], "params": [torch.zeros(size)]}
+        for name, size in sizes.items()
+    ]
+    run = SimpleNamespace(optimizer=SimpleNamespace(param_groups=groups))
+    assert list(_recorded_parameters(run)) == recorded
 
 
 def test_recording_is_decided_by_the_seed():

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from ramda_verify.cases.recorded.passes import also_on_recorded, recorded_proble
 from ramda_verify.cases.recorded.problems import NamedArray, RecordedProblem, UnsuitableError, named
 from ramda_verify.checks import BY_ID
 from ramda_verify.engine.property import run_check
-from ramda_verify.engine.record import Verdict
+from ramda_verify.engine.record import CheckResult, NothingClaimed, Verdict
 from ramda_verify.engine.snippets import literal
 from ramda_verify.engine.suite import Job
 from ramda_verify.engine.targets import known_regularizers, known_target, plain_target, regularizer_target
@@ -62,20 +63,29 @@ def test_recorded_cases_are_counted_apart(examples, taken):
     assert result.cases == drawn.cases + result.recorded
 
 
-def test_others_take_the_place_of_those_that_do_not_suit(monkeypatch):
+@pytest.mark.parametrize(
+    "error", [UnsuitableError("invented"), NothingClaimed("of this one")], ids=["unsuitable", "nothing"]
+)
+def test_others_take_the_place_of_those_that_do_not_suit(error, monkeypatch):
+    """Or of which a check claims nothing."""
     target, asked = replace(known_target("l1"), traced=False), []
+
+    def raises(**case):
+        raise error
 
     def run_but_the_first_two(check, target, **arguments):
         asked.append(target.instances)
-        if len(asked) <= 2:
-            raise UnsuitableError("invented")
-        return run_check(check, target, **arguments)
+        if len(asked) > 2:
+            return run_check(check, target, **arguments)
+        if isinstance(error, UnsuitableError):
+            raise error
+        return run_check(replace(check, measure=raises, cases=lambda target: st.just({})), target, **arguments)
 
     drawn = run_check(BY_ID["prox-limits"], target, seed=7, max_examples=20)
     monkeypatch.setattr(passes, "run_check", run_but_the_first_two)
     result = also_on_recorded(drawn, BY_ID["prox-limits"], target, seed=7, max_examples=20)
     assert len(asked) == len(set(map(id, asked))) == 5
-    assert result.status is Verdict.PASS
+    assert (result.status, result.detail) == (Verdict.PASS, "")
     assert 3 <= result.recorded <= 6
 
 
@@ -136,6 +146,22 @@ def test_an_oracle_that_fails_on_recorded_cases_is_inconclusive():
     assert result.status is Verdict.INCONCLUSIVE
     assert result.recorded == 0
     assert "no answer" in result.detail
+
+
+@pytest.mark.parametrize(("failing", "status"), [(0, Verdict.PASS), (1, Verdict.PASS), (2, Verdict.INCONCLUSIVE)])
+def test_an_oracle_may_fail_on_a_fifth_of_the_recorded_cases(failing, status, monkeypatch):
+    """Of five."""
+    asked = []
+    drawn = CheckResult("prox-limits", "l1", Verdict.PASS, 33, 0.0, 1.0, 0.0)
+
+    def run(check, target, **arguments):
+        asked.append(target.instances)
+        return replace(drawn, cases=2, status=Verdict.INCONCLUSIVE if len(asked) <= failing else Verdict.PASS)
+
+    monkeypatch.setattr(passes, "run_check", run)
+    result = also_on_recorded(drawn, BY_ID["prox-limits"], known_target("l1"), seed=0, max_examples=33)
+    assert len(asked) == 5
+    assert (result.status, result.cases, result.recorded) == (status, 43, 10)
 
 
 def test_a_failed_check_is_not_run_again():

@@ -14,6 +14,7 @@ from ramda_verify.engine.targets import (
     load_regularizer,
     plain_target,
     regularizer_target,
+    why_refused,
 )
 from solvers import GroupLasso
 
@@ -105,6 +106,70 @@ BAD = [
 def test_bad_target(folder, specification, message):
     with pytest.raises(TargetError, match=message):
         load_regularizer(specification)
+
+
+def test_a_refusal_is_told_without_an_error(folder):
+    assert why_refused("good.py:Ridge") is None
+    assert str(why_refused("absent.py:Ridge")).startswith("'absent.py:Ridge': there is no file absent.py")
+
+
+@pytest.mark.parametrize("specification", ["absent.py:Ridge", "useless.py:Unbuilt", "useless.py:Unwilling"])
+def test_what_is_wrong_is_said_once(folder, specification):
+    """Neither wrapped in what the import raised, nor let through where a class ends the process."""
+    (folder / "useless.py").write_text(UNBUILT)
+    with pytest.raises(TargetError) as raised:
+        load_regularizer(specification)
+    said = str(raised.value)
+    assert said.startswith(f"{specification!r}: ")
+    assert said.count(specification) == 1
+    assert "importing" not in said
+
+
+UNBUILT = """
+class Unbuilt:
+    def __init__(self):
+        raise SystemExit(3)
+
+
+class Unwilling:
+    def __init__(self):
+        raise RuntimeError("no licence")
+"""
+
+
+def test_a_class_that_needs_arguments_gives_its_first_example(folder):
+    (folder / "described.py").write_text(DESCRIBED)
+    assert load_regularizer("described.py:Described").weight == 5.0
+    assert load_regularizer("described.py:Outer.Inner").weight == 1.0
+    assert load_regularizer("described.py:Outer.made").weight == 2.0
+    with pytest.raises(TargetError, match=r"no 'Outer\.Other' in described\.py"):
+        load_regularizer("described.py:Outer.Other")
+
+
+DESCRIBED = """
+class Plain:
+    def __init__(self, weight=1.0):
+        self.weight = weight
+
+    def value(self, w):
+        return w.sum()
+
+    def prox(self, w, step):
+        return w
+
+
+class Described(Plain):
+    def __init__(self, weight):
+        self.weight = weight
+
+    @classmethod
+    def examples(cls):
+        return [cls(5.0), cls(6.0)]
+
+
+class Outer:
+    Inner, made = Plain, Plain(2.0)
+"""
 
 
 def test_unknown_name():

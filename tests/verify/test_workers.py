@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from multiprocessing import active_children
 from operator import add
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ramda_verify.engine import workers
 from ramda_verify.engine.record import Verdict
 from ramda_verify.engine.runner import run_jobs
 from ramda_verify.engine.suite import Job, check_jobs
@@ -84,12 +86,76 @@ def test_tasks_and_what_they_return() -> None:
     assert not psutil.pid_exists(again[0])
 
 
+def test_a_process_serves_one_task_after_the_other() -> None:
+    with Workers(1, "gc:collect") as pool:
+        numbers = {number for _, number in [*pool.run([os.getpid, os.getpid]), *pool.run([os.getpid])]}
+    assert len(numbers) == 1
+
+
 def test_how_a_process_ended_in_words() -> None:
     assert str(Died(0)).endswith("exit status 0")
     assert "SIGSEGV" in str(Died(-signal.SIGSEGV))
     assert not Died(-signal.SIGSEGV).killed_from_outside
     assert not Died(0).killed_from_outside
     assert Died(-signal.SIGTERM).killed_from_outside
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    assert str(Died(-200)).endswith("signal 200")
+    assert str(Died(1)).endswith("exit status 1")
+    assert Died(-getattr(signal, "SIGKILL", signal.SIGTERM)).killed_from_outside
+
+
+def test_a_process_that_ends_between_two_runs_is_replaced() -> None:
+    with Workers(1, "gc:collect") as pool:
+        ((_, number),) = pool.run([os.getpid])
+        process = psutil.Process(number)
+        process.kill()
+        psutil.wait_procs([process], timeout=10)
+        assert list(pool.run([partial(add, 1, 1), partial(add, 1, 2)])) == [(0, 2), (1, 3)]
+
+
+def test_a_process_that_ends_before_it_reads_its_task_takes_it_along() -> None:
+    with Workers(1, "os:_exit", 3) as pool:
+        assert list(pool.run([partial(add, 1, 1)])) == [(0, Died(3))]
+
+
+def test_what_cannot_be_read_back_is_an_end_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer which is read by ``pickle.loads``, from bytes that are no pickle."""
+    monkeypatch.setattr(workers, "GRACE", 0.01)
+    made = "type('Unreadable', (), {'__reduce__': lambda self: (__import__('pickle').loads, (b'none',))})()"
+    with Workers(1, "gc:collect") as pool:
+        found = dict(pool.run([partial(eval, made), partial(add, 1, 1)]))
+    assert isinstance(found[0], Died)
+    assert found[1] == 2
+
+
+def test_processes_end_with_the_one_that_has_started_them() -> None:
+    """Also where that one has never ended the context."""
+    before = set(active_children())
+    with Workers(2, "gc:collect"):
+        begun = set(active_children()) - before
+        assert len(begun) == 2
+        assert all(process.daemon for process in begun)
+
+
+@pytest.mark.parametrize(
+    "at_last",
+    [
+        "list(pool.run([gc.collect]))",
+        "worker.send(gc.collect); worker.connection.poll(None)",
+        "worker.send(partial(time.sleep, 0.2)); time.sleep(0.1)",
+    ],
+    ids=["idle", "answered", "at work"],
+)
+def test_a_process_that_is_left_alone_ends_without_a_word(at_last: str) -> None:
+    """The one that has started it is gone, while it waits, before its answer was read, or before it has one."""
+    program = (
+        "import gc, os, time; from functools import partial; from ramda_verify.engine.workers import Workers\n"
+        f"if __name__ == '__main__': pool = Workers(1, 'gc:collect'); worker = pool._workers[0]; {at_last}; os._exit(0)"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stderr == ""
 
 
 def test_a_process_that_is_killed_is_replaced() -> None:

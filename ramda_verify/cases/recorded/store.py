@@ -1,9 +1,9 @@
 """A recorded step and the file that holds many: one compressed NumPy archive, read without pickle."""
 
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -135,7 +135,7 @@ def read(path: Path) -> Recording:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             metadata = from_json(str(archive[METADATA]), Metadata, f"its entry {METADATA!r}")
             steps = [_step(entry, archive[f"step{index}"]) for index, entry in enumerate(metadata.steps)]
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise ValueError(f"{str(path)!r} must be an archive of recorded steps: {error}") from error
     return Recording(steps, metadata.made)
 

@@ -48,7 +48,6 @@ def proof_result(target: Target) -> CheckResult:
     share=0.01,
     cost=5,
     recorded="never",
-    large=False,
 )
 def measure_proof(regularizer: Regularizer) -> Measurement:
     """0 where the prox is proved, infinite where it is refuted. Raises NothingClaimed where neither is."""
