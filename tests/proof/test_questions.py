@@ -182,6 +182,7 @@ def test_units_are_1_0_or_minus_1_by_what_is_known():
     assert cases(step > 0, w > step, w < 2 * step) == [{"step": 1}]
     assert cases(step > 0, w > z, z > step, w > step) == [{"step": 1}]
     assert cases(w > 0, z >= 0) == [{"w": 1, "z": 1}, {"w": 1, "z": 0}]
+    assert cases(w > step, 2 * w > step, z > step, step > 0) == [{"step": 1}]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,15 @@ def test_the_simplest_choice_is_split_first():
     assert _choice([both > 1], anatomy).eq(z > 2)
     assert _choice([z3.If(z3.Not(z > 2), w, z) > 1], anatomy).eq(z > 2)
     assert _choice([w > 1, z3.Or(w > 2, z > 1)], anatomy) is None
-    assert _choice([z3.If(z3.BoolVal(True), w, z) > 1], anatomy) is None
+    for held in (True, False):
+        assert _choice([z3.If(z3.BoolVal(held), w, z) > 1], anatomy) is None
+    # Beside a choice, and within what is chosen, a comparison is none on which it depends.
+    assert _choice([z3.Or(z > 2, z3.And(z > 3, longer > 1))], anatomy).eq(w * w + z > step)
+    assert _choice([z3.If(z3.Or(w * z > 1, w * w + z > step), z3.If(w * w + z > step, w, z), w) > 1], anatomy).eq(
+        w * z > 1
+    )
+    chosen = z3.If(w * w + z > step, z3.And(z > 2, w > z), w * w > z)
+    assert _choice([chosen], anatomy).eq(w * w + z > step)
 
 
 def test_a_case_that_is_absurd_or_answered_is_left(monkeypatch):
@@ -253,6 +262,14 @@ def test_an_answer_has_a_model_where_there_is_one():
     for seconds in (0, -1):
         assert check([w > 1], seconds) == Answer("unknown")
     assert ask([w > 1], [], time.monotonic() + 5).model is not None
+
+
+def test_what_z3_gives_up_is_no_answer(monkeypatch):
+    def gives_up(solver):
+        raise z3.Z3Exception("canceled")
+
+    monkeypatch.setattr(z3.Solver, "check", gives_up)
+    assert check([w > 1], 5) == Answer("unknown")
 
 
 def numbers(*shape):

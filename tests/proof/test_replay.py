@@ -69,6 +69,12 @@ def test_a_gap_below_rounding_is_no_counterexample(dtype, gap, confirmed):
     assert replayed(value=value, values={**VALUES, "step": 1.0, "z": 2.0}).confirmed is confirmed
 
 
+def test_the_same_objective_accuses_nobody():
+    """Not even where rounding is nothing, at zero."""
+    assert not replayed(values={**VALUES, "w": 0.0, "z": 0.0}).confirmed
+    assert not replayed(values={**VALUES, "z": 3.0}).confirmed
+
+
 def test_a_count_is_compared_exactly():
     found = replayed(value=lambda w: torch.tensor(int(w.item() == 3)), values={**VALUES, "step": 1.0, "z": 2.0})
     assert found.confirmed
@@ -232,6 +238,8 @@ more = real + 1
         (z3.If(more <= real, 1, z3.RealVal(0)), 0),
         (z3.If(real >= more - 1, 1, z3.RealVal(0)), 1),
         (z3.If(real >= -1, z3.RealVal(1), z3.RealVal(0)), 0),
+        (z3.If(real < more - 1, z3.RealVal(1), z3.RealVal(0)), 0),
+        (z3.If(real > more - 1, z3.RealVal(1), z3.RealVal(0)), 0),
         (z3.If(real == z3.RealVal("-3/2"), z3.RealVal(1), z3.RealVal(0)), 1),
         (z3.If(z3.And(real < 0, real > -1), z3.RealVal(1), z3.RealVal(0)), 0),
         (z3.If(z3.Or(real < 0, real > -1), z3.RealVal(1), z3.RealVal(0)), 1),
