@@ -23,8 +23,7 @@ from ramda_verify.proof.terms import Truth
 from ramda_verify.proof.tracing import NotTraceable, trace
 from ramda_verify.proof.verdict import Counterexample, Proof, ProofVerdict
 
-#: Seconds for one regularizer, and for the question whether its entries mix.
-TIME = 20.0
+#: Seconds for the question whether entries mix.
 SEPARABILITY_TIME = 5.0
 #: Sizes of groups; the first two that the class takes are proved.
 GROUP_SIZES, MOST_SIZES = (2, 3, 4, 5, 8, 16), 2
@@ -40,7 +39,7 @@ class _Outcome:
     counterexample: Counterexample | None = None
 
 
-def prove_instance(regularizer: Any, name: str, import_lines: ImportLines, seconds: float = TIME) -> Proof:
+def prove_instance(regularizer: Any, name: str, import_lines: ImportLines, seconds: float) -> Proof:
     """Decide for one object whether its prox minimises, for all w, steps and parameters, see ``Proof``."""
     start = time.monotonic()
     prover = _Prover(regularizer, import_lines, start + seconds)

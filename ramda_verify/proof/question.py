@@ -173,7 +173,7 @@ def separability_question(one: Traced, two: Traced) -> Question:
     context = variables.context
     step, parameters = variables.of_problem(one)
     entries = [variables.by_name.setdefault(name, z3.Real(name)) for name in ("w", "z")]
-    pair = filled(two.shape, constant(Fraction(0)))
+    pair = np.empty(two.shape, dtype=object)
     for place, entry in zip(np.ndindex(*two.shape), entries, strict=True):
         pair[place] = Number(entry)
     together = list(read(context, two.prox, [pair, step, *parameters], two.shape).flat)
@@ -202,7 +202,7 @@ def _objective(step: Number, value: Number, square: Number) -> Number:
 
 
 def _entries(traced: Traced, group: Group, scale: Number) -> Array:
-    found = filled(traced.shape, constant(Fraction(0)))
+    found = np.empty(traced.shape, dtype=object)
     for index in range(traced.count):
         found.reshape(-1)[index] = Part(ALONG, scale, index, group)
     return found

@@ -68,6 +68,7 @@ def test_other_roots_are_none(value):
 
 def test_the_root_of_a_negative_number_is_that_of_zero():
     assert _exact_root(Fraction(-4), 2) == 0
+    assert _exact_root(Fraction(-1, 4), 2) == 0
 
 
 def compared(prox, value, *, read_prox=None, read_value=None, count=1, parameters=(), build=None):

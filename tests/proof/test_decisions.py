@@ -8,6 +8,7 @@ import torch
 from ramda_verify.proof import ProofVerdict, prove
 from solvers.regularizers import Zero
 from tests.proof.right import SquaredL2, checked, soft
+from tests.proof.wrong import WrongAtOnePoint
 
 
 def test_a_proof_is_named_and_a_class_is_made():
@@ -56,6 +57,8 @@ class AnyExponent(SquaredL2):
         self.p = p
 
     def value(self, w):
+        if w.ndim > 1:
+            raise ValueError("vectors only")
         return self.reg_weight / 2 * (w.abs() ** self.p).sum()
 
 
@@ -169,3 +172,11 @@ def test_a_prox_that_is_never_a_number_is_refuted():
     proof = prove(NoNumber())
     assert proof.verdict is ProofVerdict.REFUTED
     assert "nan" in proof.counterexample.note
+
+
+def test_of_counterexamples_that_float64_does_not_confirm_the_first_is_told(monkeypatch):
+    tried = [{"w": w, "step": 1.0, "z": 0.0, "reg_weight": 0.5} for w in (1.0, 2.0)]
+    monkeypatch.setattr("ramda_verify.proof.prover.counterexamples", lambda *rest: iter(tried))
+    proof = prove(WrongAtOnePoint())
+    assert (proof.verdict, proof.counterexample) == (ProofVerdict.UNDECIDED, None)
+    assert "float64: at w = 1, step = 1" in proof.detail

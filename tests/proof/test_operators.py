@@ -30,6 +30,7 @@ BROKEN += [(-1.0, math.nan), (math.inf, math.inf), (math.inf, -math.inf), (math.
 #: Functions of two tensors a and b by the operations that they are there for.
 CASES = {
     "add": lambda a, b: a + b + torch.add(a, b, alpha=2),
+    "add none": lambda a, b: torch.add(a, b, alpha=0),
     "sub": lambda a, b: a - b + torch.sub(a, b, alpha=3),
     "rsub": lambda a, b: 1 - a + torch.rsub(a, b, alpha=2),
     "mul": lambda a, b: a * b,
@@ -117,6 +118,8 @@ CASES = {
     "branch": lambda a, b: a if bool(a > b) else (2 * b if (b > 0).all() else a - b),
     "close": lambda a, b: (2 if torch.allclose(a, b) else 3) + (4 if torch.equal(a, b) else 5) + 0 * a,
     "close enough": lambda a, b: (2 if torch.allclose(a, a + 1e-6) else 3) + (4 if torch.allclose(a, a + 1) else 5),
+    "by default": lambda a, b: nn.softshrink(a) + nn.hardshrink(b),
+    "truthiness": lambda a, b: 2 * b if a else (b if torch.is_nonzero(b) else a),
     "just close": lambda a, b: (
         (2 if torch.allclose(a, b, rtol=0.0, atol=1.0) else 3) + (4 if torch.equal(a, torch.cat([a, b])) else 5) + 0 * a
     ),
@@ -323,3 +326,16 @@ def test_whole_numbers_and_truth_values_are_cast():
     assert list(truths) == [True, False, held]
     kept = operators.cast(context, array_of(True, WHOLE), None)
     assert list(kept) == [True, WHOLE]
+
+
+def test_the_first_axis_is_meant_where_none_is_named():
+    context, array = Context(), np.arange(6).reshape(2, 3).astype(object)
+    assert OPERATIONS["slice"](context, array).tolist() == array.tolist()
+    assert OPERATIONS["slice"](context, array, start=1).tolist() == [[3, 4, 5]]
+    assert OPERATIONS["slice_scatter"](context, array, array[:1], start=1)[1].tolist() == [0, 1, 2]
+    both = OPERATIONS["slice_scatter"](context, array, array[::-1])
+    assert both.tolist() == [[3, 4, 5], [0, 1, 2]]
+    assert [part.tolist() for part in OPERATIONS["unbind"](context, array)] == [[0, 1, 2], [3, 4, 5]]
+    assert OPERATIONS["stack"](context, [array, array]).shape == (2, 2, 3)
+    assert OPERATIONS["cat"](context, [array, array]).shape == (4, 3)
+    assert OPERATIONS["add"](context, array_of(WHOLE), array_of(WHOLE))[0].term == 6

@@ -74,7 +74,7 @@ class Varied:
 class Unknown:
     """An annotation that names what is nowhere says nothing."""
 
-    weight: "Nowhere"  # noqa: F821
+    weight: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
 
     def __init__(self, weight=0.5):
         self.weight = weight

@@ -183,6 +183,9 @@ def test_units_are_1_0_or_minus_1_by_what_is_known():
     assert cases(step > 0, w > z, z > step, w > step) == [{"step": 1}]
     assert cases(w > 0, z >= 0) == [{"w": 1, "z": 1}, {"w": 1, "z": 0}]
     assert cases(w > step, 2 * w > step, z > step, step > 0) == [{"step": 1}]
+    # Of what has one unit that of fewest cases is chosen, whatever it is called.
+    assert cases(w >= 0, z > 0, w > z) == cases(w > z, z > 0) == [{"z": 1}]
+    assert cases(z >= 0, w > z) == [{"z": 1}, {"z": 0}]
 
 
 @pytest.mark.parametrize(
@@ -230,6 +233,8 @@ def test_the_simplest_choice_is_split_first():
     assert _choice([z3.If(z3.Or(w * z > 1, w * w + z > step), z3.If(w * w + z > step, w, z), w) > 1], anatomy).eq(
         w * z > 1
     )
+    for deep in (z3.If(w * z > step, simple, z), z3.If(w * z > step, z, simple)):
+        assert _choice([deep > 1], anatomy).eq(w > 0)
     chosen = z3.If(w * w + z > step, z3.And(z > 2, w > z), w * w > z)
     assert _choice([chosen], anatomy).eq(w * w + z > step)
 

@@ -110,7 +110,7 @@ def test_an_axis_is_not_kept_unless_it_is_asked_for(name):
 def test_of_an_array_of_no_axes_none_is_kept():
     for keepdim in (False, True):
         found = r.sum_over(Context(), ARRAYS[3], 0, keepdim)
-        assert (found.shape, found[()].term) == ((), -3)
+        assert (found.shape, found.item().term) == ((), -3)
 
 
 @pytest.mark.parametrize("array", [TRUTHS, ARRAYS[0]])

@@ -133,6 +133,12 @@ def test_objectives_are_shown_to_the_digit_in_which_they_differ():
     )
     assert "objective 1.000000001," in found.counterexample.note
     assert found.counterexample.note.endswith("has 1")
+    # Six of them at least.
+    found = replayed(
+        value=lambda w: torch.tensor(10 / 3 if w.item() == 3 else 0.1, dtype=torch.float64),
+        values={**VALUES, "step": 1.0, "z": 2.0},
+    )
+    assert "objective 3.33333, z = 2 has 0.6" in found.counterexample.note
 
 
 def test_a_group_is_replayed_with_all_its_entries():
@@ -209,6 +215,11 @@ def test_where_only_one_point_is_wrong_it_is_the_only_counterexample():
 def test_a_gap_that_can_be_seen_is_asked_for(room, least):
     asked = question(w > 2, w < 2 + z3.RealVal(room), gap=w - 2)
     assert found_for(asked, asked.lower)[0]["w"] >= 2 + float(Fraction(least)) * (1 - 1e-6)
+
+
+def test_a_plain_number_of_a_small_gap_is_passed_over():
+    asked = question(w > 0, gap=z3.If(w == 1, z3.RealVal("1/10000000"), z3.RealVal(1)))
+    assert found_for(asked, asked.lower)[0]["w"] == 2
 
 
 def test_a_gap_is_finite_where_it_can_be():

@@ -21,9 +21,9 @@ PROOFS = [
 
 
 def shown(proofs=PROOFS, **options) -> str:
-    console = Console(file=io.StringIO(), **{"width": 60, "color_system": None, **options})
-    show_proofs(console, proofs)
-    return console.file.getvalue()
+    text = io.StringIO()
+    show_proofs(Console(file=text, **{"width": 60, "color_system": None, **options}), proofs)
+    return text.getvalue()
 
 
 def test_a_proof_is_a_row_without_its_file():
@@ -45,6 +45,7 @@ def test_a_long_name_is_folded():
     text = shown([Proof("x" * 100, ProofVerdict.PROVED, "each entry", "a > 0")])
     assert text.count("x") >= 100
     assert "…" not in text
+    assert " 0.0" in text
 
 
 def test_words_are_shown_as_they_are():

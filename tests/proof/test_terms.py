@@ -22,13 +22,13 @@ def written(term):
     ("rule", "neutral", "last", "name"), [(t.conjunction, True, False, "And"), (t.disjunction, False, True, "Or")]
 )
 def test_truths_are_folded(rule, neutral, last, name):
-    for some in ((), (neutral,), (neutral, neutral)):
+    for some in ([], [neutral], [neutral, neutral]):
         assert rule(*some) is neutral
-    for some in ((last,), (p, last), (last, p, neutral), (last, last)):
+    for some in ([last], [p, last], [last, p, neutral], [last, last]):
         assert rule(*some) is last
-    for some in ((p,), (p, neutral), (neutral, neutral, p)):
+    for some in ([p], [p, neutral], [neutral, neutral, p]):
         assert rule(*some) is p
-    for some in ((p, q), (neutral, p, q), (p, neutral, q)):
+    for some in ([p, q], [neutral, p, q], [p, neutral, q]):
         assert written(rule(*some)) == f"{name}(p, q)"
 
 
@@ -138,9 +138,19 @@ def values(sides, *held) -> z3.CheckSatResult:
 def test_a_root_is_what_its_sides_say(degree):
     context = Context()
     root = context.root(w, degree)
-    for value, truth in ((0, 0), (1, 1), (2**degree, 2), (-1, 0), (-8, 0)):
+    half = Fraction(1, 2)
+    for value, truth in ((0, 0), (1, 1), (2**degree, 2), (half**degree, half), (-1, 0), (-8, 0), (-half, 0)):
         assert values(context.sides, w == value, root == truth)
         assert not values(context.sides, w == value, root != truth)
+
+
+@pytest.mark.parametrize(("degree", "low", "high"), [(1, -1, 1), (2, 0, 1), (3, Fraction(-1, 2), Fraction(1, 2))])
+def test_a_part_of_what_is_no_angle_is_the_end_of_its_interval(degree, low, high):
+    context = Context()
+    root = context.chebyshev_root(w, degree, Fraction(low), Fraction(high))
+    for value in (Fraction(-3, 2), Fraction(-101, 100), Fraction(101, 100), Fraction(3, 2)):
+        assert values(context.sides, w == value, root == high)
+        assert not values(context.sides, w == value, root != high)
 
 
 def test_a_quotient_is_what_its_sides_say():
