@@ -8,7 +8,6 @@ import torch
 from ramda_verify.proof import ProofVerdict, prove
 from solvers.regularizers import Zero
 from tests.proof.right import SquaredL2, checked, soft
-from tests.proof.wrong import WrongAtOnePoint
 
 
 def test_a_proof_is_named_and_a_class_is_made():
@@ -174,9 +173,30 @@ def test_a_prox_that_is_never_a_number_is_refuted():
     assert "nan" in proof.counterexample.note
 
 
+class Keeps:
+    """Its prox leaves every w where it is."""
+
+    def value(self, w):
+        return w.abs().sum()
+
+    def prox(self, w, step):
+        return w.clone()
+
+
 def test_of_counterexamples_that_float64_does_not_confirm_the_first_is_told(monkeypatch):
-    tried = [{"w": w, "step": 1.0, "z": 0.0, "reg_weight": 0.5} for w in (1.0, 2.0)]
+    tried = [{"w": w, "step": 1.0, "z": w + 1} for w in (1.0, 2.0)]
     monkeypatch.setattr("ramda_verify.proof.prover.counterexamples", lambda *rest: iter(tried))
-    proof = prove(WrongAtOnePoint())
+    proof = prove(Keeps())
     assert (proof.verdict, proof.counterexample) == (ProofVerdict.UNDECIDED, None)
     assert "float64: at w = 1, step = 1" in proof.detail
+
+
+class Sorts(Keeps):
+    def value(self, w):
+        return w.sort().values.sum()
+
+
+def test_what_mixes_entries_is_outside():
+    proof = prove(Sorts())
+    assert proof.verdict is ProofVerdict.OUTSIDE
+    assert proof.detail == "neither a sum over entries nor a norm of groups: it uses sort, which mixes entries"

@@ -9,6 +9,7 @@ import torch
 import z3
 
 from ramda_verify.proof import splitting
+from ramda_verify.proof.elementwise import Unreadable
 from ramda_verify.proof.extended import Number, constant
 from ramda_verify.proof.forms import expanded, placed, sliced, squeezed
 from ramda_verify.proof.groups import ALONG, SIZE, Coupled, Group, Part
@@ -21,6 +22,7 @@ from ramda_verify.proof.question import (
     separability_question,
 )
 from ramda_verify.proof.ranges import Bound
+from ramda_verify.proof.reading import read
 from ramda_verify.proof.scaling import unit_cases
 from ramda_verify.proof.splitting import Answer, _choice, ask, check
 from ramda_verify.proof.terms import Anatomy, Context, boolean
@@ -136,6 +138,17 @@ def test_entries_mix_where_two_give_other_than_each(prox, value, mix):
 def test_entries_that_are_computed_alike_are_not_asked_about():
     one, two = (traced((n,), lambda w, step: w / 2, lambda w: w.abs().sum()) for n in (1, 2))
     assert separability_question(one, two).lower is False
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2)])
+def test_a_result_of_another_size_has_no_reading(shape):
+    """One of another form has: a value of one axis, say."""
+    inputs = [np.full(shape, Number(w), dtype=object)]
+    example = [torch.ones(shape, dtype=torch.float64)]
+    with pytest.raises(Unreadable, match=r"shape \(\) where \(2,\)"):
+        read(Context(), trace(lambda w: w.sum(), example), inputs, (2,))
+    assert read(Context(), trace(lambda w: w.reshape(-1), example), inputs, (2, 1)).shape == (2, 1)
+    assert read(Context(), trace(lambda w: w.sum().reshape(1), example), inputs, ()).shape == ()
 
 
 GROUP, _ = Group.named("g", 2)
