@@ -270,6 +270,9 @@ def test_a_case_that_is_absurd_or_answered_is_left(monkeypatch):
     assert ask([inner > 1, z < 0], [], deadline).verdict == "unsat"
     assert ask([inner > 1, 2 * z < 2, w > 1], [], deadline).verdict == "unsat"
     assert ask([inner > 1, 2 * z < 2, w > -1], [], deadline).verdict == "sat"
+    # Of a comparison that is possible by itself either side may be absurd with what is chosen.
+    for one, other in ((1, 2), (2, 1)):
+        assert ask([z3.If(w > 3, z3.RealVal(one), z3.RealVal(other)) > 1], [], deadline).verdict == "sat"
 
 
 def test_an_answer_has_a_model_where_there_is_one():
