@@ -63,6 +63,18 @@ def test_other_cosines_have_no_reading(angle):
     assert sine(Context(), turned) is None
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_a_root_is_looked_for_between_the_cosines_of_the_ends_of_its_angle(parts):
+    """The arccosine is between 0 and pi."""
+    for count in range(-1, 2 * parts):
+        context = Context()
+        cosine(context, angle_of(Fraction(count, parts), Fraction(1, parts)))
+        ((_, _, (_, degree, *ends)),) = context.definitions
+        expected = sorted(math.cos(math.pi * place / parts) for place in (count, count + 1))
+        assert degree == parts
+        assert [float(end) for end in ends] == pytest.approx(expected, abs=1e-12)
+
+
 def test_a_cosine_is_no_number_where_its_angle_is_none():
     context = Context()
     for rule in (e.ELEMENTWISE["cos"], e.ELEMENTWISE["sin"]):
