@@ -182,6 +182,12 @@ def test_no_hole_of_a_range_is_overlooked_far_from_the_value(share):
     assert found_range(lambda v: 0 <= v <= 1000 and abs(v - hole) > 1e-9 * hole, 999.5) is None
 
 
+@pytest.mark.parametrize("refused", [0.0, 1.0])
+def test_a_hole_at_0_or_1_is_not_overlooked_wherever_the_range_ends(refused):
+    assert found_range(lambda v: v > -7 and abs(v - refused) > 1e-6, 3.0) is None
+    assert found_range(lambda v: v > -7, 3.0) == (Bound(">", -7.0),)
+
+
 def test_beyond_the_ends_nothing_is_tried():
     """That 0 and 1 are refused says nothing of a range above 2."""
     assert found_range(lambda value: value > 2, 2.0005) == (Bound(">", 2.0),)

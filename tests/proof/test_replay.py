@@ -217,6 +217,11 @@ def test_a_gap_that_can_be_seen_is_asked_for(room, least):
     assert found_for(asked, asked.lower)[0]["w"] >= 2 + float(Fraction(least)) * (1 - 1e-6)
 
 
+def test_the_largest_gap_may_be_just_the_one_asked_for():
+    asked = question(w > 2, w <= 2 + z3.RealVal("1/1000"), gap=w - 2)
+    assert [found["w"] for found in found_for(asked, asked.lower)] == [2.001]
+
+
 def test_a_plain_number_of_a_small_gap_is_passed_over():
     asked = question(w > 0, gap=z3.If(w == 1, z3.RealVal("1/10000000"), z3.RealVal(1)))
     assert found_for(asked, asked.lower)[0]["w"] == 2
