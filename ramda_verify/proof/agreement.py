@@ -36,9 +36,7 @@ def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[st
             **chosen,
             "step": step,
             "w": w,
-            "z": 0.0,
             "largest of w": float(point.abs().max()),
-            "largest of z": 0.0,
         }
         prox, psi = _of_class(partial(_prox, regularizer, step), point), _of_class(regularizer.value, point)
         scale = point.reshape(-1)[-1].item() if question.group else 1.0

@@ -9,8 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ramda_verify.proof import extended as x
-from ramda_verify.proof.extended import ONE, Number, constant
+from ramda_verify.proof.extended import ONE, Number
 from ramda_verify.proof.terms import Context, Term, conjunction, less, minus, negation, times
 
 #: Multiples of pi in a code have small denominators.
@@ -80,10 +79,9 @@ def cosine(context: Context, a: Number) -> Number | None:
 
 def sine(context: Context, a: Number) -> Number | None:
     """The sine as the cosine of what is left to a right angle."""
-    shifted = x.subtract(a, constant(Fraction(0)))
     if a.angle is None:
         return None
-    return cosine(context, replace(shifted, angle=replace(a.angle, turns=a.angle.turns - Fraction(1, 2))))
+    return cosine(context, replace(a, angle=replace(a.angle, turns=a.angle.turns - Fraction(1, 2))))
 
 
 def chebyshev(degree: int, tau: Term) -> Term:

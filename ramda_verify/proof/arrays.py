@@ -63,4 +63,4 @@ def reduced(array: Array, dim: Any, keepdim: bool, rule: Callable[[list[Element]
     moved = np.transpose(array, (*kept, *axes))
     for place in np.ndindex(*found.shape):
         found[place] = rule(list(moved[place].flat) if axes or array.ndim else [moved[()]])
-    return np.expand_dims(found, axes) if keepdim and axes else found
+    return np.expand_dims(found, axes) if keepdim else found

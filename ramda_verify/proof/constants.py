@@ -50,4 +50,4 @@ def read_constant(context: Context, value: float) -> Number:
 
 
 def _rounds_to(meant: Fraction | float, value: float) -> bool:
-    return abs(float(meant) - value) <= ULPS * math.ulp(value) and (meant != 0 or value == 0)
+    return abs(float(meant) - value) <= ULPS * math.ulp(value) and meant != 0

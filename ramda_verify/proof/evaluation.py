@@ -31,8 +31,8 @@ def evaluate(context: Context, number: Number, inputs: Mapping[str, float]) -> f
             above, below = (float(of(part)) for part in definition.parts)
             return above / below if below != 0 else 0.0
         if definition.kind == "root":
-            below, degree = float(of(definition.parts[0])), definition.parts[1]
-            return 0.0 if below <= 0 else math.sqrt(below) if degree == 2 else below ** (1 / degree)
+            below, degree = definition.parts
+            return max(0.0, float(of(below))) ** (1 / degree)
         if definition.kind == "angle":
             return math.acos(min(1.0, max(-1.0, float(of(definition.parts[0])))))
         if definition.kind == "chebyshev root":
@@ -48,8 +48,8 @@ def _chebyshev_root(value: float, degree: int, low: Fraction, high: Fraction) ->
     """By its cosine: the angle whose ``degree``-fold has the cosine ``value``, in the range of the interval."""
     if not -1 <= value <= 1:
         return float(high)
-    angles = [(side * math.acos(value) + 2 * math.pi * turn) / degree for side in (1, -1) for turn in range(degree + 1)]
-    return min(map(math.cos, angles), key=lambda tau: max(float(low) - tau, tau - float(high), 0.0))
+    angles = [(math.acos(value) + 2 * math.pi * turn) / degree for turn in range(degree)]
+    return min(map(math.cos, angles), key=lambda tau: max(float(low) - tau, tau - float(high)))
 
 
 def _walk(term: z3.ExprRef, values: Mapping[str, Any], of: Any) -> Any:

@@ -8,7 +8,6 @@ value is assumed, and the verdict says so.
 
 import copy
 import inspect
-import math
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ def parameters_of(regularizer: object) -> list[Parameter]:
     found = []
     for name, attribute in kept.items():
         own = getattr(regularizer, attribute)
-        if isinstance(own, bool) or not isinstance(own, Real) or not math.isfinite(own) or _is_count(regularizer, name):
+        if isinstance(own, bool) or not isinstance(own, Real) or _is_count(regularizer, name):
             continue
         accepts = _acceptance(regularizer, name)
         if not _stands_alone(regularizer, attribute, float(own), accepts):

@@ -23,8 +23,7 @@ from ramda_verify.proof.terms import Truth
 from ramda_verify.proof.tracing import NotTraceable, trace
 from ramda_verify.proof.verdict import Counterexample, Proof, ProofVerdict
 
-#: Seconds for one regularizer, and for the question whether its entries mix.
-TIME = 20.0
+#: Seconds for the question whether entries mix.
 SEPARABILITY_TIME = 5.0
 #: Sizes of groups; the first two that the class takes are proved.
 GROUP_SIZES, MOST_SIZES = (2, 3, 4, 5, 8, 16), 2
@@ -40,7 +39,7 @@ class _Outcome:
     counterexample: Counterexample | None = None
 
 
-def prove_instance(regularizer: Any, name: str, import_lines: ImportLines, seconds: float = TIME) -> Proof:
+def prove_instance(regularizer: Any, name: str, import_lines: ImportLines, seconds: float) -> Proof:
     """Decide for one object whether its prox minimises, for all w, steps and parameters, see ``Proof``."""
     start = time.monotonic()
     prover = _Prover(regularizer, import_lines, start + seconds)
@@ -106,16 +105,15 @@ class _Prover:
         """One entry where two entries do not mix, else groups of two sizes."""
         try:
             one, verdict = self._entry(chosen)
-            reason = Coupled("its entries mix" if verdict == "sat" else "it takes no single entry")
-        except Coupled as error:
-            one, verdict, reason = None, "sat", error
+        except Coupled:
+            one, verdict = None, "sat"
         if one is not None and verdict == "unsat":
             return self._answer(one, entry_question(one), "each entry")
         sizes = [size for size in GROUP_SIZES if allowed_shapes(self.regularizer, size)][:MOST_SIZES]
-        if not sizes and one is None:
+        if not sizes:
             raise NotTraceable(f"it raises {refusal(self.regularizer, (2, 1))}")
         try:
-            return self._groups(chosen, sizes, reason)
+            return self._groups(chosen, sizes)
         except Coupled:
             if verdict != "unknown":
                 raise
@@ -139,17 +137,15 @@ class _Prover:
             verdict = "unknown" if answer.verdict == "unknown" else verdict
         return one, verdict
 
-    def _groups(self, chosen: tuple[Parameter, ...], sizes: Sequence[int], reason: Coupled) -> _Outcome:
+    def _groups(self, chosen: tuple[Parameter, ...], sizes: Sequence[int]) -> _Outcome:
         """The outcome for groups of these sizes, the first that is not proved or that of all.
 
         A size beyond the first one may be no group: a class may fix the size.
         """
-        if not sizes:
-            raise reason
         proved: list[str] = []
         for size in sizes:
             try:
-                traced, question = self._group(chosen, size, reason)
+                traced, question = self._group(chosen, size)
             except Coupled:
                 if proved:
                     break
@@ -160,14 +156,16 @@ class _Prover:
             proved.append(str(size))
         return _Outcome(ProofVerdict.PROVED, f"a group of {' or '.join(proved)} entries")
 
-    def _group(self, chosen: tuple[Parameter, ...], size: int, reason: Coupled) -> tuple[Traced, Question]:
-        """The first shape on which all entries are one group."""
+    def _group(self, chosen: tuple[Parameter, ...], size: int) -> tuple[Traced, Question]:
+        """The first shape on which all entries are one group; the class takes some of this size."""
+        reason: Coupled | None = None
         for shape in allowed_shapes(self.regularizer, size):
             try:
                 traced = self._trace(shape, chosen)
                 return traced, group_question(traced)
             except Coupled as error:
                 reason = error
+        assert reason is not None
         raise reason
 
     def _trace(self, shape: Sequence[int], chosen: tuple[Parameter, ...]) -> Traced:

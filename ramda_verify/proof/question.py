@@ -111,7 +111,7 @@ def entry_question(traced: Traced) -> Question:
     w, z = (variables.by_name.setdefault(name, z3.Real(name)) for name in ("w", "z"))
     step, parameters = variables.of_problem(traced)
     found = read(context, traced.prox, [filled(traced.shape, Number(w)), step, *parameters], traced.shape)
-    prox = number(found.reshape(-1)[0])
+    prox = number(found.item())
 
     def psi(point: Number) -> Number:
         return number(read(context, traced.value, [filled(traced.shape, point), *parameters], ())[()])
@@ -173,7 +173,7 @@ def separability_question(one: Traced, two: Traced) -> Question:
     context = variables.context
     step, parameters = variables.of_problem(one)
     entries = [variables.by_name.setdefault(name, z3.Real(name)) for name in ("w", "z")]
-    pair = filled(two.shape, constant(Fraction(0)))
+    pair = np.empty(two.shape, dtype=object)
     for place, entry in zip(np.ndindex(*two.shape), entries, strict=True):
         pair[place] = Number(entry)
     together = list(read(context, two.prox, [pair, step, *parameters], two.shape).flat)
@@ -182,8 +182,8 @@ def separability_question(one: Traced, two: Traced) -> Question:
     alone: Number = constant(Fraction(0))
     for entry, found in zip(entries, together, strict=True):
         single = filled(one.shape, Number(entry))
-        proximal = read(context, one.prox, [single, step, *parameters], one.shape).reshape(-1)[0]
-        differs.append(_differ(number(found), number(proximal)))
+        proximal = read(context, one.prox, [single, step, *parameters], one.shape)
+        differs.append(_differ(number(found), number(proximal.item())))
         alone = x.add(alone, number(read(context, one.value, [single, *parameters], ())[()]))
     differs.append(_differ(total, alone))
     different = disjunction(*differs)
@@ -202,7 +202,7 @@ def _objective(step: Number, value: Number, square: Number) -> Number:
 
 
 def _entries(traced: Traced, group: Group, scale: Number) -> Array:
-    found = filled(traced.shape, constant(Fraction(0)))
+    found = np.empty(traced.shape, dtype=object)
     for index in range(traced.count):
         found.reshape(-1)[index] = Part(ALONG, scale, index, group)
     return found

@@ -1,9 +1,8 @@
 """A traced function as one piece of arithmetic: its ways put together by the conditions that lead to them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from ramda_verify.proof import elementwise as e
 from ramda_verify.proof.arrays import Array, filled, map_elements
@@ -27,10 +26,10 @@ def read(context: Context, paths: Sequence[Path], inputs: Sequence[Array], shape
     return _joined(context, outcomes, 0)
 
 
-def _shaped(result: Any, shape: Sequence[int]) -> Array:
+def _shaped(result: Array, shape: Sequence[int]) -> Array:
     """The result as an array of numbers of this shape."""
-    if not isinstance(result, np.ndarray) or result.size != np.prod(shape, dtype=int):
-        raise e.Unreadable(f"a result of shape {getattr(result, 'shape', None)} where {tuple(shape)} is expected")
+    if result.size != math.prod(shape):
+        raise e.Unreadable(f"a result of shape {result.shape} where {tuple(shape)} is expected")
     return result.reshape(shape)
 
 

@@ -131,7 +131,6 @@ def check(conditions: Sequence[z3.BoolRef], seconds: float, way: str = WAYS[0]) 
     solver.add(*conditions)
     # Some of z3's inner loops do not look at its own clock.
     watch = threading.Timer(seconds + 0.5, z3.main_ctx().interrupt)
-    watch.daemon = True
     watch.start()
     try:
         verdict = str(solver.check())

@@ -191,8 +191,8 @@ class Context:
 def _exact_root(value: Fraction, degree: int) -> Fraction | None:
     if value < 0:
         return Fraction(0)
-    parts = [round(part ** (1 / degree)) if part < 10**15 else -1 for part in (value.numerator, value.denominator)]
-    exact = parts[0] >= 0 and parts[1] > 0 and Fraction(parts[0] ** degree, parts[1] ** degree) == value
+    parts = [round(part ** (1 / degree)) if part < 10**15 else 0 for part in (value.numerator, value.denominator)]
+    exact = parts[1] > 0 and Fraction(parts[0] ** degree, parts[1] ** degree) == value
     return Fraction(*parts) if exact else None
 
 

@@ -1,15 +1,19 @@
 """What the reading of a class is compared at, and roots that are taken exactly."""
 
+import re
 import statistics
 from fractions import Fraction
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from ramda_verify.proof.agreement import _sample
+from ramda_verify.proof.agreement import SAMPLES, _sample, disagreement
 from ramda_verify.proof.parameters import Parameter
+from ramda_verify.proof.question import entry_question, group_question
 from ramda_verify.proof.ranges import Bound
 from ramda_verify.proof.terms import _exact_root
+from tests.proof.test_questions import traced
 
 
 def sampled(own: float, *bounds: Bound) -> list[float]:
@@ -64,3 +68,131 @@ def test_other_roots_are_none(value):
 
 def test_the_root_of_a_negative_number_is_that_of_zero():
     assert _exact_root(Fraction(-4), 2) == 0
+    assert _exact_root(Fraction(-1, 4), 2) == 0
+
+
+def compared(prox, value, *, read_prox=None, read_value=None, count=1, parameters=(), build=None):
+    """Where the reading of two functions differs from a class of two others."""
+    of_prox, of_value = read_prox or prox, read_value or value
+    numbers = traced((count,), of_prox, of_value, parameters)
+    question = entry_question(numbers) if count == 1 else group_question(numbers)
+    made = build or (lambda chosen: SimpleNamespace(prox=prox, value=value))
+    return disagreement(numbers, question, made)
+
+
+def half(w, step):
+    return w / 2
+
+
+def size(w):
+    return w.abs().sum()
+
+
+def norm(w):
+    return w.norm()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_is_read_right_differs_nowhere(count):
+    assert compared(half, size if count == 1 else norm, count=count) is None
+
+
+@pytest.mark.parametrize(
+    ("differs", "count"),
+    [
+        (lambda w, step: step < 0.3, 1),
+        (lambda w, step: step > 3, 1),
+        (lambda w, step: w.sum() < 0, 1),
+        (lambda w, step: w.sum() > 0, 1),
+        (lambda w, step: w.norm() < 3, 1),
+        (lambda w, step: w.norm() > 4, 1),
+        (lambda w, step: w.norm() < 3, 2),
+        (lambda w, step: w.norm() > 4, 2),
+        (lambda w, step: torch.tensor([False, False, True]), 3),
+    ],
+    ids=["small steps", "large steps", "negative", "positive", "small", "large", "short", "long", "the last entry"],
+)
+def test_a_prox_that_is_read_wrong_in_a_part_of_its_inputs_is_seen(differs, count):
+    words = compared(
+        lambda w, step: torch.where(torch.as_tensor(differs(w, step)), w / 3, w / 2), size if count == 1 else norm,
+        read_prox=half, read_value=None, count=count,
+    )  # fmt: skip
+    assert words is not None
+    assert words.startswith("prox is read as ")
+
+
+def test_a_value_that_is_read_wrong_is_told_with_both_numbers():
+    words = compared(half, lambda w: 3 * w.abs().sum(), read_value=size)
+    found = re.fullmatch(r"psi is read as (\S+) where the class gives (\S+), at w = (\S+), step = (\S+)", words)
+    read, given, w, step = map(float, found.groups())
+    assert read == pytest.approx(abs(w), rel=1e-5)
+    assert given == pytest.approx(3 * read, rel=1e-8)
+    assert step > 0
+
+
+A = Parameter("a", "a", 1.0, (), "found")
+
+
+def test_the_class_is_made_with_what_is_sampled():
+    def made(chosen):
+        return SimpleNamespace(prox=lambda w, step: w * chosen["a"], value=size)
+
+    reading = {"read_prox": lambda w, step, a: w * a, "read_value": lambda w, a: w.abs().sum(), "parameters": [A]}
+    assert compared(half, size, **reading, build=made) is None
+    words = compared(half, size, **reading)
+    assert re.search(r", step = \S+, a = \S+$", words)
+
+
+def test_a_class_that_refuses_what_is_in_its_range_says_so():
+    def refuses(chosen):
+        raise ValueError("not this one")
+
+    words = compared(
+        half, size, read_prox=lambda w, step, a: w / 2, read_value=lambda w, a: w.abs().sum(), parameters=[A],
+        build=refuses,
+    )  # fmt: skip
+    assert re.match(r"the class refuses \{'a': \S+\}", words)
+    assert words.endswith(": not this one")
+
+
+def test_samples_out_of_range_are_passed_over():
+    """The first one and others: of two parameters that are drawn alike, one is the larger in half of them."""
+    larger = Parameter("a", "a", 1.0, (Bound(">", "b"),), "declared")
+    other = Parameter("b", "b", 1.0, (), "declared")
+    made = []
+
+    def build(chosen):
+        made.append(chosen)
+        return SimpleNamespace(prox=half, value=size)
+
+    for first, second in ((larger, other), (other, larger)):
+        made.clear()
+        reading = {"read_prox": lambda w, step, *more: w / 2, "read_value": lambda w, *more: w.abs().sum()}
+        assert compared(half, size, **reading, parameters=[first, second], build=build) is None
+        assert all(chosen["a"] > chosen["b"] for chosen in made)
+        assert 1 < len(made) < SAMPLES
+
+
+def raises_where_large(w, step):
+    if w.sum() > 1:
+        raise ValueError("too large")
+    return w / 2
+
+
+def test_a_way_that_raises_is_one_where_the_class_raises():
+    assert compared(raises_where_large, size) is None
+    words = compared(half, size, read_prox=raises_where_large)
+    assert re.match(r"with tensors for numbers it raises ValueError: too large, test_agreement\.py line \d+$", words)
+    # What is read as a number is not excused by a way that raises.
+    words = compared(lambda w, step: raises_where_large(w, step) * 2, size, read_prox=raises_where_large)
+    assert words.startswith("prox is read as")
+
+
+def test_what_is_read_as_no_number_and_is_one_is_told():
+    words = compared(half, size, read_prox=lambda w, step: w * torch.nan)
+    assert words.startswith("prox is read as nan")
+
+
+def test_a_class_may_change_what_it_is_given():
+    assert compared(lambda w, step: w.div_(2), size, read_prox=half) is None
+    assert compared(half, lambda w: w.abs_().sum(), read_value=size) is None

@@ -58,6 +58,8 @@ READINGS = {
         lambda c, w: r.total(times(c, squares(c, w), constant(Fraction(3)))),
         lambda w: 3 * w.square().sum(),
     ),
+    "twice the squares": (lambda c, w: r.total(times(c, squares(c, w), TWO)), lambda w: 2 * w.square().sum()),
+    "none of the squares": (lambda c, w: r.total(times(c, squares(c, w), ZERO)), lambda w: 0 * w.square().sum()),
     "less the squares": (lambda c, w: r.total(times(c, squares(c, w), MINUS)), lambda w: -2 * w.square().sum()),
     "squares of multiples": (lambda c, w: r.total(squares(c, times(c, w, MINUS))), lambda w: 4 * w.square().sum()),
     "products of multiples": (
@@ -120,6 +122,13 @@ def test_a_choice_between_a_multiple_and_zero(held):
     ):
         found = r.length(context, 2)(read)
         assert value(context, found, w, held=held) == share * 3
+
+
+@pytest.mark.parametrize("a", [-2.0, 0.5])
+def test_entries_are_divided_by_what_is_one_number_for_all(a):
+    context = Context()
+    found = r.length(context, 2)([e.divide(context, part, A) for part in entries()])
+    assert math.isclose(value(context, found, VECTORS[0], a=a), 3 / abs(a))
 
 
 #: What is no function of the norm of a group.

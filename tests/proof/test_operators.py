@@ -1,6 +1,7 @@
 """Every operation of the prover's table, compared with torch at points with infinities and what is no number."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from ramda_verify.proof import operators
 from ramda_verify.proof.arrays import as_array
 from ramda_verify.proof.elementwise import Unreadable
 from ramda_verify.proof.evaluation import evaluate
-from ramda_verify.proof.extended import Number, as_number
+from ramda_verify.proof.extended import Number, as_number, constant
+from ramda_verify.proof.groups import ALONG, Coupled, Group, Part
+from ramda_verify.proof.interpreter import run_graph
 from ramda_verify.proof.operators import OPERATIONS
 from ramda_verify.proof.reading import read
 from ramda_verify.proof.terms import Context
@@ -20,14 +23,16 @@ from ramda_verify.proof.tracing import trace
 
 #: Points of two entries; ties, zeros, both signs and numbers that are none.
 FINITE = [(0.0, 1.0), (1.0, 1.0), (-1.5, 0.75), (2.5, -0.25), (0.25, 2.0), (-3.0, -3.0), (0.5, 0.0), (-0.125, 1.5)]
+FINITE += [(-0.5, 0.5)]
 BROKEN = [(math.inf, 1.0), (-math.inf, 2.0), (math.nan, 1.0), (1.0, math.inf), (0.0, math.inf), (2.0, -math.inf)]
 BROKEN += [(-1.0, math.nan), (math.inf, math.inf), (math.inf, -math.inf), (math.inf, 0.0), (math.nan, math.nan)]
 
 #: Functions of two tensors a and b by the operations that they are there for.
 CASES = {
     "add": lambda a, b: a + b + torch.add(a, b, alpha=2),
+    "add none": lambda a, b: torch.add(a, b, alpha=0),
     "sub": lambda a, b: a - b + torch.sub(a, b, alpha=3),
-    "rsub": lambda a, b: 1 - a,
+    "rsub": lambda a, b: 1 - a + torch.rsub(a, b, alpha=2),
     "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b.abs(),
     "neg": lambda a, b: -a,
@@ -113,6 +118,11 @@ CASES = {
     "branch": lambda a, b: a if bool(a > b) else (2 * b if (b > 0).all() else a - b),
     "close": lambda a, b: (2 if torch.allclose(a, b) else 3) + (4 if torch.equal(a, b) else 5) + 0 * a,
     "close enough": lambda a, b: (2 if torch.allclose(a, a + 1e-6) else 3) + (4 if torch.allclose(a, a + 1) else 5),
+    "by default": lambda a, b: nn.softshrink(a) + nn.hardshrink(b),
+    "truthiness": lambda a, b: 2 * b if a else (b if torch.is_nonzero(b) else a),
+    "just close": lambda a, b: (
+        (2 if torch.allclose(a, b, rtol=0.0, atol=1.0) else 3) + (4 if torch.equal(a, torch.cat([a, b])) else 5) + 0 * a
+    ),
     "math of tensors": lambda a, b: math.cbrt(a) + 2 * math.fabs(b) + math.copysign(3, 1 + a * a) + 0 * a,
     "powers by math": lambda a, b: math.pow(abs(a), 2) + math.pow(2, 3) + 0 * b,
     "tests by math": lambda a, b: 0 * a + (2 if math.isnan(b) else 3) + (4 if math.isinf(a) else 5),
@@ -246,3 +256,86 @@ def test_what_is_put_elsewhere_is_not_read(indices, values, accumulate):
     assert operators.index_put(context, unknowns("a", "b"), [MASK], unknowns("c")).shape == (2,)
     with pytest.raises(Unreadable, match="index_put"):
         operators.index_put(context, unknowns("a", "b"), indices, values, accumulate)
+
+
+def graph_of(*arguments, target=torch.ops.aten.pow.Tensor_Scalar):
+    """A graph of one operation on its input and these arguments."""
+    graph = torch.fx.Graph()
+    graph.output(graph.call_function(target, (graph.placeholder("a"), *arguments)))
+    return torch.fx.GraphModule({}, graph)
+
+
+@pytest.mark.parametrize(
+    ("graph", "error", "words"),
+    [
+        (graph_of(9), Unreadable, "a power of exponent 9"),
+        (graph_of(target=torch.ops.aten.svd.default), Coupled, "it uses svd, which mixes entries"),
+        (graph_of(3, target=torch.ops.aten.linalg_vector_norm.default), Unreadable, "a norm of order 3"),
+        (graph_of(target=torch.ops.aten.round.default), Unreadable, "the operation round"),
+    ],
+)
+def test_what_has_no_reading_is_told_as_it_is(graph, error, words):
+    with pytest.raises(error) as caught:
+        run_graph(Context(), graph, [unknowns("a", "b")])
+    assert str(caught.value) == words
+
+
+def test_what_couples_a_group_is_told_as_it_is():
+    group, _ = Group.named("g", 2)
+    entries = np.array([Part(ALONG, constant(Fraction(1)), index, group) for index in range(2)], dtype=object)
+    with pytest.raises(Coupled, match=r"^it sums the entries"):
+        run_graph(Context(), graph_of(target=torch.ops.aten.sum.default), [entries])
+
+
+def test_an_operation_with_arguments_of_another_form_has_no_reading():
+    with pytest.raises(Unreadable, match=r"^the operation neg with these arguments \(.+\)$"):
+        run_graph(Context(), graph_of(1, 2, 3, target=torch.ops.aten.neg.default), [unknowns("a")])
+    with pytest.raises(Unreadable, match="a value of type str"):
+        as_array(Context(), "some words")
+
+
+WHOLE, BROKEN_NUMBER = constant(Fraction(3)), constant(Fraction(1, 2))
+LARGE = Number(Fraction(3), up=z3.Bool("up"))
+
+
+def array_of(*elements):
+    found = np.empty(len(elements), dtype=object)
+    found[:] = elements
+    return found
+
+
+@pytest.mark.parametrize(
+    "element",
+    [BROKEN_NUMBER, Number(z3.Real("w")), LARGE, Part(ALONG, WHOLE, 0, Group.named("g", 2)[0])],
+    ids=["a half", "unknown", "infinite", "an entry"],
+)
+def test_what_may_not_be_whole_is_no_integer(element):
+    for given in ((element,), (WHOLE, element), (element, True)):
+        with pytest.raises(Unreadable, match=r"cast to torch\.int64"):
+            operators.cast(Context(), array_of(*given), torch.int64)
+        assert operators.cast(Context(), array_of(*given), torch.float32)[given.index(element)] is element
+        assert operators.cast(Context(), array_of(*given))[given.index(element)] is element
+
+
+def test_whole_numbers_and_truth_values_are_cast():
+    context, held = Context(), z3.Bool("held")
+    found = operators.cast(context, array_of(WHOLE, True, held), torch.int32)
+    assert [each.term for each in found[:2]] == [3, 1]
+    assert evaluate(context, found[2], {"held": False}) == 0
+    truths = operators.cast(context, array_of(WHOLE, constant(Fraction(0)), held), torch.bool)
+    assert list(truths) == [True, False, held]
+    kept = operators.cast(context, array_of(True, WHOLE), None)
+    assert list(kept) == [True, WHOLE]
+
+
+def test_the_first_axis_is_meant_where_none_is_named():
+    context, array = Context(), np.arange(6).reshape(2, 3).astype(object)
+    assert OPERATIONS["slice"](context, array).tolist() == array.tolist()
+    assert OPERATIONS["slice"](context, array, start=1).tolist() == [[3, 4, 5]]
+    assert OPERATIONS["slice_scatter"](context, array, array[:1], start=1)[1].tolist() == [0, 1, 2]
+    both = OPERATIONS["slice_scatter"](context, array, array[::-1])
+    assert both.tolist() == [[3, 4, 5], [0, 1, 2]]
+    assert [part.tolist() for part in OPERATIONS["unbind"](context, array)] == [[0, 1, 2], [3, 4, 5]]
+    assert OPERATIONS["stack"](context, [array, array]).shape == (2, 2, 3)
+    assert OPERATIONS["cat"](context, [array, array]).shape == (4, 3)
+    assert OPERATIONS["add"](context, array_of(WHOLE), array_of(WHOLE))[0].term == 6

@@ -61,6 +61,25 @@ class Changed:
         self.weight = min(weight, 1.0)
 
 
+class Varied:
+    """Every kind of argument, and after each one that varies."""
+
+    def __init__(self, name="x", a=1.0, base=-0.5, b=1.0, holed=1.0, c=1.0):
+        if 50 < holed < 5e8 or min(a, b, c) < 0:
+            raise ValueError("holed")
+        self.name, self.a, self.base, self.b, self.holed, self.c = name, a, base, b, holed, c
+        self.half = base / 2
+
+
+class Unknown:
+    """An annotation that names what is nowhere says nothing."""
+
+    weight: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
+
+    def __init__(self, weight=0.5):
+        self.weight = weight
+
+
 class Frozen:
     """Takes one value only."""
 
@@ -100,6 +119,8 @@ def test_counts_and_what_is_computed_do_not_vary(thing):
 
 def test_only_what_nothing_is_computed_from_varies():
     assert [parameter.name for parameter in parameters_of(Derived())] == ["other"]
+    assert [parameter.name for parameter in parameters_of(Varied())] == ["a", "b", "c"]
+    assert described(Unknown()) == ["weight: weight > 0 (assumed), assumed, own 0.5"]
     assert described(NarrowAbove()) == ["weight: weight > 0.985 and weight <= 1, found, own 1"]
 
 
@@ -139,6 +160,8 @@ def test_a_copy_has_other_values_past_the_constructor():
         (lambda v: v > 1 / 3, 1.0, ["> 0.333333"]),
         (lambda v: v != 5e8 + 1, 1.0, []),
         (lambda v: v > -1e9, 1.0, ["> -1e+09"]),
+        (lambda v: 0 < v < 1, 0.25, ["> 0", "< 1"]),
+        (lambda v: 1 < v < 4, 3.0, ["> 1", "< 4"]),
     ],
 )
 def test_ends_of_a_range_are_simple_numbers(accepts, own, bounds):
@@ -157,6 +180,12 @@ def test_no_hole_of_a_range_is_overlooked_near_the_value(refused):
 def test_no_hole_of_a_range_is_overlooked_far_from_the_value(share):
     hole = 1000 * share
     assert found_range(lambda v: 0 <= v <= 1000 and abs(v - hole) > 1e-9 * hole, 999.5) is None
+
+
+@pytest.mark.parametrize("refused", [0.0, 1.0])
+def test_a_hole_at_0_or_1_is_not_overlooked_wherever_the_range_ends(refused):
+    assert found_range(lambda v: v > -7 and abs(v - refused) > 1e-6, 3.0) is None
+    assert found_range(lambda v: v > -7, 3.0) == (Bound(">", -7.0),)
 
 
 def test_beyond_the_ends_nothing_is_tried():
@@ -263,6 +292,8 @@ def test_a_parameter_with_a_lower_bound_is_not_negative(bounds, expected):
         (0.3 + 5 * math.ulp(0.3), None),
         (0.3 - 5 * math.ulp(0.3), None),
         (0.3 - 3 * math.ulp(0.3), "3/10"),
+        (0.3 + 4 * math.ulp(0.3), "3/10"),
+        (0.3 - 4 * math.ulp(0.3), "3/10"),
         (5e-324, None),
     ],
 )

@@ -45,6 +45,7 @@ def test_constants_are_the_fractions_that_were_meant(value, meant):
         (-math.sqrt(3), 2, Fraction(3)),
         (54 ** (1 / 3), 3, Fraction(54)),
         (1 / math.sqrt(5), 2, Fraction(1, 5)),
+        (-1 / math.sqrt(5), 2, Fraction(1, 5)),
     ],
 )
 def test_roots_are_read_as_roots(value, degree, under):

@@ -9,6 +9,7 @@ import torch
 import z3
 
 from ramda_verify.proof import splitting
+from ramda_verify.proof.elementwise import Unreadable
 from ramda_verify.proof.extended import Number, constant
 from ramda_verify.proof.forms import expanded, placed, sliced, squeezed
 from ramda_verify.proof.groups import ALONG, SIZE, Coupled, Group, Part
@@ -21,6 +22,7 @@ from ramda_verify.proof.question import (
     separability_question,
 )
 from ramda_verify.proof.ranges import Bound
+from ramda_verify.proof.reading import read
 from ramda_verify.proof.scaling import unit_cases
 from ramda_verify.proof.splitting import Answer, _choice, ask, check
 from ramda_verify.proof.terms import Anatomy, Context, boolean
@@ -138,6 +140,17 @@ def test_entries_that_are_computed_alike_are_not_asked_about():
     assert separability_question(one, two).lower is False
 
 
+@pytest.mark.parametrize("shape", [(2,), (1, 2)])
+def test_a_result_of_another_size_has_no_reading(shape):
+    """One of another form has: a value of one axis, say."""
+    inputs = [np.full(shape, Number(w), dtype=object)]
+    example = [torch.ones(shape, dtype=torch.float64)]
+    with pytest.raises(Unreadable, match=r"shape \(\) where \(2,\)"):
+        read(Context(), trace(lambda w: w.sum(), example), inputs, (2,))
+    assert read(Context(), trace(lambda w: w.reshape(-1), example), inputs, (2, 1)).shape == (2, 1)
+    assert read(Context(), trace(lambda w: w.sum().reshape(1), example), inputs, ()).shape == ()
+
+
 GROUP, _ = Group.named("g", 2)
 OTHER, _ = Group.named("h", 2)
 ONE, TWO, ZERO = (constant(Fraction(n)) for n in (1, 2, 0))
@@ -182,6 +195,10 @@ def test_units_are_1_0_or_minus_1_by_what_is_known():
     assert cases(step > 0, w > step, w < 2 * step) == [{"step": 1}]
     assert cases(step > 0, w > z, z > step, w > step) == [{"step": 1}]
     assert cases(w > 0, z >= 0) == [{"w": 1, "z": 1}, {"w": 1, "z": 0}]
+    assert cases(w > step, 2 * w > step, z > step, step > 0) == [{"step": 1}]
+    # Of what has one unit that of fewest cases is chosen, whatever it is called.
+    assert cases(w >= 0, z > 0, w > z) == cases(w > z, z > 0) == [{"z": 1}]
+    assert cases(z >= 0, w > z) == [{"z": 1}, {"z": 0}]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +239,17 @@ def test_the_simplest_choice_is_split_first():
     assert _choice([both > 1], anatomy).eq(z > 2)
     assert _choice([z3.If(z3.Not(z > 2), w, z) > 1], anatomy).eq(z > 2)
     assert _choice([w > 1, z3.Or(w > 2, z > 1)], anatomy) is None
-    assert _choice([z3.If(z3.BoolVal(True), w, z) > 1], anatomy) is None
+    for held in (True, False):
+        assert _choice([z3.If(z3.BoolVal(held), w, z) > 1], anatomy) is None
+    # Beside a choice, and within what is chosen, a comparison is none on which it depends.
+    assert _choice([z3.Or(z > 2, z3.And(z > 3, longer > 1))], anatomy).eq(w * w + z > step)
+    assert _choice([z3.If(z3.Or(w * z > 1, w * w + z > step), z3.If(w * w + z > step, w, z), w) > 1], anatomy).eq(
+        w * z > 1
+    )
+    for deep in (z3.If(w * z > step, simple, z), z3.If(w * z > step, z, simple)):
+        assert _choice([deep > 1], anatomy).eq(w > 0)
+    chosen = z3.If(w * w + z > step, z3.And(z > 2, w > z), w * w > z)
+    assert _choice([chosen], anatomy).eq(w * w + z > step)
 
 
 def test_a_case_that_is_absurd_or_answered_is_left(monkeypatch):
@@ -243,6 +270,9 @@ def test_a_case_that_is_absurd_or_answered_is_left(monkeypatch):
     assert ask([inner > 1, z < 0], [], deadline).verdict == "unsat"
     assert ask([inner > 1, 2 * z < 2, w > 1], [], deadline).verdict == "unsat"
     assert ask([inner > 1, 2 * z < 2, w > -1], [], deadline).verdict == "sat"
+    # Of a comparison that is possible by itself either side may be absurd with what is chosen.
+    for one, other in ((1, 2), (2, 1)):
+        assert ask([z3.If(w > 3, z3.RealVal(one), z3.RealVal(other)) > 1], [], deadline).verdict == "sat"
 
 
 def test_an_answer_has_a_model_where_there_is_one():
@@ -253,6 +283,14 @@ def test_an_answer_has_a_model_where_there_is_one():
     for seconds in (0, -1):
         assert check([w > 1], seconds) == Answer("unknown")
     assert ask([w > 1], [], time.monotonic() + 5).model is not None
+
+
+def test_what_z3_gives_up_is_no_answer(monkeypatch):
+    def gives_up(solver):
+        raise z3.Z3Exception("canceled")
+
+    monkeypatch.setattr(z3.Solver, "check", gives_up)
+    assert check([w > 1], 5) == Answer("unknown")
 
 
 def numbers(*shape):

@@ -98,6 +98,21 @@ def test_along_an_axis_a_place_comes_with_the_extreme(name):
             torch.testing.assert_close(numbers(context, found), getattr(torch, name)(array, dim, keepdim).values)
 
 
+@pytest.mark.parametrize(
+    "name", ["sum", "mean", "amax", "amin", "all", "any", "count_nonzero", "norm", "linalg_vector_norm"]
+)
+def test_an_axis_is_not_kept_unless_it_is_asked_for(name):
+    given = (2, [1]) if "norm" in name else (1,)
+    assert OPERATIONS[name](Context(), ARRAYS[0], *given).shape == (2,)
+    assert np.shape(OPERATIONS[name](Context(), ARRAYS[0])) == ()
+
+
+def test_of_an_array_of_no_axes_none_is_kept():
+    for keepdim in (False, True):
+        found = r.sum_over(Context(), ARRAYS[3], 0, keepdim)
+        assert (found.shape, found.item().term) == ((), -3)
+
+
 @pytest.mark.parametrize("array", [TRUTHS, ARRAYS[0]])
 def test_what_holds_of_all_or_any(array):
     for name in ("all", "any"):

@@ -69,6 +69,12 @@ def test_a_gap_below_rounding_is_no_counterexample(dtype, gap, confirmed):
     assert replayed(value=value, values={**VALUES, "step": 1.0, "z": 2.0}).confirmed is confirmed
 
 
+def test_the_same_objective_accuses_nobody():
+    """Not even where rounding is nothing, at zero."""
+    assert not replayed(values={**VALUES, "w": 0.0, "z": 0.0}).confirmed
+    assert not replayed(values={**VALUES, "z": 3.0}).confirmed
+
+
 def test_a_count_is_compared_exactly():
     found = replayed(value=lambda w: torch.tensor(int(w.item() == 3)), values={**VALUES, "step": 1.0, "z": 2.0})
     assert found.confirmed
@@ -127,6 +133,12 @@ def test_objectives_are_shown_to_the_digit_in_which_they_differ():
     )
     assert "objective 1.000000001," in found.counterexample.note
     assert found.counterexample.note.endswith("has 1")
+    # Six of them at least.
+    found = replayed(
+        value=lambda w: torch.tensor(10 / 3 if w.item() == 3 else 0.1, dtype=torch.float64),
+        values={**VALUES, "step": 1.0, "z": 2.0},
+    )
+    assert "objective 3.33333, z = 2 has 0.6" in found.counterexample.note
 
 
 def test_a_group_is_replayed_with_all_its_entries():
@@ -205,6 +217,16 @@ def test_a_gap_that_can_be_seen_is_asked_for(room, least):
     assert found_for(asked, asked.lower)[0]["w"] >= 2 + float(Fraction(least)) * (1 - 1e-6)
 
 
+def test_the_largest_gap_may_be_just_the_one_asked_for():
+    asked = question(w > 2, w <= 2 + z3.RealVal("1/1000"), gap=w - 2)
+    assert [found["w"] for found in found_for(asked, asked.lower)] == [2.001]
+
+
+def test_a_plain_number_of_a_small_gap_is_passed_over():
+    asked = question(w > 0, gap=z3.If(w == 1, z3.RealVal("1/10000000"), z3.RealVal(1)))
+    assert found_for(asked, asked.lower)[0]["w"] == 2
+
+
 def test_a_gap_is_finite_where_it_can_be():
     asked = replace(question(w > 2), gap=Number(w - 2, up=w >= 3))
     assert 2 < found_for(asked, asked.lower)[0]["w"] < 3
@@ -232,6 +254,8 @@ more = real + 1
         (z3.If(more <= real, 1, z3.RealVal(0)), 0),
         (z3.If(real >= more - 1, 1, z3.RealVal(0)), 1),
         (z3.If(real >= -1, z3.RealVal(1), z3.RealVal(0)), 0),
+        (z3.If(real < more - 1, z3.RealVal(1), z3.RealVal(0)), 0),
+        (z3.If(real > more - 1, z3.RealVal(1), z3.RealVal(0)), 0),
         (z3.If(real == z3.RealVal("-3/2"), z3.RealVal(1), z3.RealVal(0)), 1),
         (z3.If(z3.And(real < 0, real > -1), z3.RealVal(1), z3.RealVal(0)), 0),
         (z3.If(z3.Or(real < 0, real > -1), z3.RealVal(1), z3.RealVal(0)), 1),

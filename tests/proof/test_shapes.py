@@ -52,6 +52,17 @@ def test_a_refusal_is_told_whoever_raises_it(member):
     assert refusal(changed, (3, 1)) == "ValueError: not this one"
 
 
+def test_a_class_may_refuse_steps_that_are_not_positive():
+    def prox(w, step):
+        if not step > 0:
+            raise ValueError("step")
+        return w / (1 + step)
+
+    changed = SimpleNamespace(**{**vars(taking(2)), "prox": prox})
+    assert refusal(changed, (3, 1)) is None
+    assert allowed_shapes(changed, 3) == [(3, 1), (1, 3)]
+
+
 @pytest.mark.parametrize("shape", [(1,), (4,), (2, 3), (1, 4, 1)])
 def test_entries_of_an_example_are_positive_and_differ(shape):
     entries = example(shape)
