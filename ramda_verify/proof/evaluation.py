@@ -32,7 +32,7 @@ def evaluate(context: Context, number: Number, inputs: Mapping[str, float]) -> f
             return above / below if below != 0 else 0.0
         if definition.kind == "root":
             below, degree = definition.parts
-            return max(0.0, float(of(below))) ** (1 / degree)
+            return max(float(of(below)), 0.0) ** (1 / degree)
         if definition.kind == "angle":
             return math.acos(min(1.0, max(-1.0, float(of(definition.parts[0])))))
         if definition.kind == "chebyshev root":

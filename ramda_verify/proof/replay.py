@@ -1,6 +1,5 @@
 """A counterexample of the solver, tried on the user's object in float64 before anybody is accused."""
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def replay(
         return Replay(
             None, f"at {_words(shown)} the objective of prox is {best:.17g}, that of z = {values['z']:g} {rival:.17g}"
         )
-    digits = next(count for count in itertools.count(6) if f"{best:.{count}g}" != f"{rival:.{count}g}")
+    digits = next(count for count in range(6, 18) if f"{best:.{count}g}" != f"{rival:.{count}g}")
     note = f"prox(w, step) = {_plain(p)} has the objective {best:.{digits}g}, z = {_plain(z)} has {rival:.{digits}g}"
     lines[-1:] = [
         f"z = {_literal(z)}",
