@@ -14,6 +14,12 @@ from ramda_verify.oracles.enclosure.spectral import SpectralPart
 ONE = flint.arb(1)
 
 
+@pytest.fixture(autouse=True)
+def bits_at_first():
+    with flint.ctx.workprec(192):
+        yield
+
+
 def exact(*numbers):
     return [flint.arb(number) for number in numbers]
 
@@ -145,3 +151,56 @@ def test_numbers_that_are_all_zero_or_none_need_no_unit():
     found, scale = spectral._floats([flint.arb(0)] * 2, (1, 2))
     assert (found.tolist(), float(scale)) == ([[0.0, 0.0]], 1.0)
     assert spectral._floats([], (0, 2))[0].shape == (0, 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (2, 2)])
+def test_a_decomposition_has_as_many_vectors_as_singular_values(shape):
+    values = np.zeros(shape)
+    values[0, 1], values[1, 0] = 3.0, -2.0
+    left, sigma, right = spectral._decomposed(values)
+    assert (left.shape, sigma.tolist(), right.shape) == ((shape[0], 2), [3.0, 2.0], (2, shape[1]))
+    assert (left * sigma) @ right == pytest.approx(values)
+
+
+def nothing(price=0.5):
+    return spectral_part(np.zeros((2, 0)), np.zeros((0, 0)), np.zeros((2, 0)), price)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "nearest"),
+    [
+        ((0.25, -0.125), (0.25, -0.125)),
+        ((0.75, 0.25), (0.5, 0.25)),
+        ((-0.75, 0.625), (-0.5, 0.5)),
+        ((50.0, 0.25), (0.5, 0.25)),
+        ((2.0**45, 0.0), (0.5, 0.0)),
+    ],
+)
+def test_at_zero_every_matrix_up_to_the_price_is_a_subgradient(wanted, nearest):
+    found = nothing().member(exact(0, 0, 0, 0), exact(wanted[0], 0, 0, wanted[1]))
+    assert floats(found.u) == pytest.approx([nearest[0], 0.0, 0.0, nearest[1]], rel=1e-8, abs=1e-12)
+    assert (float(found.slack), found.nearest) == (0.0, False)
+
+
+def test_beside_a_matrix_of_low_rank_what_crosses_it_is_the_price():
+    """At diag(3, 0) the first entry is the price, the second row and column are otherwise free up to it."""
+    part = spectral_part(np.eye(2)[:, :1], np.array([[3.0]]), np.eye(2)[:, :1])
+    for wanted, nearest in ((0.25, 0.25), (-0.75, -0.5), (9.0, 0.5)):
+        found = part.member(exact(3, 0, 0, 0), exact(7, 7, 7, wanted))
+        assert floats(found.u) == pytest.approx([0.5, 0.0, 0.0, nearest], rel=1e-9, abs=1e-12)
+        assert 0 <= float(found.slack.upper()) <= 1e-12
+        assert not found.nearest
+    assert float(part.value(exact(3, 0, 0, 0))) == pytest.approx(1.5)
+
+
+def test_without_a_price_there_is_one_subgradient():
+    found = nothing(0.0).member(exact(0, 0, 0, 0), exact(1, 2, 3, 4))
+    assert (floats(found.u), float(found.slack), found.nearest) == ([0.0] * 4, 0.0, True)
+
+
+def test_where_no_bound_can_be_proved_nothing_is_known():
+    """Of factors that are twice as long as they should be."""
+    part = spectral_part(2 * np.eye(2)[:, :1], np.array([[3.0]]), np.eye(2)[:, :1])
+    found = part.member(exact(6, 0, 0, 0), exact(7, 7, 7, 0))
+    assert balls.above(found.slack) == np.inf
+    assert not found.nearest

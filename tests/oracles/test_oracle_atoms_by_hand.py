@@ -9,7 +9,18 @@ import pytest
 from ramda_verify.oracles import certificate, direct, exact, naive_prox
 from ramda_verify.oracles.atoms import Norm, Scalar, Simplex, Spectral, scalar
 from ramda_verify.oracles.atoms.atom import NoMinimiserError
-from ramda_verify.oracles.atoms.functions import ABS, COUNT, SQUARE, capped, huber, mcp
+from ramda_verify.oracles.atoms.functions import (
+    ABS,
+    COUNT,
+    SQUARE,
+    Piece,
+    ScalarFunction,
+    capped,
+    even,
+    huber,
+    mcp,
+    quadratic,
+)
 from ramda_verify.oracles.atoms.scalar_minimum import minimisers
 
 EPS = 2.0**-52
@@ -48,6 +59,12 @@ def test_what_an_atom_says_of_itself(atom, convex, homogeneous, separable, any_m
     assert said == (convex, homogeneous, separable, any_metric)
 
 
+#: 0 up to zero and 1 beyond it, and the other way round.
+STEP = ScalarFunction("step", (quadratic(-math.inf, 0, 0, 0, 0), quadratic(0, math.inf, 0, 0, 1)), False, points={0: 0})
+DOWN = ScalarFunction("down", (quadratic(-math.inf, 0, 0, 0, 1), quadratic(0, math.inf, 0, 0, 0)), False, points={0: 0})
+#: |x|^3, whose curvature is no constant.
+CUBE = even("cube", (Piece(0.0, math.inf, lambda x: x**3, lambda x: 3 * x * x, lambda x: 6 * x, False),), True)
+
 #: Left and right derivative at points that are kinks, joints, or neither.
 SLOPES = [
     (ABS, 0.0, -1.0, 1.0),
@@ -62,6 +79,8 @@ SLOPES = [
     (mcp(1.0, 2.0), 0.0, -1.0, 1.0),
     (mcp(1.0, 2.0), 2.0, 0.0, 0.0),
     (mcp(1.0, 2.0), -1.0, -0.5, -0.5),
+    (STEP, 0.0, 0.0, math.inf),
+    (DOWN, 0.0, -math.inf, 0.0),
     (capped(0.5), 0.5, 1.0, 0.0),
     (capped(0.5), -0.5, 0.0, -1.0),
 ]
@@ -102,6 +121,15 @@ def test_a_stationary_point_has_a_formula_at_every_size(size):
     ):
         assert minimisers(b, d, terms) == pytest.approx([expected], rel=1e-14, abs=0)
         assert minimisers(-b, d, terms) == pytest.approx([-expected], rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_curvature_that_grows_with_the_distance(sign):
+    """``d*x + 3*x^2 = b``, at 1 for d = 1 and b = 4, at 2 for d = 4 and b = 20, and at 0."""
+    found = minimisers(sign * np.array([4.0, 20.0, 0.0]), np.array([1.0, 4.0, 1.0]), [(1.0, CUBE)])
+    assert found == pytest.approx(sign * np.array([1.0, 2.0, 0.0]), rel=1e-14, abs=1e-30)
+    assert CUBE.pieces[0].curvature(-2.0) == CUBE.pieces[1].curvature(2.0) == 12.0
+    assert CUBE.pieces[0].slope(-2.0) == -12.0
 
 
 def test_of_several_minimisers_the_first_is_found():
