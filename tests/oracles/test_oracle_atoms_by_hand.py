@@ -130,6 +130,16 @@ def test_a_curvature_that_grows_with_the_distance(sign):
     assert found == pytest.approx(sign * np.array([1.0, 2.0, 0.0]), rel=1e-14, abs=1e-30)
     assert CUBE.pieces[0].curvature(-2.0) == CUBE.pieces[1].curvature(2.0) == 12.0
     assert CUBE.pieces[0].slope(-2.0) == -12.0
+    # sup of ``12 z - z^3``, at z = 2, and of ``27 z - z^3``, at z = 3, where there is no quadratic part.
+    assert Scalar(1.0, TWO, CUBE).conjugate(sign * np.array([12.0, 27.0])) == pytest.approx(16 + 54)
+
+
+@pytest.mark.parametrize("function", [COUNT, mcp(1.0, 2.0)], ids=["count", "mcp"])
+def test_what_costs_nothing_leaves_a_small_number_alone(function):
+    """Though its square has no float: the sum is convex without it."""
+    for b in (1e-200, -1e-200):
+        assert minimisers(np.array([b]), np.ones(1), [(0.0, function)]).tolist() == [b]
+        assert minimisers(np.array([b]), np.ones(1), [(0.5, SQUARE), (0.0, function)]).tolist() == [b / 2]
 
 
 def test_of_several_minimisers_the_first_is_found():
@@ -235,6 +245,12 @@ def test_singular_values_by_hand(shape):
     assert atom.minimiser(z.ravel(), ones).reshape(shape) == pytest.approx(expected, abs=1e-15)
     assert naive_prox.naive_prox(z, 1.0, [atom]).point == pytest.approx(expected, abs=1e-6)
     assert atom.value(z.ravel()) == pytest.approx(3.5)
+    assert exact.subproblem(z, np.ones(shape), 1.0, [atom]).point == pytest.approx(expected, abs=1e-15)
+    bounded = np.minimum(z, 1.0)  # in each of the two planes
+    assert atom.multiplier(z.ravel(), 0 * ones, ones).reshape(shape) == pytest.approx(bounded, abs=1e-15)
+    # max d is 4: the prox of z + v/4 has the multiplier v + 4*z up to the price.
+    uneven = np.where(np.arange(z.size) == 0, 4.0, ones)
+    assert atom.multiplier(0 * ones, z.ravel() / 4, uneven).reshape(shape) == pytest.approx(bounded, abs=1e-15)
     slope = expected - z  # of 1/2||Z||^2 - <z, Z> at the prox
     assert atom.residual(expected.ravel(), slope.ravel(), 1e-12) == pytest.approx(np.zeros(z.size), abs=1e-15)
     beyond = slope.copy()
@@ -271,9 +287,10 @@ def test_what_normal_vectors_of_a_simplex_leave(z, slope, left):
 
 
 def test_a_projection_on_a_simplex_in_a_metric():
-    """``(b - 1)/d`` of (5, 3, 1) in (2, 1, 4) sums to 4; the last entry is exactly at the multiplier."""
-    found = Simplex(THREE, 4.0).minimiser(np.array([5.0, 3.0, 1.0]), np.array([2.0, 1.0, 4.0]))
-    assert found.tolist() == [2.0, 2.0, 0.0]
+    """``(b - 1)/d`` of (5, 3) in (2, 1) sums to 4; the other entry is exactly at the multiplier, or below it."""
+    for last in (1.0, -9.0):
+        found = Simplex(THREE, 4.0).minimiser(np.array([last, 5.0, 3.0]), np.array([4.0, 2.0, 1.0]))
+        assert found.tolist() == [0.0, 2.0, 2.0]
 
 
 def test_atoms_that_couple_the_same_entry_have_no_direct_solution():
