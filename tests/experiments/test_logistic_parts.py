@@ -233,3 +233,25 @@ def test_a_search_ends_where_the_step_is_short_enough():
     assert residuals[0] <= 1e-13
     assert 1e-6 < residuals[1] <= 2e-2
     assert residuals[1] < residuals[2]
+
+
+def stretched(size=40.0):
+    """A problem whose features have sizes so different that proximal steps alone take thousands of rounds."""
+    features, labels = small_problem(1)
+    return features * np.geomspace(1.0, size, 8), labels
+
+
+def test_newton_steps_lead_where_proximal_steps_are_slow():
+    features, labels = stretched()
+    found = certified_optimum(features, labels, classes=CLASSES, reg_weight=REG_WEIGHT, cache=False)
+    assert found.status is OptimumStatus.CERTIFIED
+    assert found.residual <= 1e-12
+
+
+def test_where_newton_fails_proximal_steps_go_on_alone(monkeypatch):
+    features, labels = small_problem()
+    right = certified_optimum(features, labels, classes=CLASSES, reg_weight=REG_WEIGHT, cache=False)
+    monkeypatch.setattr(logistic_optimum, "newton", lambda *given: None)
+    found = certified_optimum(features, labels, classes=CLASSES, reg_weight=REG_WEIGHT, cache=False)
+    assert found.status is OptimumStatus.CERTIFIED
+    assert found.weight == pytest.approx(right.weight, abs=1e-8)
