@@ -72,16 +72,27 @@ def test_margins_of_no_group_are_infinite():
             found.status = OptimumStatus.DEGENERATE
 
 
+NO_FEATURES = (
+    np.zeros(60),
+    np.zeros((60, 8, 1)),
+    np.zeros((60, 0)),
+    np.zeros((60, 8), dtype=np.float16),
+    np.full((60, 8), np.nan),
+)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"reg_weight": math.inf}, "reg_weight .*inf"),
         ({"reg_weight": -1.0}, "reg_weight .*-1"),
-        ({"labels": np.arange(60) % 4}, "labels"),
-        ({"labels": np.arange(61) % 3}, "labels"),
-        ({"labels": (np.arange(60) % 3)[:, None]}, "labels"),
-        ({"features": np.zeros((60, 8), dtype=np.float16)}, "features"),
-        ({"features": np.full((60, 8), np.nan)}, "features"),
+        ({"labels": np.arange(60) % 4}, "labels must be"),
+        ({"labels": np.arange(60) % 4 - 1}, "labels must be"),
+        ({"labels": np.arange(61) % 3}, "labels must be"),
+        ({"labels": (np.arange(60) % 3)[:, None]}, "labels must be"),
+        ({"labels": np.arange(60) % 3.0}, "labels must be"),
+        ({"labels": np.arange(60) % 2}, "every class"),
+        *(({"features": features}, "features must be") for features in NO_FEATURES),
     ],
 )
 def test_each_reason_to_refuse(change, message):
@@ -176,6 +187,17 @@ def test_a_certificate_without_a_penalty_is_the_gradient():
     assert problem.residual(weight, gradient, error.sum(axis=0)) == pytest.approx(priced.residual)
 
 
+def test_the_gradient_grows_by_half_of_the_largest_second_moment():
+    """The largest of the squared singular values of the features and a column of ones, over their number."""
+    for shift in (0.0, 3.0, -3.0):
+        features = np.random.default_rng(2).standard_normal((20, 4)) * [1.0, 2.0, 3.0, 0.5] + shift
+        top = np.linalg.norm(np.column_stack([features, np.ones(20)]), 2) ** 2 / 20
+        problem = LogisticProblem(features, np.zeros(20, dtype=np.int64), 2, 1.0)
+        assert problem.lipschitz() == pytest.approx(0.5 * top)
+    alone = LogisticProblem(np.array([[0.25], [-0.25]]), np.zeros(2, dtype=np.int64), 2, 1.0)
+    assert alone.lipschitz() == pytest.approx(0.5)
+
+
 def test_columns_lose_the_same_of_their_length_and_zero_stays():
     problem = LogisticProblem(np.ones((1, 3)), np.zeros(1, dtype=np.int64), 4, 0.5)
     weight = np.array([[3.0, 0.0, 0.3], [4.0, 0.0, 0.4], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
@@ -203,8 +225,9 @@ def test_a_newton_step_from_afar_and_one_that_leads_nowhere(monkeypatch):
     """One that is not possible is no step; three of them lead to the solution on the support."""
     features, labels = small_problem()
     problem = LogisticProblem(features, labels, CLASSES, REG_WEIGHT)
-    start = accelerated(problem, np.zeros((CLASSES, 8)), np.zeros(CLASSES), problem.lipschitz(), 200)
+    start = accelerated(problem, np.zeros((CLASSES, 8)), np.zeros(CLASSES), problem.lipschitz(), 15)
     weight, bias = start
+    assert problem.residual(weight, *problem.gradient(problem.smooth(weight, bias)[1])) > 1e-4
     for _ in range(6):
         weight, bias = newton(problem, weight, bias)
     gradient = problem.gradient(problem.smooth(weight, bias)[1])
