@@ -68,8 +68,9 @@ def test_margins_of_no_group_are_infinite():
         assert (found.zero_margin, found.nonzero_margin) == (zero, nonzero)
         assert found.status is OptimumStatus.CERTIFIED
         assert not found.from_cache
+        name = "status"
         with pytest.raises(AttributeError):
-            found.status = OptimumStatus.DEGENERATE
+            setattr(found, name, OptimumStatus.DEGENERATE)
 
 
 NO_FEATURES = (
@@ -229,7 +230,9 @@ def test_a_newton_step_from_afar_and_one_that_leads_nowhere(monkeypatch):
     weight, bias = start
     assert problem.residual(weight, *problem.gradient(problem.smooth(weight, bias)[1])) > 1e-4
     for _ in range(6):
-        weight, bias = newton(problem, weight, bias)
+        moved = newton(problem, weight, bias)
+        assert moved is not None
+        weight, bias = moved
     gradient = problem.gradient(problem.smooth(weight, bias)[1])
     on_support = np.flatnonzero(np.linalg.norm(weight, axis=0))
     direction = weight[:, on_support] / np.linalg.norm(weight[:, on_support], axis=0)

@@ -1,5 +1,7 @@
 """Matrices of an enclosure by themselves: what is proved of a norm, and factors that a Newton step leads to."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -72,7 +74,8 @@ def at_the_solution(price=0.5):
 
 
 def test_factors_at_the_solution_are_kept():
-    left, core, right = refined(*at_the_solution())
+    found: Any = refined(*at_the_solution())
+    left, core, right = found
     assert floats(core.entries()) == pytest.approx([4.0, 0.0, 0.0, 1.0], abs=1e-15)
     for factor in (left, right):
         assert floats(factor.entries()) == pytest.approx([1.0, 0.0, 0.0, 1.0], abs=1e-15)
@@ -122,7 +125,8 @@ def test_a_part_of_singular_values_is_refined_once_and_where_there_is_something_
 def test_ranks_that_a_matrix_may_have():
     def ranks(*values):
         part = SpectralPart(Spectral(1.0, np.arange(9), (3, 3), ABS), ONE)
-        return [choice.rank for choice in part.choices(exact(*np.diag(values).ravel()), 2.0**-52)]
+        choices: Any = part.choices(exact(*np.diag(values).ravel()), 2.0**-52)
+        return [choice.rank for choice in choices]
 
     assert ranks(0.0, 0.0, 0.0) == [0]
     assert ranks(1.0, 1.0, 0.5) == [3]

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,7 +88,8 @@ def test_entries_are_in_one_block_where_atoms_that_couple_join_them():
 def test_the_bound_of_a_block_has_its_own_metric_and_slack(order):
     """Blocks of ``s^2/d`` 9/1 + 16/4 = 13 and 36/9 + 0 = 4; the first has a slack of 2, r = (sqrt(13) + sqrt(21))/2."""
     s, d, blocks = exact(3, 4, 6, 0), exact(1, 4, 9, 16), [7, 7, 1, 1]
-    found = bound(*([values[i] for i in order] for values in (s, d)), {7: flint.arb(2)}, [blocks[i] for i in order])
+    s, d, blocks = ([values[i] for i in order] for values in (s, d, blocks))
+    found = bound(s, d, {7: flint.arb(2)}, blocks)
     square = ((13**0.5 + 21**0.5) / 2) ** 2
     assert floats(found) == pytest.approx([square / 1 + 4 / 9, square + 4, 17 / 2 + 2], rel=1e-14)
 
@@ -241,6 +243,7 @@ def test_a_newton_step_is_that_of_all_parts_together():
     y, s, d = exact(1, 0, 3, -4), exact(2, 7, 1, -2), exact(1, 2, 3, 5)
     curvature = np.diag([3.0, 5.0]) + 0.4 * np.eye(2) - 2 / 125 * np.outer([3, -4], [3, -4])
     tail = np.array([3.0, -4.0]) - np.linalg.solve(curvature, [1.0, -2.0])
+    parts: list[Any]
     for parts in ([square, kink, norm], [norm, kink, square]):
         found = improved(parts, y, s, d, [0, 1, 2, 2])
         assert floats(found) == pytest.approx([1 - 2 / (1 + 4), 0.0, *tail], rel=1e-14)

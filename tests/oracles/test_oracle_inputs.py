@@ -48,6 +48,15 @@ def test_numbers_that_are_no_subproblem_are_a_failure(name, oracle):
 def test_an_infinite_price_is_none():
     assert not exact.subproblem(ONES, ONES, math.inf, L1).solved
     assert exact.subproblem(ONES, ONES, 0.0, L1).solved
+    assert cvxpy_models.solve_subproblem(ONES, ONES, 0.0, L1).solved
+
+
+def test_an_answer_that_is_not_accurate_is_no_solution(monkeypatch):
+    """However well the solver says that it ended."""
+    monkeypatch.setattr(cvxpy_models, "WORST_ACCURACY", 0.0)
+    found = cvxpy_models.solve_subproblem(3 * ONES, ONES, 1.0, L1)
+    assert (found.solved, found.accuracy < 1e-7) == (False, True)
+    assert "optimal" in found.detail
 
 
 @pytest.mark.parametrize("lam", [math.nan, math.inf, -math.inf])
@@ -57,7 +66,7 @@ def test_a_certificate_needs_numbers(lam):
         for place in range(3):
             given = [ONES, ONES, ONES]
             given[place] = with_entry(bad)
-            assert math.isnan(certificate.stationarity(*given, 1.0, L1))
+            assert math.isnan(certificate.stationarity(given[0], given[1], given[2], 1.0, L1))
     assert certificate.stationarity(ONES.astype(int), 1.5 * ONES, ONES, 1.0, L1) == 0.0
 
 
@@ -145,6 +154,14 @@ def test_the_best_of_all_passes_is_the_answer(passes):
     made = passes(*[answer(1e-6 / (1 + n)) for n in range(12)])
     assert cvxpy_models.solve_subproblem(ONES, ONES, 1.0, L1).accuracy == 1e-6 / 12
     assert len(made) == 12
+    for good, count in ((1e-11, 1), (1.001e-11, 2)):
+        made = passes(answer(good), answer(1e-12))
+        cvxpy_models.solve_subproblem(ONES, ONES, 1.0, L1)
+        assert len(made) == count
+    for enough, count in ((1e-8, 3), (1.001e-8, 4)):
+        made = passes(*[answer(enough)] * 3, answer(1e-12))
+        cvxpy_models.solve_subproblem(ONES, ONES, 1.0, L1)
+        assert len(made) == count
     made = passes(*[answer(1e-6)] * 4)
     cvxpy_models.solve_subproblem(ONES, ONES, 1.0, L1, max_passes=1)
     assert len(made) == 4

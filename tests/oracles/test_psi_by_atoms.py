@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -88,11 +89,13 @@ def test_a_class_is_known_by_its_name_and_its_module():
     for atoms, known in (([], True), ((OVER_ALL,), True), ([OVER_ALL, L1(1.0)], False), ({OVER_ALL}, False)):
         assert psi.is_known(atoms) == known
     assert psi.atoms_of([OVER_ALL, *PAIRS], (4,)) == (OVER_ALL, *PAIRS)
-    groups = psi.atoms_of(sparse_group_lasso(0.25, 0.5), (3, 2))
+    groups: Any = psi.atoms_of(sparse_group_lasso(0.25, 0.5), (3, 2))
     assert [type(atom) for atom in groups] == [Scalar, Norm, Norm]
     assert groups[1].factors == (0.5, 3)
-    assert [atom.price for atom in psi.scaled_atoms([OVER_ALL, *PAIRS], (4,), 3.0)] == [1.5, 6.0, 9.0]
-    assert psi.scaled_atoms(named("GroupLasso", **vars(sparse_group_lasso(0, 0.5))), (3, 2), 2.0)[0].factors is None
+    scaled: Any = psi.scaled_atoms([OVER_ALL, *PAIRS], (4,), 3.0)
+    assert [atom.price for atom in scaled] == [1.5, 6.0, 9.0]
+    scaled = psi.scaled_atoms(named("GroupLasso", **vars(sparse_group_lasso(0, 0.5))), (3, 2), 2.0)
+    assert scaled[0].factors is None
 
 
 class Square:
@@ -133,7 +136,7 @@ def test_a_point_off_a_set_by_roundings_is_on_it(size, outside):
 def test_what_is_said_cannot_be_changed():
     """Answers, atoms and problems are shared by judges; two atoms are the same only if they are one."""
     ones = np.ones(2)
-    found = [
+    found: list[Any] = [
         failure("no luck"),
         challenge_prox(lambda x: 0.0, ones, 1.0, ones, polish=False),
         *(OVER_ALL, PAIRS[0], Simplex(every((2,)), 1.0), Spectral(1.0, np.arange(4), (2, 2), ABS)),
