@@ -311,6 +311,21 @@ def test_atoms_that_couple_the_same_entry_have_no_direct_solution():
     assert "share" in direct.why_not(pair, 3, constant_metric=True)
 
 
+def test_entries_are_in_blocks_with_what_couples_them_or_with_those_that_have_the_same_terms():
+    """The first norm has entries that no other term touches, as the fifth entry; the seventh has two terms."""
+    norms = [Norm(1.0, np.array([2, 0])), Norm(1.0, np.array([1, 3]))]
+    one, other = Scalar(1.0, np.array([1, 3, 5, 6]), ABS), Scalar(2.0, np.array([6]), SQUARE)
+    found = direct.blocks([one, *norms, other], 8)
+    assert [block.indices.tolist() for block in found[:2]] == [[2, 0], [1, 3]]
+    assert [block.coupling for block in found[:2]] == norms
+    assert [block.scalars for block in found[:2]] == [(), (one,)]
+    single = {tuple(block.indices.tolist()): block.scalars for block in found[2:]}
+    assert single == {(4, 7): (), (5,): (one,), (6,): (one, other)}
+    assert len(found) == 5
+    alone = direct.blocks([norms[0], Scalar(1.0, np.array([1, 3]), ABS)], 4)
+    assert [block.indices.tolist() for block in alone] == [[2, 0], [1, 3]]
+
+
 @pytest.mark.parametrize("exactly", [False, True])
 def test_prices_of_single_entries_come_off_before_the_norm(exactly):
     """b = (5, -6, 1, -1, 0.5) less (1, 2, 1, 1, 0) is (4, -4, 0, 0, 0.5) where the second entry is priced twice."""
