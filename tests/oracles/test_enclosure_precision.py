@@ -8,7 +8,9 @@ import pytest
 
 from ramda_verify.oracles.atoms import Norm, Scalar, Simplex, Spectral
 from ramda_verify.oracles.atoms.functions import ABS
-from ramda_verify.oracles.enclosure import enclose
+from ramda_verify.oracles.enclosure import Enclosure, Interval, enclose
+from ramda_verify.oracles.enclosure.balls import flint
+from ramda_verify.oracles.enclosure.spectral import SpectralPart
 from ramda_verify.oracles.index_sets import every
 
 #: ``enclose`` as the name of the package hides the module.
@@ -130,3 +132,28 @@ def test_a_distance_of_nothing_is_a_share_of_nothing():
     assert not far.within(1e300)
     near = enclose(np.array([4.5, 0.0]), np.array([5.0, 0.0]), np.ones(2), 1.0, [Norm(1.0, every((2,)))])
     assert near.relative_distance == pytest.approx(0.5 / 4.0, rel=1e-9)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-5.0, -4.0), (4.0, 5.0), (-4.0, 5.0), (0.0, 0.0)])
+def test_an_enclosure_in_other_units_is_rounded_outward(low, high):
+    """Three times Q: the residual and Q three times, the distance in the metric the root of it, that of Z as it is."""
+    one = Enclosure(Interval(1.0, 2.0), 0.25, 0.5, 4.0, 0.125, 8.0, Interval(low, high), 192)
+    found = one.times(3.0)
+    assert (found.moved, found.distance, found.relative_distance) == (0.25, 0.5, 0.125)
+    for outer, inner in ((found.residual, (3.0, 6.0)), (found.optimum, (3 * low, 3 * high))):
+        assert outer.low <= inner[0] <= inner[1] <= outer.high
+        assert outer == pytest.approx(inner, rel=1e-15)
+    assert 24.0 < found.objective_gap <= math.nextafter(24.0, 25.0)
+    assert found.metric_distance**2 >= 48.0
+    assert found.metric_distance == pytest.approx(48**0.5, rel=1e-15)
+    assert one.times(1.0) is one
+
+
+def test_singular_values_may_change_in_both_directions():
+    """Between diag(3, 1) and diag(1, 2) their sum falls by one, times the price."""
+    part = SpectralPart(Spectral(2.0, every((2, 2)), (2, 2), ABS), flint.arb(0.5))
+    for order in (1, -1):
+        ends = [[flint.arb(entry) for entry in np.diag(values).ravel().tolist()] for values in ([3.0, 1.0], [1.0, 2.0])]
+        change = part.change(*ends[::order])
+        assert float(change.lower()) <= order <= float(change.upper())
+        assert float(change.upper()) <= 10**0.5 + 1e-6
