@@ -46,7 +46,7 @@ class CertifiedOptimum:
     support: NDArray[np.int64]
     margins: Array
     status: OptimumStatus
-    from_cache: bool = False
+    from_cache: bool
 
     @property
     def zero_margin(self) -> float:

@@ -217,6 +217,7 @@ def test_overlapping_groups_at_zero():
         ([Scalar(1.0, every((4, 3)), capped(1.0))], "not convex"),
         ([Spectral(1.0, every((4, 3)), (4, 3), SQUARE)], "singular values"),
         ([Spectral(1.0, every((4, 3)), (4, 3), ABS), Scalar(1.0, every((4, 3)), ABS)], "together"),
+        ([Scalar(1.0, every((4, 3)), ABS), type("Other", (Norm,), {})(1.0, every((4, 3)))], "a term of psi"),
         (object(), "not known"),
     ],
 )
@@ -234,9 +235,11 @@ def test_refused_regularizers(psi, words):
         ({"point": np.full((4, 3), np.nan)}, "point .*nan"),
         ({"B": np.full((4, 3), np.inf)}, "B .*inf"),
         ({"D": np.zeros((4, 3))}, "D .*0"),
-        ({"D": np.ones((3, 4))}, r"shape.*\(3, 4\)"),
+        *(({name: np.ones((3, 4))}, r"shape.*\(3, 4\)") for name in ("point", "B", "D")),
         ({"lam": -1.0}, "lam .*-1"),
         ({"lam": math.nan}, "lam .*nan"),
+        ({"lam": math.inf}, "lam .*inf"),
+        *(({"B": np.full((4, 3), number)}, "B .*int64") for number in (2**53 + 1, 2**63 - 1)),
     ],
 )
 def test_refused_numbers(changes, match):

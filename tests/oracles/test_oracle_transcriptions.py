@@ -6,6 +6,7 @@ import pytest
 from ramda_verify.oracles.exact import subproblem
 from ramda_verify.oracles.parents import Madgrad, Mda
 from ramda_verify.oracles.transcriptions import (
+    TRANSCRIPTIONS,
     ProxGenTranscription,
     ProxSgdTranscription,
     RamdaTranscription,
@@ -93,6 +94,24 @@ def test_a_strong_regularizer_gives_zero_groups(make):
         found = run(method, gradient, 30)
         assert bool((found.structured[-1] == 0).all()) == all_zero
         assert found.W.shape == (31, 3, 4)
+
+
+@pytest.mark.parametrize("name", TRANSCRIPTIONS)
+def test_a_subproblem_that_is_divided_by_the_rate_has_the_same_price_at_every_rate(name):
+    """And a method that does not average takes the subproblem's solution for its iterate, whatever its momentum is."""
+    prices, shares = [], []
+    for rate in (0.1, 0.2):
+
+        def solve(B, D, lam):
+            prices.append(lam)
+            return 0 * B + 1.0
+
+        more = {"ramda": (0.25, 1e-6), "rmda": (0.25,), "proxsgd": (0.25,), "proxgen": ()}[name]
+        method = TRANSCRIPTIONS[name](INITIAL, rate, *more, solve=solve)
+        method.step(gradient(INITIAL))
+        shares.append(np.array_equal(method.W, method.structured))
+    assert method.divided_by_rate == (prices[0] == prices[1])
+    assert [not method.averages] * 2 == shares
 
 
 def test_restart_is_a_new_run_from_the_current_point():

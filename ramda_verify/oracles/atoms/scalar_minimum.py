@@ -54,12 +54,12 @@ def objective(x: Array, b: Array, d: Array, terms: Sequence[Term]) -> Array:
 
 
 def _lowest(candidates: Sequence[Array], b: Array, d: Array, terms: Sequence[Term]) -> Array:
-    best = candidates[0]
-    if len(candidates) > 1:
-        lowest = objective(best, b, d, terms)
-        for x in candidates[1:]:
-            found = objective(x, b, d, terms)
-            best, lowest = np.where(found < lowest, x, best), np.where(found < lowest, found, lowest)
+    best, *others = candidates
+    lowest = objective(best, b, d, terms)
+    for x in others:
+        found = objective(x, b, d, terms)
+        lower = found < lowest
+        best, lowest = np.where(lower, x, best), np.where(lower, found, lowest)
     return best
 
 

@@ -78,7 +78,7 @@ class Simplex(Atom):
         mus = (numerators - self.radius) / weights
         # b exceeds mu on the support and nowhere else: the largest mu of all k has this property.
         mu = max(mus)
-        return np.where(b > mu, (b - mu) / d, b * 0)
+        return np.maximum(b - mu, b * 0) / d
 
     def exact_minimiser(self, b: Array, d: Array) -> Array:
         z = self.minimiser(b, d)

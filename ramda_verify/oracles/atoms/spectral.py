@@ -142,7 +142,7 @@ class Spectral(Atom):
         except (RuntimeError, ZeroDivisionError) as error:
             raise NoMinimiserError(f"the SVD failed: {error}") from error
         size, left_over = mpmath.norm(matrix, 2), mpmath.norm(left * mpmath.diag(list(sigma)) * right - matrix, 2)
-        if left_over > RESIDUAL * (size if size > 0 else 1):
+        if left_over > RESIDUAL * size:
             raise NoMinimiserError(f"the SVD leaves an error of {mpmath.nstr(left_over, 3)}")
         values = np.array(list(sigma), dtype=object)
         kept = checked_minimisers(values, values * 0 + d[0], [self._values().term])

@@ -47,8 +47,8 @@ def below(ball: Ball) -> float:
 
 def root(ball: Ball) -> Ball:
     """The square root of a number that is known to be >= 0, whatever part of its ball is not."""
-    low, high = ball.lower(), ball.upper()
-    return between(low.sqrt() if low > 0 else zero(), high.sqrt() if high > 0 else zero())
+    low, high = (largest(end, zero()) for end in (ball.lower(), ball.upper()))
+    return between(low.sqrt(), high.sqrt())
 
 
 def total(balls: Iterable[Ball]) -> Ball:

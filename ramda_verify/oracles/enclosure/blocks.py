@@ -21,5 +21,5 @@ def block_of_each(atoms: Iterable[Atom], size: int) -> list[int]:
     first = np.concatenate([np.repeat(indices[:1], len(indices)) for indices in coupling])
     other = np.concatenate(coupling)
     links = sparse.coo_array((np.ones(len(first)), (first, other)), shape=(size, size))
-    found: list[int] = graphs.connected_components(links, directed=False)[1].tolist()
+    found: list[int] = graphs.connected_components(links)[1].tolist()
     return found

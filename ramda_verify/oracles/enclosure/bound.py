@@ -13,7 +13,7 @@ a smallest entry of D of its own.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ramda_verify.oracles.enclosure.balls import Ball, root, total, zero
+from ramda_verify.oracles.enclosure.balls import Ball, root, smallest, total, zero
 
 
 class Bound(NamedTuple):
@@ -30,7 +30,7 @@ def bound(s: Sequence[Ball], d: Sequence[Ball], slack: dict[int, Ball], blocks: 
     least: dict[int, Ball] = {}
     for entry, metric, block in zip(s, d, blocks, strict=True):
         energy[block] = energy.get(block, zero()) + entry * entry / metric
-        least[block] = metric if block not in least or metric < least[block] else least[block]
+        least[block] = smallest(least.get(block, metric), metric)
     gap = total(energy.values()) / 2 + total(slack.values())
     squares = dict(energy)
     for block, extra in slack.items():

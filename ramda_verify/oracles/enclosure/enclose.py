@@ -110,7 +110,9 @@ def _checked(name: str, value: Array) -> Array:
     numbers = found.astype(np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError(f"{name} must be finite, got {numbers[~np.isfinite(numbers)][0]}")
-    if not (numbers == found).all():
+    with np.errstate(invalid="ignore"):
+        as_given = numbers.astype(found.dtype)  # and not the other way round: an int64 would be rounded to be compared
+    if not (as_given == found).all():
         raise ValueError(f"{name} must hold float64 numbers or narrower ones, got {found.dtype}")
     return numbers
 

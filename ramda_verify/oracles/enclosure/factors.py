@@ -38,10 +38,9 @@ def refined(part: "SpectralPart", y: Balls, slope: Balls, d: Balls) -> tuple[Mat
     """U, S and V of a matrix near ``y``; None where no step makes the gradient smaller, or the matrix is large."""
     rank, (rows, columns) = part.core.nrows(), part.shape
     metric, at = from_entries(part.shape, d), from_entries(part.shape, y)
-    values = [part.core[i, i] for i in range(rank)]
-    if (rows + columns) * rank > MOST_ENTRIES or not all(value > 0 for value in values):
+    if (rows + columns) * rank > MOST_ENTRIES:
         return None
-    roots = diagonal([value.sqrt().mid() for value in values])
+    roots = diagonal([part.core[i, i].sqrt().mid() for i in range(rank)])
     pull = _times(metric, at) - from_entries(part.shape, slope)  # B
     A, C = (part.left * roots).mid(), (part.right * roots).mid()
     best, least, inverse = (A, C), None, None

@@ -21,7 +21,7 @@ class Term(NamedTuple):
 
 def improved(parts: Sequence[Part], y: Balls, s: Balls, d: Balls, blocks: Sequence[int]) -> list[Ball] | None:
     """``y - H^-1 s`` with H the second derivative of Q along the free entries, block by block; the centres, as exact
-    balls. None where no part bends: then s is as good as Z*.
+    balls. None where every part is held fast: then s is as good as Z*.
     """
     diagonal, bends = list(d), False
     free = [True] * len(y)
@@ -32,9 +32,8 @@ def improved(parts: Sequence[Part], y: Balls, s: Balls, d: Balls, blocks: Sequen
             if entry is None:
                 free[i] = False
             else:
-                diagonal[i] = diagonal[i] + entry
-        bends = bends or bend.column is not None or any(entry for entry in bend.diagonal)
-        if bend.column is not None and bend.give is not None:
+                diagonal[i], bends = diagonal[i] + entry, True
+        if bend.column is not None:
             column = dict(zip(part.indices, bend.column, strict=True))
             terms.setdefault(blocks[part.indices[0]], []).append(Term(column, bend.give))
     if not bends:

@@ -15,8 +15,6 @@ class ScalarPart(Part):
         self.pieces = [(flint.arb(p.low), flint.arb(p.high), p) for p in atom.function.pieces]
 
     def member(self, y: Balls, v: Balls) -> Member:
-        if self.price == 0:
-            return Member([zero() for _ in y], zero(), True)
         found = []
         for entry, wanted in zip(y, v, strict=True):
             low, high = self._slopes(entry)
@@ -24,8 +22,6 @@ class ScalarPart(Part):
         return Member(found, zero(), True)
 
     def least(self, y: Balls, direction: Balls) -> Ball | None:
-        if self.price == 0:
-            return zero()
         return total(
             smallest(*(slope * move for slope in self._slopes(entry))) for entry, move in zip(y, direction, strict=True)
         )
@@ -38,8 +34,7 @@ class ScalarPart(Part):
         found: list[Ball | None] = []
         for entry in y:
             low, high = self._slopes(entry)
-            held = low is not high and not low.overlaps(high)
-            found.append(None if held else self.price * self._pieces(entry)[0].curvature(entry))
+            found.append(self.price * self._pieces(entry)[0].curvature(entry) if low.overlaps(high) else None)
         return Bend(found)
 
     def change(self, z: Balls, y: Balls) -> Ball:

@@ -20,7 +20,7 @@ class SimplexPart(Part):
             return None
         if not whole > 0:
             return [self.radius / len(kept) for _ in kept]
-        return [entry * self.radius / whole if entry > 0 else entry for entry in kept]
+        return [entry * self.radius / whole for entry in kept]
 
     def value(self, y: Balls) -> Ball:
         return zero()

@@ -12,7 +12,7 @@ import numpy as np
 
 from ramda_verify.oracles.answer import Array
 from ramda_verify.oracles.atoms import Spectral
-from ramda_verify.oracles.enclosure.balls import Ball, dot, flint, length, root, zero
+from ramda_verify.oracles.enclosure.balls import Ball, dot, flint, largest, length, root, zero
 from ramda_verify.oracles.enclosure.factors import refined
 from ramda_verify.oracles.enclosure.matrices import (
     Matrix,
@@ -63,7 +63,7 @@ class SpectralPart(Part):
             self.right = orthonormal(matrix(right[: self.rank].T))
             near = self.left.transpose() * from_entries(self.shape, z) * self.right
             # The diagonal of U'ZV is at least as near as the singular values of float64, and has the unit of z.
-            self.core = diagonal([_nonnegative(near[i, i].mid()) for i in range(near.nrows())])
+            self.core = diagonal([largest(near[i, i].mid(), zero()) for i in range(near.nrows())])
         if not self.core.nrows():
             return None if all(entry.is_zero() for entry in z) else [zero() for _ in z]
         return list((self.left * self.core * self.right.transpose()).entries())
@@ -127,15 +127,11 @@ class SpectralPart(Part):
         return (-apart).union(apart)
 
 
-def _nonnegative(ball: Ball) -> Ball:
-    return ball if ball > 0 else zero()
-
-
 def _floats(balls: Iterable[Ball], shape: tuple[int, int]) -> tuple[Array, Ball]:
     """The centres in float64 as multiples of a unit: 1, or a power of two where they would leave the range."""
     centres = [ball.mid() for ball in balls]
     top = max((abs(centre) for centre in centres), default=zero())
-    power = _exponent(top) if top > 0 else 0
+    power = _exponent(top)
     unit = flint.arb(2) ** (power if abs(power) > 500 else 0)
     return np.array([float(centre / unit) for centre in centres], dtype=np.float64).reshape(shape), unit
 
