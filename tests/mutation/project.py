@@ -66,16 +66,19 @@ class Project:
         """Key of a change (``Mutation.key``) -> why it is equivalent."""
         if not self.equivalents.exists():
             return {}
-        rows = tomllib.loads(self.equivalents.read_text(encoding="utf-8")).get("equivalent", [])
-        return {(row["file"], row["operator"], row["line"], row.get("occurrence", 0)): row["reason"] for row in rows}
+        of_files = tomllib.loads(self.equivalents.read_text(encoding="utf-8"))
+        return {
+            (file, operator, line, occurrence): reason
+            for file, reasons in of_files.items()
+            for reason, changes in reasons.items()
+            for operator, line, *occurrences in changes
+            for occurrence in occurrences
+        }
 
 
 def as_equivalent(change: Mutation, difference: str) -> str:
     """The entry that would call a change equivalent, without its reason."""
     text = "'''" + change.text + "'''" if "'" in change.text else f"'{change.text}'"
     after = " ".join(line[2:].strip() for line in difference.splitlines() if line[0] == "+")
-    return (
-        f"[[equivalent]]\nfile = '{change.file}'\noperator = '{change.operator}'\nline = {text}\n"
-        + (f"occurrence = {change.occurrence}\n" if change.occurrence else "")
-        + f"# {after}\nreason = ''\n"
-    )
+    entry = f"['{change.operator}', {text}, {change.occurrence}]"
+    return f'["{change.file}"]\n# {after}\n"" = [\n  {entry},\n]\n'

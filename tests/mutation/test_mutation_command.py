@@ -40,11 +40,8 @@ def test_without_an_assertion():
     passed_on(1)
 """
 EQUIVALENT = """
-[[equivalent]]
-file = "package/source.py"
-operator = "ReplaceFalseWithTrue"
-line = "unused = False"
-reason = "no code reads the variable"
+["package/source.py"]
+"no code reads the variable" = [["ReplaceFalseWithTrue", "unused = False", 0]]
 """
 
 
@@ -146,7 +143,7 @@ def test_one_is_killed_one_survives_and_one_is_equivalent(project, capfd):
     (project.root / "test_source.py").write_text(TESTS + "\n\ndef test_the_result():\n    assert untested()\n")
     assert main(project, ["--again"]) == 0
     assert "by test_source.py::test_the_result" in capfd.readouterr().out
-    entry = out[out.index("[[equivalent]]") : out.index("reason = ''")] + "reason = 'for this test'\n"
+    entry = out[out.index('["package/source.py"]') : out.index("\n]\n") + 3].replace('""', '"for this test"')
     equivalent(project, entry)
     assert project.reasons() == {("package/source.py", "ReplaceTrueWithFalse", "return True", 0): "for this test"}
     assert outdated(project) == []
