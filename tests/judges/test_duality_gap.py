@@ -96,6 +96,16 @@ def test_beside_a_psi_of_singular_values_the_other_atoms_are_brought_to_their_be
         assert lower_bound(other, B, metric, 0.5, psi) == pytest.approx(optimum, rel=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e-3, 1e30])
+def test_the_bound_of_atoms_that_overlap_is_tight_at_every_scale(scale):
+    """Norms are homogeneous: with B, Z and the prices multiplied by a number, the optimum is by its square."""
+    atoms, solution, pull = PROBLEMS["groups that overlap"]
+    B = D * solution + pull
+    optimum = quadratic(solution, B) + priced(atoms, solution)
+    bound = lower_bound(scale * np.array([1.0, 1.0, -2.0, 3.0]), scale * B, D, scale * 0.5, atoms)
+    assert bound / scale**2 == pytest.approx(optimum, rel=1e-8)
+
+
 def test_nothing_bounds_what_is_not_convex():
     with pytest.raises(TypeError, match="convex"):
         lower_bound(D, D, D, 1.0, [Scalar(1.0, np.arange(4), ABS), Scalar(1.0, np.arange(4), COUNT)])

@@ -119,7 +119,7 @@ def annotations(source: str) -> Iterator[Span]:
 def declarations(source: str) -> Iterator[Span]:
     """Where right code says what holds anyway: options of a dataclass and of ``zip``, hints to Triton's compiler; how
     arguments are passed (the ``*`` before keywords); and what is for type checkers: signatures, the options of a class,
-    and the bodies of protocols.
+    the bodies of protocols, and imports that they alone make.
     """
     for name, call in calls(source):
         if name in ("dataclass", "zip"):
@@ -130,6 +130,8 @@ def declarations(source: str) -> Iterator[Span]:
         if isinstance(node, ast.FunctionDef):
             yield from bare_stars(source, node)
             yield from (above(mark) for mark in node.decorator_list if ast.unparse(mark) == "overload")
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield (node.lineno, 0), span(node.test)[1]
         elif isinstance(node, ast.ClassDef):
             yield from (span(keyword.value) for keyword in node.keywords if keyword.arg == "total")
             if any(ast.unparse(base) == "Protocol" for base in node.bases):

@@ -103,6 +103,12 @@ class Options(TypedDict, total=False):
 class HasSize(Base, Protocol):
     @property
     def size(self, least=3): ...
+
+
+if TYPE_CHECKING:
+    import package
+if Pair:
+    third = 3
 """
 
 
@@ -113,6 +119,7 @@ def test_declarations_are_left_alone(tmp_path):
     assert {(4, "NumberReplacer"), (7, "NumberReplacer"), (7, "ReplaceComparisonOperator_Eq_LtE")} <= found
     assert {line for line, operator in found if operator == "RemoveDecorator"} == {2}
     assert {line for line, operator in found if operator.startswith("ReplaceBinaryOperator_Mul")} == set()
+    assert {line for line, operator in found if operator == "AddNot"} == {24}
 
 
 def test_numbers_that_say_what_is_drawn_are_left_alone(tmp_path):

@@ -338,3 +338,9 @@ def test_prices_of_single_entries_come_off_before_the_norm(exactly):
     else:
         found = direct.solution(atoms, b, d, exact=False)
     assert found == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+def test_a_group_whose_solution_has_unit_length():
+    """A price of 1 takes (2, 0) to (1, 0): its multiplier is 1 without rounding."""
+    b, d = (np.array([mpmath.mpf(x) for x in entries]) for entries in ((2, 0), (1, 1)))
+    assert [float(entry) for entry in Norm(1.0, TWO).exact_minimiser(b, d)] == [1.0, 0.0]

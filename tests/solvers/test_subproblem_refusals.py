@@ -75,6 +75,8 @@ BAD_OPTIONS = [
     pytest.param({"reference": ONES[:1]}, ValueError, "reference must have the shape of B", id="reference-shape"),
     pytest.param({"reference": ONES.float()}, ValueError, "reference must have the dtype of B", id="reference-dtype"),
     pytest.param({"reference": [0.0]}, TypeError, "reference must be a torch.Tensor", id="reference-list"),
+    pytest.param({"reference": ONES * math.nan}, ValueError, "reference must be finite, got 6 NaN", id="reference-nan"),
+    pytest.param({"warm_starts": [ONES, ONES / 0]}, ValueError, r"warm_starts\[1\] must be finite", id="warm-infinite"),
     pytest.param({"warm_starts": [ONES, ONES[:1]]}, ValueError, r"warm_starts\[1\] must have the shape", id="warm"),
 ]
 
