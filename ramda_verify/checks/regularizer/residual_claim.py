@@ -18,6 +18,8 @@ from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, Worst, relative
 from solvers.regularizers.members import HasSubgradientResidual
 
+Rng = np.random.Generator
+
 #: Distances, relative to the point, at which slopes are compared: what is true of a slope stays at all of them.
 DISTANCES = (1e-4, 1e-6)
 
@@ -28,8 +30,9 @@ SMALLER_DISTANCES = (1e-8, 1e-10, 1e-12)
 #: Share of ||s|| + ||G|| by which a quotient may fall short: curvature times a distance.
 STEEPNESS = 1e-2
 
-#: Where a residual is too long, Z is moved by a few roundings so many times; it may be so many times longer by that.
-MOVES, JITTERS = 4, 8
+#: Where a residual is too long, Z is moved by a few roundings, so many times in each of two ways; it may be so many
+#: times longer by that.
+MOVES, JITTERS = 8, 8
 
 #: Sizes of the e by which G is wrong, relative to w - Z.
 ERRORS = (0.0, 1e-3, 1.0, 1e3)
@@ -62,7 +65,7 @@ def measure_residual(regularizer: HasSubgradientResidual, w: Array, step: float,
         found = _residual(regularizer, Z, error - member, step)
         excess = norm(found) - norm(error)
         if excess > slack:
-            excess -= JITTERS * _jitter(regularizer, Z, error - member, step, found, rng)
+            excess -= JITTERS * _jitter(regularizer, w, Z, error - member, step, found, rng)
         note = f"||r|| = {norm(found):.6g} at Z = {shown(Z)}, where w - Z is {norm(error):.3g} away from -G"
         worst.see(relative(excess, slack + ROUNDING * norm(error) + TINY), note)
         _slopes(psi, Z, found - (error - member), norm(error) + norm(member), step, rng, worst)
@@ -73,12 +76,18 @@ def measure_residual(regularizer: HasSubgradientResidual, w: Array, step: float,
 
 
 def _jitter(
-    regularizer: HasSubgradientResidual, Z: Array, G: Array, lam: float, found: Array, rng: np.random.Generator
+    regularizer: HasSubgradientResidual, w: Array, Z: Array, G: Array, lam: float, found: Array, rng: Rng
 ) -> float:
     """How far the residual moves where the entries of Z move by a rounding: a singular value barely above zero leaves
-    its singular vectors undetermined, and w - Z is a member at the exact Z, not at the one that was rounded.
+    its singular vectors undetermined, and w - Z is a member at the exact Z, not at the one that was rounded. As a prox
+    that decomposes a matrix rounds small entries as coarsely as the largest one, Z moves to proxes beside w as well.
+    Some moves hardly show what the residual itself loses in a decomposition; of as many as these one does.
     """
-    moves = (Z * (1 + EPS * rng.integers(-2, 3, Z.shape)) for _ in range(MOVES))
+    moves = []
+    for _ in range(MOVES):
+        moves.append(Z * (1 + EPS * rng.integers(-2, 3, Z.shape)))
+        beside = tensor(w + EPS * size(w) * rng.integers(-2, 3, w.shape))
+        moves.append(finite("prox", regularizer.prox(beside, lam)).numpy())
     return max(norm(_residual(regularizer, moved, G, lam) - found) for moved in moves)
 
 
