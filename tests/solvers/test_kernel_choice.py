@@ -16,7 +16,9 @@ from solvers.kernels.subproblem import SUBPROBLEM
 from solvers.regularizers.members import GroupNorms
 
 NATIVE: Any = BACKENDS["native"]
-built = pytest.mark.skipif(NATIVE.unavailable_reason() is not None, reason="the compiled step is optional")
+built = pytest.mark.skipif(
+    NATIVE.unavailable_reason() is not None, reason=f"the compiled step is optional: {NATIVE.unavailable_reason()}"
+)
 
 
 class Picky:
@@ -30,9 +32,6 @@ class Picky:
 
     def refusal_reason(self, task: StepTask) -> str | None:
         return self._refusal
-
-    def prepare(self, tasks: Any) -> Any:
-        raise NotImplementedError
 
 
 def task(point: Tensor) -> StepTask:

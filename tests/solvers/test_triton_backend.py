@@ -52,16 +52,20 @@ def test_without_triton_there_is_a_reason(monkeypatch):
     assert Triton().unavailable_reason() == "triton is not installed"
 
 
-@pytest.mark.skipif(not INTERPRETED, reason="the interpreter takes tensors on the CPU")
+def ones(*shape: int, **options: Any) -> Any:
+    """A tensor on the device that the kernels take, unless another is named."""
+    return torch.ones(shape, **{"device": DEVICE, **options})
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     {
-        "what it takes": (task(torch.ones(4), state=(torch.ones(4),)), None),
-        "another device": (task(torch.ones(4, device="meta")), "meta"),
-        "whole numbers": (task(torch.ones(4, dtype=torch.int64)), "torch.int64"),
-        "an unknown method": (task(torch.ones(4), Recurrence("adam", (), 3)), "adam"),
-        "another shape": (task(torch.ones(4), state=(torch.ones(2, 2),)), "(2, 1)"),
-        "a second state": (task(torch.ones(4), state=(torch.ones(4), torch.ones(8)[::2])), "(2,)"),
+        "what it takes": (task(ones(4), state=(ones(4),)), None),
+        "another device": (task(ones(4, device="meta")), "meta"),
+        "whole numbers": (task(ones(4, dtype=torch.int64)), "torch.int64"),
+        "an unknown method": (task(ones(4), Recurrence("adam", (), 3)), "adam"),
+        "another shape": (task(ones(4), state=(ones(2, 2),)), "(2, 1)"),
+        "a second state": (task(ones(4), state=(ones(4), ones(8)[::2])), "(2,)"),
     }.values(),
     ids=("what it takes", "device", "dtype", "method", "shape", "second state"),
 )

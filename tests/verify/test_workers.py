@@ -144,14 +144,14 @@ def test_processes_end_with_the_one_that_has_started_them() -> None:
     [
         "list(pool.run([gc.collect]))",
         "worker.send(gc.collect); worker.connection.poll(None)",
-        "worker.send(partial(time.sleep, 0.2)); time.sleep(0.1)",
+        """worker.send(partial(eval, "__import__('multiprocessing').parent_process().join()"))""",
     ],
     ids=["idle", "answered", "at work"],
 )
 def test_a_process_that_is_left_alone_ends_without_a_word(at_last: str) -> None:
     """The one that has started it is gone, while it waits, before its answer was read, or before it has one."""
     program = (
-        "import gc, os, time; from functools import partial; from ramda_verify.engine.workers import Workers\n"
+        "import gc, os; from functools import partial; from ramda_verify.engine.workers import Workers\n"
         f"if __name__ == '__main__': pool = Workers(1, 'gc:collect'); worker = pool._workers[0]; {at_last}; os._exit(0)"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
