@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,24 +21,19 @@ SAMPLES = 12
 
 def disagreement(traced: Traced, question: Question, build: Callable[[Mapping[str, float]], Any]) -> str | None:
     """Where the reading and the class differ, in words, or None."""
-    generator = torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(0)
     for _ in range(SAMPLES):
-        chosen = {p.name: _sample(p, generator) for p in traced.parameters}
+        chosen = {p.name: _sample(p, rng) for p in traced.parameters}
         if not _in_range(traced, chosen):
             continue
         try:
             regularizer = build(chosen)
         except Exception as error:
             return f"the class refuses {chosen}, which is in the range that was found or declared: {error}"
-        w = _draw(generator, -6, 6) if not question.group else abs(_draw(generator, -6, 6))
-        step = 10 ** _draw(generator, -1.5, 1.0)
+        w, step = rng.uniform(-6, 6), 10 ** rng.uniform(-1.5, 1)
+        w = abs(w) if question.group else w
         point = point_of(traced.shape, w)
-        inputs = {
-            **chosen,
-            "step": step,
-            "w": w,
-            "largest of w": float(point.abs().max()),
-        }
+        inputs = {**chosen, "step": step, "w": w, "largest of w": float(point.abs().max())}
         prox, psi = _of_class(partial(_prox, regularizer, step), point), _of_class(regularizer.value, point)
         scale = point.reshape(-1)[-1].item() if question.group else 1.0
         read = evaluate(question.context, question.prox, inputs) * scale
@@ -70,13 +66,9 @@ def _words(chosen: Mapping[str, float]) -> str:
     return "".join(f", {name} = {value:.6g}" for name, value in chosen.items())
 
 
-def _draw(generator: torch.Generator, low: float, high: float) -> float:
-    return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64).item()
-
-
-def _sample(parameter: Parameter, generator: torch.Generator) -> float:
+def _sample(parameter: Parameter, rng: np.random.Generator) -> float:
     """A value near the object's own, within the numeric bounds."""
-    value = parameter.own * 2 ** _draw(generator, -1, 1) + (_draw(generator, 0, 1) if parameter.own == 0 else 0)
+    value = parameter.own * 2 ** rng.uniform(-1, 1) if parameter.own != 0 else rng.uniform(0, 1)
     for bound in parameter.bounds:
         if isinstance(bound.limit, float):
             inside = value > bound.limit if bound.relation in (">", ">=") else value < bound.limit

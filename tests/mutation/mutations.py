@@ -162,7 +162,7 @@ def numbers_of_draws(source: str) -> Iterator[Span]:
             if ast.unparse(target).endswith("SHAPES"):
                 yield span(node.value)
     for name, call in calls(source):
-        if name.startswith(("st.", "rng.")) or name == "_draw":
+        if name.startswith(("st.", "rng.")):
             yield span(call)
         elif name == "check":
             yield from (span(keyword.value) for keyword in call.keywords if keyword.arg in ("share", "cost"))
