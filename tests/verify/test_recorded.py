@@ -108,6 +108,15 @@ def test_recording_again_gives_steps_of_the_same_form(name):
         assert step.regularizer == known.regularizer
 
 
+def test_the_file_was_made_with_the_hyperparameters_of_the_plan():
+    """A first step has them as they were given; later ones have what the schedules made of them."""
+    first = [step for step in STEPS if step.moment == "first"]
+    assert {step.optimizer for step in first} == OPTIMIZERS.keys()
+    for step in first:
+        planned = OPTIMIZERS[step.optimizer].hyperparameters
+        assert {name: step.hyper[name] for name in planned} == planned
+
+
 def test_the_two_largest_parameters_are_recorded():
     settings = OPTIMIZERS["ramda"].hyperparameters
     run = begin(TRAININGS["convolutions"], OPTIMIZERS["ramda"].make, same(L1(1e-4)), **settings)
