@@ -30,12 +30,14 @@ def edge(size: Any, count: int) -> Any:
 
 
 def is_constrained(regularizer: Any, shape: tuple[int, ...]) -> bool:
-    """Whether psi is infinite at one of a few points of this shape."""
-    if isinstance(regularizer, ExactSet):
+    """Whether psi is infinite at one of a few points of this shape, or measures the distance to a set."""
+    if isinstance(regularizer, ExactSet) or offers(regularizer, "violation"):
         return True
     rising = torch.linspace(-1.0, 2.0, steps=math.prod(shape), dtype=torch.float64)
     signs = torch.where(torch.arange(len(rising)) % 2 == 0, 1.0, -1.0)
-    points = [*(size * rising for size in TRIED), rising.flip(0), rising * signs, -rising * signs]
+    # As matrices these have rank two at most: a set of matrices of low rank shows itself beside others.
+    drawn = torch.randn(len(rising), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    points = [*(size * rising for size in TRIED), rising.flip(0), rising * signs, -rising * signs, drawn]
     try:
         return any(float(regularizer.value(point.reshape(shape))) == math.inf for point in points)
     except Exception:

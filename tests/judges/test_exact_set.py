@@ -77,6 +77,16 @@ def test_psi_is_asked_about_tensors_of_the_shape():
     assert is_constrained(Psi(infinite(lambda w: w.shape == (2, 3))), (2, 3))
 
 
+@pytest.mark.parametrize("rank", [1, 2, 5])
+@pytest.mark.parametrize("shape", [(7, 6), (6, 9), (6, 3, 3)])
+def test_matrices_of_low_rank_are_a_set(rank, shape):
+    assert is_constrained(Psi(infinite(lambda w: torch.linalg.matrix_rank(w.flatten(1)) > rank)), shape)
+
+
+def test_a_psi_that_measures_the_distance_to_its_set_is_a_constraint():
+    assert is_constrained(Psi(lambda w: 0.0, violation=lambda w: w.abs().max()), (3,))
+
+
 def test_a_set_made_exact_stays_a_set_and_keeps_its_other_members():
     psi = Psi(lambda w: 0.0, convex=True, __of_the_object__=3)
     exact = ExactSet(psi)

@@ -1,5 +1,7 @@
 """Functions of singular values, and of the matrix as a whole."""
 
+import math
+
 import torch
 
 
@@ -49,6 +51,25 @@ class Rank:
         left, sigma, right = torch.linalg.svd(matrix(w).double(), full_matrices=False)
         sigma = sigma * (sigma.square() > step)
         return ((left * sigma) @ right).reshape(w.shape).to(w.dtype)
+
+
+class RankTwo:
+    """Matrices of rank two at most, up to a billionth of the largest entry."""
+
+    def value(self, w):
+        sigma = torch.linalg.svdvals(matrix(w).double())
+        return w.new_tensor(math.inf if sigma[2:].sum() > 1e-9 * w.double().abs().max() else 0.0)
+
+    def prox(self, w, step):
+        left, sigma, right = torch.linalg.svd(matrix(w).double(), full_matrices=False)
+        return ((left[:, :2] * sigma[:2]) @ right[:2]).reshape(w.shape).to(w.dtype)
+
+
+class RankTwoWithDistance(RankTwo):
+    """The same set, and the distance to it."""
+
+    def violation(self, w):
+        return torch.linalg.vector_norm(torch.linalg.svdvals(matrix(w).double())[2:])
 
 
 class Spectral:
