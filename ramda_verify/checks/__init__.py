@@ -43,25 +43,8 @@ from ramda_verify.checks.subproblem import solutions as subproblem
 from ramda_verify.engine.property import Check, checks_of
 from ramda_verify.engine.record import Measurement
 
-#: In the order in which reports list them.
-ALL_CHECKS: tuple[Check, ...] = checks_of(
-    contract,
-    proof,
-    manners,
-    prox,
-    prox_homotopy,
-    prox_rays,
-    tensors,
-    prox_derivative,
-    search,
-    claims,
-    metric_prox_claim,
-    layout_claim,
-    violation_claim,
-    structure_claim,
-    screening_claim,
-    residual_claim,
-    narrow_members,
+#: What is asked of solutions of the subproblem, which most methods make of proxes.
+OF_SOLUTIONS: tuple[Check, ...] = checks_of(
     subproblem,
     high_precision,
     batch,
@@ -73,14 +56,39 @@ ALL_CHECKS: tuple[Check, ...] = checks_of(
     far_solutions,
     choice,
     singular_values,
-    optimizers,
-    optimizer_contract,
-    kernels,
-    kernel_residual,
-    acceptance,
-    recorded_steps,
-    identification,
-    training,
+)
+#: In the order in which reports list them.
+ALL_CHECKS: tuple[Check, ...] = (
+    *checks_of(
+        contract,
+        proof,
+        manners,
+        prox,
+        prox_homotopy,
+        prox_rays,
+        tensors,
+        prox_derivative,
+        search,
+        claims,
+        metric_prox_claim,
+        layout_claim,
+        violation_claim,
+        structure_claim,
+        screening_claim,
+        residual_claim,
+        narrow_members,
+    ),
+    *OF_SOLUTIONS,
+    *checks_of(
+        optimizers,
+        optimizer_contract,
+        kernels,
+        kernel_residual,
+        acceptance,
+        recorded_steps,
+        identification,
+        training,
+    ),
 )
 BY_ID = {check.id: check for check in ALL_CHECKS}
 

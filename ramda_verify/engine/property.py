@@ -37,7 +37,7 @@ from ramda_verify.tolerances import Tolerance
 #: Share of cases that an oracle may fail on before the whole check is inconclusive.
 MAX_INCONCLUSIVE = 0.2
 #: Seconds in which Hypothesis shrinks a counterexample, more than an ordinary prox takes, and in which it is then made
-#: plainer.
+#: plainer. They begin with the case that failed: one that takes longer by itself is reported as it was drawn.
 SHRINK_SECONDS, PLAIN_SECONDS = 10.0, 3.0
 #: The detail of a result begins with this where its cases, valid as they are, hold nothing that the claim speaks of.
 NONE_OF = "none of"
@@ -138,15 +138,16 @@ class _Enough(_Found):
 
 @dataclass
 class _Shrinking:
-    """The last case that failed, and when the first one did."""
+    """The last case that failed, how long it took, and when the first one that failed began."""
 
     last: _Falsified | None = None
     began: float = 0.0
+    took: float = 0.0
 
-    def failed(self, found: _Falsified) -> None:
+    def failed(self, found: _Falsified, began: float) -> None:
         if self.last is None:
-            self.began = time.perf_counter()
-        self.last = found
+            self.began = began
+        self.last, self.took = found, time.perf_counter() - began
 
     def end_in_time(self) -> None:
         if self.last is not None and time.perf_counter() - self.began > SHRINK_SECONDS:
@@ -294,10 +295,11 @@ def run_check(
     @given(check.cases(target))
     def search(case: Case) -> None:
         shrinking.end_in_time()
+        began = time.perf_counter()
         try:
             spoken_of = judge(check, case, tally)
         except _Falsified as found:
-            shrinking.failed(found)
+            shrinking.failed(found, began)
             raise
         if not spoken_of:
             hypothesis.reject()  # another case takes its place
@@ -313,7 +315,7 @@ def run_check(
     except (_Falsified, _Stopped, _Enough) as found:
         case, measurement = found.case, found.measurement
         if shrink or target.kind == "regularizer":
-            seconds = 0.0 if isinstance(found, _Stopped) else plain_seconds
+            seconds = 0.0 if isinstance(found, _Stopped) or shrinking.took > plain_seconds else plain_seconds
             case, measurement = plainest(case, measurement, _same_failure(check, found), seconds=seconds)
         example = Counterexample(
             case=describe_case(case),

@@ -12,9 +12,10 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from ramda_verify.checks import BY_ID
 from ramda_verify.checks.kernels.steps import device_of
+from ramda_verify.checks.regularizer import proof
 from ramda_verify.engine.property import draw_by_seed_alone
 from ramda_verify.engine.record import CheckResult, Verdict
-from ramda_verify.engine.suite import Job
+from ramda_verify.engine.suite import OF_PROX, Job
 from ramda_verify.engine.workers import Died, Workers, started
 
 
@@ -22,7 +23,8 @@ def run_jobs(jobs: Sequence[Job], *, seed: int, examples: int, workers: int | Wo
     """Yield one result per job, in order of completion. A job that breaks yields ``inconclusive``, never nothing.
 
     A job that comes ``first`` runs before all others: where it fails the others are left out, and what it found of the
-    time that a call takes scales their numbers of cases. ``workers`` is how many processes there are, or those that
+    time that a call takes scales their numbers of cases. Checks of solutions, and the proof, wait for those of the
+    prox. ``workers`` is how many processes there are, or those that
     were ``started`` already. A user's code always runs in a process of its own, which it may end; ours runs in this one
     where ``workers`` is 1.
     """
@@ -42,7 +44,13 @@ def run_jobs(jobs: Sequence[Job], *, seed: int, examples: int, workers: int | Wo
             if result.pace is not None:
                 share = result.pace.share
                 others = [replace(job, share=share) for job in others]
-        yield from _run_in(pool, others, seed, examples)
+        # A proof that is not found takes long: beside the checks of solutions no worker waits for it.
+        late = [job for job in others if job.of_solutions or job.check == proof.ID]
+        prox_is_wrong = False
+        for result in _run_in(pool, [job for job in others if job not in late], seed, examples):
+            yield result
+            prox_is_wrong |= result.status is Verdict.FAIL and result.check in OF_PROX
+        yield from _run_in(pool, [replace(job, prox_is_wrong=prox_is_wrong) for job in late], seed, examples)
 
 
 def prepare_worker(path: Sequence[str] = ()) -> None:

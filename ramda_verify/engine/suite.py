@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ramda_verify.cases.recorded.passes import also_on_recorded
-from ramda_verify.checks import ALL_CHECKS, BY_ID
+from ramda_verify.checks import ALL_CHECKS, BY_ID, OF_SOLUTIONS
 from ramda_verify.checks.regularizer import proof
 from ramda_verify.engine.large import also_on_large
 from ramda_verify.engine.limits import limited, pace_of
 from ramda_verify.engine.property import Check, run_check
-from ramda_verify.engine.record import CheckResult
+from ramda_verify.engine.record import CheckResult, Verdict
 from ramda_verify.engine.targets import (
     Target,
     TargetError,
@@ -29,6 +29,10 @@ OPTIMIZERS = tuple(METHODS)
 
 #: The check after which, where it fails, no other could say more.
 CONTRACT = "contract"
+#: Checks of prox and value in float64: where one fails, what is made of many proxes is wrong as well, and takes long.
+OF_PROX = frozenset({"prox-minimises", "prox-limits", "prox-homotopy", "prox-rays", "prox-search"})
+#: Why a check of solutions is skipped then.
+PROX_IS_WRONG = "solutions are made of proxes, and the prox is wrong"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Job:
     """One check on one target, by name, so that it can be sent to another process.
 
     ``known``: the target is a registered regularizer, not a user's specification. ``share`` scales the number of cases
-    of a slow prox. ``dtypes`` and ``devices`` are those that are tried, all where they are empty.
+    of a slow prox. ``dtypes`` and ``devices`` are those that are tried, all where they are empty. ``prox_is_wrong``:
+    a check of the prox has failed, and one of solutions is skipped.
     """
 
     check: str
@@ -45,11 +50,17 @@ class Job:
     share: float = 1.0
     dtypes: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    prox_is_wrong: bool = False
 
     @property
     def first(self) -> bool:
         """Whether it runs before all others of a user's target, of which nothing could be said where it fails."""
         return not self.known and self.check == CONTRACT
+
+    @property
+    def of_solutions(self) -> bool:
+        """Whether nothing could be said where the prox of a user's target is wrong."""
+        return not self.known and BY_ID[self.check] in OF_SOLUTIONS
 
     def build_target(self) -> Target:
         check = BY_ID[self.check]
@@ -66,8 +77,16 @@ class Job:
             return run_on_all(BY_ID[self.check], target, own_seed, examples)
         # Its members are called outside the cases as well, when these are drawn.
         with left_alone(), limited(target.example):
+            if self.of_solutions and self.prox_is_wrong:
+                return skipped(BY_ID[self.check], target, PROX_IS_WRONG)
             result = run_on_all(BY_ID[self.check], target, own_seed, max(1, round(self.share * examples)))
             return replace(result, pace=pace_of(target.example)) if self.first else result
+
+
+def skipped(check: Check, target: Target, reason: str) -> CheckResult:
+    """The result of a check that does not run: for its own reason where it has one, else for this one."""
+    detail = check.applies(target) or reason
+    return CheckResult(check.id, target.name, Verdict.SKIP, 0, None, check.tolerance.value, 0.0, detail=detail)
 
 
 def seed_of(seed: int, check: str, target: str) -> int:

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from itertools import chain, repeat
 from types import ModuleType, SimpleNamespace
 
 import hypothesis.strategies as st
@@ -51,7 +52,7 @@ def test_the_worst_may_be_a_margin_and_problems_are_added_up():
 
 def test_seconds_are_those_between_start_and_end(monkeypatch):
     """By a clock that shows two times; to the thousandth."""
-    shown = iter([100.0, 102.34567])
+    shown = chain([100.0], repeat(102.34567))
     monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=lambda: next(shown)))
     assert run(check_of(lambda x: Measurement(0.0)), examples=1).seconds == 2.346
 
@@ -82,6 +83,35 @@ def test_a_counterexample_is_made_plain_where_it_is_shrunk_or_of_a_regularizer(k
     assert result.detail == ("1 entries" if plain else "6 entries")
     unhurried = run_check(check, replace(TARGET, kind=kind), seed=0, max_examples=3, shrink=shrink, plain_seconds=-1.0)
     assert unhurried.counterexample.entries == 6
+
+
+@pytest.mark.parametrize(("took", "tried"), [(0.5, True), (2.0, True), (4.0, False), (20.0, False)])
+def test_a_case_that_takes_long_is_reported_as_it_was_drawn(took, tried, monkeypatch):
+    """To shrink it or to make it plainer would take as long at each step; the clock is one of seconds of our own."""
+    now, seen = [0.0], []
+    monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def measured(w, x):
+        seen.append(w.size)
+        now[0] += took
+        return Measurement(2.0)
+
+    result = run_check(check_of(measured, ARRAYS), replace(TARGET, kind="regularizer"), seed=0, max_examples=3)
+    assert result.counterexample.entries == (1 if tried else 6)
+    assert set(seen) == ({6, 4, 2, 1} if tried else {6})
+
+
+def test_the_time_of_shrinking_begins_with_the_case_that_failed(monkeypatch):
+    now, seen = [0.0], []
+    monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def measured(x):
+        seen.append(x)
+        now[0] += engine.SHRINK_SECONDS + 1
+        return Measurement(2.0 if len(seen) > 2 else 0.0)
+
+    assert run(check_of(measured)).status is Verdict.FAIL
+    assert len(seen) == 3
 
 
 def test_a_case_without_arrays_has_no_number_of_entries():

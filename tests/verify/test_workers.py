@@ -16,7 +16,7 @@ import pytest
 from ramda_verify.engine import workers
 from ramda_verify.engine.record import Verdict
 from ramda_verify.engine.runner import run_jobs
-from ramda_verify.engine.suite import Job, check_jobs
+from ramda_verify.engine.suite import PROX_IS_WRONG, Job, check_jobs
 from ramda_verify.engine.workers import Died, Workers
 
 PLUG_IN = """
@@ -51,6 +51,22 @@ class EndsOnFour(Ridge):
 
     def subgradient_residual(self, point, gradient, lam):
         raise SystemExit(0)
+
+
+class ConvexRidge(Ridge):
+    convex = True
+
+
+class Doubles(ConvexRidge):
+    def prox(self, w, step):
+        return w / (1 + 2 * step)
+
+
+class WrongAt16Bits(ConvexRidge):
+    \"\"\"Wrong in a narrow dtype alone, which no solution is made in.\"\"\"
+
+    def prox(self, w, step):
+        return w / (1 + step) if w.dtype == torch.float64 else 1.1 * w
 
 
 class EndsAtOnce(Ridge):
@@ -181,6 +197,34 @@ def test_where_the_contract_fails_no_other_check_runs(name: str, plug_in: Path) 
     jobs = [job for job in check_jobs(f"mine.py:{name}") if job.check in ("contract", "prox-minimises", "manners")]
     (result,) = run_jobs(jobs, seed=1, examples=4, workers=2)
     assert (result.check, result.status) == ("contract", Verdict.FAIL)
+
+
+SOME = ("contract", "prox-minimises", "prox-rays", "dtype-agreement", "solver-agreement", "metric-prox-claim")
+
+
+@pytest.mark.parametrize(
+    ("name", "failing", "skipped"),
+    [
+        ("ConvexRidge", set(), {}),
+        ("Doubles", {"prox-minimises", "prox-rays"}, {"solver-agreement": PROX_IS_WRONG}),
+        ("WrongAt16Bits", {"dtype-agreement"}, {}),
+    ],
+)
+def test_solutions_are_not_made_of_a_wrong_prox(name: str, failing: set, skipped: dict, plug_in: Path) -> None:
+    """Where a check of the prox has failed; a check that would be skipped anyhow says its own reason."""
+    jobs = [job for job in check_jobs(f"mine.py:{name}") if job.check in (*SOME, "minimum-norm-subgradient")]
+    results = {result.check: result for result in run_jobs(jobs, seed=1, examples=4, workers=2)}
+    assert results.keys() == {job.check for job in jobs}
+    assert {check for check, result in results.items() if result.status is Verdict.FAIL} == failing
+    others = dict.fromkeys(("metric-prox-claim", "minimum-norm-subgradient"), "does not offer")
+    reasons = {check: result.detail for check, result in results.items() if result.status is Verdict.SKIP}
+    assert reasons.keys() == {*others, *skipped}
+    assert all(reason in reasons[check] for check, reason in {**others, **skipped}.items())
+
+
+def test_solutions_alone_are_looked_at_where_no_check_of_the_prox_runs(plug_in: Path) -> None:
+    (result,) = run_jobs(check_jobs("mine.py:Doubles", ["solver-agreement"]), seed=1, examples=4, workers=2)
+    assert result.status is not Verdict.SKIP
 
 
 def test_what_is_printed_goes_to_standard_error(plug_in: Path) -> None:
