@@ -30,9 +30,9 @@ OPTIMIZERS = tuple(METHODS)
 #: The check after which, where it fails, no other could say more.
 CONTRACT = "contract"
 #: Checks of prox and value in float64: where one fails, what is made of many proxes is wrong as well, and takes long.
-OF_PROX = frozenset({"prox-minimises", "prox-limits", "prox-homotopy", "prox-rays", "prox-search"})
+OF_PROX = frozenset({"manners", "prox-minimises", "prox-limits", "prox-homotopy", "prox-rays", "prox-search"})
 #: Why a check of solutions is skipped then.
-PROX_IS_WRONG = "solutions are made of proxes, and the prox is wrong"
+PROX_IS_WRONG = "solutions are made of proxes, and a check of the prox fails"
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,11 @@ class WrongAt16Bits(ConvexRidge):
         return w / (1 + step) if w.dtype == torch.float64 else 1.1 * w
 
 
+class InPlace(ConvexRidge):
+    def prox(self, w, step):
+        return w.div_(1 + step)
+
+
 class EndsAtOnce(Ridge):
     def prox(self, w, step):
         os._exit(0)
@@ -199,7 +204,15 @@ def test_where_the_contract_fails_no_other_check_runs(name: str, plug_in: Path) 
     assert (result.check, result.status) == ("contract", Verdict.FAIL)
 
 
-SOME = ("contract", "prox-minimises", "prox-rays", "dtype-agreement", "solver-agreement", "metric-prox-claim")
+SOME = (
+    "contract",
+    "manners",
+    "prox-minimises",
+    "prox-rays",
+    "dtype-agreement",
+    "solver-agreement",
+    "metric-prox-claim",
+)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +220,7 @@ SOME = ("contract", "prox-minimises", "prox-rays", "dtype-agreement", "solver-ag
     [
         ("ConvexRidge", set(), {}),
         ("Doubles", {"prox-minimises", "prox-rays"}, {"solver-agreement": PROX_IS_WRONG}),
+        ("InPlace", {"manners", "dtype-agreement"}, {"solver-agreement": PROX_IS_WRONG}),
         ("WrongAt16Bits", {"dtype-agreement"}, {}),
     ],
 )
