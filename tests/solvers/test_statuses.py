@@ -48,14 +48,20 @@ class ZeroTimesInfinity(L1):
         return torch.where(point != 0, gradient, shrink(gradient, threshold)) + threshold * torch.sign(point)
 
 
-def test_converged(low_rank):
-    solution = solve(low_rank, tolerance=1e-6)
+#: Ways to solve a subproblem, and whether their residual is that of the least subgradient: a splitting has one of its
+#: own, which is never shorter, and the automatic choice may take it.
+METHODS = {"accelerated": True, "auto": False}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_converged(low_rank, method):
+    solution = solve(low_rank, tolerance=1e-6, method=method)
     assert solution.status is Status.CONVERGED
     assert solution.accepted
     Z, B, D = (t.numpy() for t in (solution.point, low_rank.B, low_rank.D))
     recomputed = certificate.stationarity(Z, B, D, 0.2, NuclearNorm(1.0))
-    assert recomputed <= 1e-6
-    assert solution.residual == pytest.approx(recomputed, rel=1e-6)
+    assert recomputed <= solution.residual * (1 + 1e-6) <= 1.1e-6
+    assert solution.residual == pytest.approx(recomputed, rel=1e-6) or not METHODS[method]
     expected = float((Z * (0.5 * D * Z - B)).sum()) + 0.2 * psi_value(Z, NuclearNorm(1.0))
     assert solution.objective == pytest.approx(expected, rel=1e-13)
 
@@ -254,17 +260,20 @@ def test_weight_zero_is_division(regularizer, random):
         torch.testing.assert_close(found.point, B / D, rtol=1e-11, atol=0)
 
 
-def test_division_changes_units_not_the_solution(low_rank):
-    plain = solve(low_rank, tolerance=1e-8)
+@pytest.mark.parametrize("method", METHODS)
+def test_division_changes_units_not_the_solution(low_rank, method):
+    plain = solve(low_rank, tolerance=1e-8, method=method)
     for factor in (1e-3, 7.0, 1e4):
-        divided = solve(low_rank.divided_by(factor), tolerance=1e-8)
+        divided = solve(low_rank.divided_by(factor), tolerance=1e-8, method=method)
         assert divided.status is Status.CONVERGED
         torch.testing.assert_close(divided.point, plain.point, rtol=1e-6, atol=1e-8)
         assert divided.objective == pytest.approx(plain.objective, rel=1e-9)
         residual = certificate.stationarity(
             divided.point.numpy(), low_rank.B.numpy(), low_rank.D.numpy(), 0.2, NuclearNorm(1.0)
         )
-        assert divided.residual == pytest.approx(residual, rel=1e-5)
+        rounding = 1e-13  # of B, which has entries up to 3
+        assert residual <= divided.residual + rounding <= 1.1e-8
+        assert divided.residual == pytest.approx(residual, rel=1e-5, abs=rounding) or not METHODS[method]
 
 
 def test_objective_change_does_not_cancel(low_rank):
