@@ -19,8 +19,8 @@ FIRST = 1000 + TEST_SEED
 #: The gate draws others at every landing, so that a few each time are many in the end, however many regularizers there
 #: are; the others are for a change of the checks or of the solvers.
 SEEDS = [
-    pytest.param(range(3), id="few"),
-    pytest.param(range(3, 20), id="many", marks=pytest.mark.slow),
+    pytest.param(range(2), id="few"),
+    pytest.param(range(2, 20), id="many", marks=pytest.mark.slow),
 ]
 REGULARIZERS = tuple(known_regularizers())
 #: A proof is for all w and steps and draws nothing; tests/proof has those of the library.

@@ -204,22 +204,13 @@ def test_where_the_contract_fails_no_other_check_runs(name: str, plug_in: Path) 
     assert (result.check, result.status) == ("contract", Verdict.FAIL)
 
 
-SOME = (
-    "contract",
-    "manners",
-    "prox-minimises",
-    "prox-rays",
-    "dtype-agreement",
-    "solver-agreement",
-    "metric-prox-claim",
-)
+SOME = ("contract", "manners", "prox-minimises", "dtype-agreement", "solver-agreement", "metric-prox-claim")
 
 
 @pytest.mark.parametrize(
     ("name", "failing", "skipped"),
     [
-        ("ConvexRidge", set(), {}),
-        ("Doubles", {"prox-minimises", "prox-rays"}, {"solver-agreement": PROX_IS_WRONG}),
+        ("Doubles", {"prox-minimises"}, {"solver-agreement": PROX_IS_WRONG}),
         ("InPlace", {"manners", "dtype-agreement"}, {"solver-agreement": PROX_IS_WRONG}),
         ("WrongAt16Bits", {"dtype-agreement"}, {}),
     ],
