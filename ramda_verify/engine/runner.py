@@ -23,10 +23,10 @@ def run_jobs(jobs: Sequence[Job], *, seed: int, examples: int, workers: int | Wo
     """Yield one result per job, in order of completion. A job that breaks yields ``inconclusive``, never nothing.
 
     A job that comes ``first`` runs before all others: where it fails the others are left out, and what it found of the
-    time that a call takes scales their numbers of cases. Checks of solutions, and the proof, wait for those of the
-    prox. ``workers`` is how many processes there are, or those that
-    were ``started`` already. A user's code always runs in a process of its own, which it may end; ours runs in this one
-    where ``workers`` is 1.
+    time that a call takes scales their numbers of cases. Checks of solutions wait for those of the prox, and are
+    skipped where one of these fails. ``workers`` is how many processes there are, or those that were ``started``
+    already. A user's code always runs in a process of its own, which it may end; ours runs in this one where
+    ``workers`` is 1.
     """
     first = [job for job in jobs if job.first]
     # Dear checks first, so that no worker is left alone with one at the end.
@@ -76,9 +76,8 @@ class Run:
         try:
             return self.job.run(self.seed, self.examples)
         except Exception as error:
-            return _without_cases(
-                self.job, Verdict.INCONCLUSIVE, f"the check itself broke: {type(error).__name__}: {error}"
-            )
+            detail = f"the check itself broke: {type(error).__name__}: {error}"
+            return self.job.without_cases(Verdict.INCONCLUSIVE, detail)
 
 
 def _run_in(pool: Workers, jobs: Sequence[Job], seed: int, examples: int) -> Iterator[CheckResult]:
@@ -89,9 +88,4 @@ def _run_in(pool: Workers, jobs: Sequence[Job], seed: int, examples: int) -> Ite
 def _of_the_dead(job: Job, found: Died) -> CheckResult:
     """A process that ends within a check is a finding, unless somebody else has ended it."""
     verdict = Verdict.INCONCLUSIVE if found.killed_from_outside else Verdict.FAIL
-    return _without_cases(job, verdict, f"{found} while it ran this check")
-
-
-def _without_cases(job: Job, verdict: Verdict, detail: str) -> CheckResult:
-    tolerance = BY_ID[job.check].tolerance.value
-    return CheckResult(job.check, job.target, verdict, 0, None, tolerance, 0.0, detail=detail)
+    return job.without_cases(verdict, f"{found} while it ran this check")

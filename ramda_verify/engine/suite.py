@@ -78,15 +78,15 @@ class Job:
         # Its members are called outside the cases as well, when these are drawn.
         with left_alone(), limited(target.example):
             if self.of_solutions and self.prox_is_wrong:
-                return skipped(BY_ID[self.check], target, PROX_IS_WRONG)
+                return self.without_cases(Verdict.SKIP, BY_ID[self.check].applies(target) or PROX_IS_WRONG)
             result = run_on_all(BY_ID[self.check], target, own_seed, max(1, round(self.share * examples)))
             return replace(result, pace=pace_of(target.example)) if self.first else result
 
-
-def skipped(check: Check, target: Target, reason: str) -> CheckResult:
-    """The result of a check that does not run: for its own reason where it has one, else for this one."""
-    detail = check.applies(target) or reason
-    return CheckResult(check.id, target.name, Verdict.SKIP, 0, None, check.tolerance.value, 0.0, detail=detail)
+    def without_cases(self, verdict: Verdict, detail: str) -> CheckResult:
+        """The result where the check has not run, or not to its end."""
+        return CheckResult(
+            self.check, self.target, verdict, 0, None, BY_ID[self.check].tolerance.value, 0.0, detail=detail
+        )
 
 
 def seed_of(seed: int, check: str, target: str) -> int:

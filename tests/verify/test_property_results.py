@@ -85,15 +85,26 @@ def test_a_counterexample_is_made_plain_where_it_is_shrunk_or_of_a_regularizer(k
     assert unhurried.counterexample.entries == 6
 
 
-@pytest.mark.parametrize(("took", "tried"), [(0.5, True), (2.0, True), (4.0, False), (20.0, False)])
-def test_a_case_that_takes_long_is_reported_as_it_was_drawn(took, tried, monkeypatch):
-    """To shrink it or to make it plainer would take as long at each step; the clock is one of seconds of our own."""
-    now, seen = [0.0], []
+@pytest.fixture
+def pass_time(monkeypatch):
+    """A clock in place of the engine's, which a test moves on by seconds: no test waits, or measures a speed."""
+    now = [0.0]
     monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def pass_time(seconds):
+        now[0] += seconds
+
+    return pass_time
+
+
+@pytest.mark.parametrize(("took", "tried"), [(0.5, True), (2.0, True), (4.0, False), (20.0, False)])
+def test_a_case_that_takes_long_is_reported_as_it_was_drawn(took, tried, pass_time):
+    """To shrink it or to make it plainer would take as long at each step."""
+    seen = []
 
     def measured(w, x):
         seen.append(w.size)
-        now[0] += took
+        pass_time(took)
         return Measurement(2.0)
 
     result = run_check(check_of(measured, ARRAYS), replace(TARGET, kind="regularizer"), seed=0, max_examples=3)
@@ -101,13 +112,12 @@ def test_a_case_that_takes_long_is_reported_as_it_was_drawn(took, tried, monkeyp
     assert set(seen) == ({6, 4, 2, 1} if tried else {6})
 
 
-def test_the_time_of_shrinking_begins_with_the_case_that_failed(monkeypatch):
-    now, seen = [0.0], []
-    monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+def test_the_time_of_shrinking_begins_with_the_case_that_failed(pass_time):
+    seen = []
 
     def measured(x):
         seen.append(x)
-        now[0] += engine.SHRINK_SECONDS + 1
+        pass_time(engine.SHRINK_SECONDS + 1)
         return Measurement(2.0 if len(seen) > 2 else 0.0)
 
     assert run(check_of(measured)).status is Verdict.FAIL

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from ramda_verify.checks import ALL_CHECKS, BY_ID
+from ramda_verify.checks import ALL_CHECKS, BY_ID, OF_SOLUTIONS
 from ramda_verify.engine import runner
 from ramda_verify.engine.record import Verdict
 from ramda_verify.engine.runner import run_jobs
-from ramda_verify.engine.suite import EXAMPLES, OPTIMIZERS, Job, check_jobs, suite_jobs
+from ramda_verify.engine.suite import EXAMPLES, OF_PROX, OPTIMIZERS, Job, check_jobs, suite_jobs
 from ramda_verify.engine.targets import TargetError, known_regularizers
 from ramda_verify.engine.workers import default_workers
 
@@ -28,6 +28,11 @@ def test_every_check_runs_on_every_target_of_its_kind():
 
 def test_ids_are_unique():
     assert len(BY_ID) == len(ALL_CHECKS)
+
+
+def test_checks_of_the_prox_exist_and_are_none_of_solutions():
+    """A name that no check has any more would let the checks of solutions run on a wrong prox."""
+    assert {check.id for check in ALL_CHECKS if check.kind == "regularizer" and check not in OF_SOLUTIONS} > OF_PROX
 
 
 def test_only_keeps_checks_and_targets_of_these_names():
