@@ -16,11 +16,11 @@ from tests.mutants.mutant import regularizer_target_of
 from tests.seed import TEST_SEED
 
 FIRST = 1000 + TEST_SEED
-#: The gate draws others at every landing, so that a few each time are many in the end, however many regularizers there
-#: are; the others are for a change of the checks or of the solvers.
+#: The gate draws another one at every landing, beside the quick suite, so that one each time are many in the end, however
+#: many regularizers there are; the others are for a change of the checks or of the solvers.
 SEEDS = [
-    pytest.param(range(2), id="few"),
-    pytest.param(range(2, 20), id="many", marks=pytest.mark.slow),
+    pytest.param(range(1), id="one"),
+    pytest.param(range(1, 20), id="many", marks=pytest.mark.slow),
 ]
 REGULARIZERS = tuple(known_regularizers())
 #: A proof is for all w and steps and draws nothing; tests/proof has those of the library.
@@ -78,4 +78,4 @@ def test_nonconvex_regularizer_without_claims_passes(check, more_examples):
     """The number of nonzeros with its right prox: convexity is not asked of what does not claim it."""
     target = regularizer_target_of(CountNonzero)
     assert not offers(target.example, "convex")
-    assert alarms(check, target, range(5), 6 * more_examples) == []
+    assert alarms(check, target, range(2), 6 * more_examples) == []

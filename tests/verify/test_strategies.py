@@ -32,7 +32,7 @@ def drawn(strategy, count=400):
 
 def test_no_entry_is_next_to_zero():
     """Hypothesis likes 2.2e-308, which times D has fewer digits: a right solution was accused at one seed in many."""
-    sizes = [abs(entry) for entry in drawn(strategies.entries(), 5000) if entry != 0]
+    sizes = [abs(entry) for entry in drawn(strategies.entries(), 1000) if entry != 0]
     assert strategies.SMALLEST_ENTRY <= min(sizes) < 1e-5
     assert 1e5 < max(sizes) <= 1e6
 
