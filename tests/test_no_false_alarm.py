@@ -16,8 +16,8 @@ from tests.mutants.mutant import regularizer_target_of
 from tests.seed import TEST_SEED
 
 FIRST = 1000 + TEST_SEED
-#: The gate draws another one at every landing, beside the quick suite, so that one each time are many in the end, however
-#: many regularizers there are; the others are for a change of the checks or of the solvers.
+#: The gate draws another one at every landing, beside the quick suite, so that they are many in the end, however many
+#: regularizers there are; the others are for a change of the checks or of the solvers.
 SEEDS = [
     pytest.param(range(1), id="one"),
     pytest.param(range(1, 20), id="many", marks=pytest.mark.slow),
