@@ -11,7 +11,7 @@ from torch import Tensor
 from ramda_verify.engine.targets import Target
 from ramda_verify.engine.worst import TINY, largest
 from solvers.regularizers.base import offers
-from solvers.regularizers.members import HasMetricProx, MetricProx, Regularizer
+from solvers.regularizers.members import HasMetricProx, HasStructure, MetricProx, Regularizer
 
 Array = np.ndarray
 Finite = TypeVar("Finite", Array, Tensor)
@@ -70,6 +70,12 @@ def psi_value(regularizer: Regularizer, point: Array) -> float:
     if not value > -np.inf:
         raise ArithmeticError(f"value = {value} at {point.tolist()}")
     return value
+
+
+def on_one_manifold(regularizer: HasStructure, *points: Tensor) -> bool:
+    """Whether ``structure`` gives all points the same name, a tensor or an integer."""
+    first, *others = (torch.as_tensor(regularizer.structure(point)) for point in points)
+    return all(torch.equal(first, other) for other in others)
 
 
 def metric_prox(regularizer: HasMetricProx, B: Array, D: Array, lam: float) -> Array:

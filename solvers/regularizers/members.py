@@ -66,7 +66,7 @@ OPTIONAL_MEMBERS = {
     "for_layout": "for_layout(layout, shape): this regularizer for a weight of such a WeightLayout, e.g. (in, out); "
     "None where there is none. parameter_groups asks it; without it every weight is taken for (out, in, *kernel).",
     "zero_mask": "zero_mask(B, lam): True where the subproblem's solution is provably zero, broadcastable to B.",
-    "structure": "structure(w): a tensor that names the manifold of w; equal tensors mean the same manifold.",
+    "structure": "structure(w): a tensor or an integer that names the manifold of w; equal ones mean the same.",
     "sparsity": "sparsity(w): (structured zeros, all) as two ints, e.g. parameters in zero groups and parameters.",
     "violation": "violation(w): of a constraint, the distance from w to its set as a 0-d tensor, 0 inside; value stays "
     "infinite outside. Without it the verifier forgives an infinite value where rounding alone has left the set.",
@@ -232,7 +232,7 @@ class HasSubgradientResidual(Regularizer, Protocol):
             lam: a number >= 0, or a 0-d tensor.
 
         Returns:
-            A tensor of the kind of Z; infinite where psi(Z) is.
+            A tensor of the kind of Z; of no account where psi(Z) is infinite and dpsi(Z) empty.
         """
 
 
@@ -290,14 +290,14 @@ class HasZeroMask(Regularizer, Protocol):
 
 
 class HasStructure(Regularizer, Protocol):
-    def structure(self, w: Tensor, /) -> Tensor:
+    def structure(self, w: Tensor, /) -> Tensor | int:
         """What names the manifold on which w lies.
 
         Arguments:
             w: a floating-point tensor.
 
         Returns:
-            A tensor. Equal ones mean the same manifold.
+            A tensor, or an integer such as a rank. Equal ones mean the same manifold.
         """
 
 

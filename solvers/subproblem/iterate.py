@@ -7,10 +7,12 @@ of a batch that has ended leaves the computation.
 import math
 from collections.abc import Callable, Iterator
 
+import torch
 from torch import Tensor
 
 from solvers.subproblem.criterion import exact_member, residual_norm, rounding_floor, smaller_residual
 from solvers.subproblem.ending import RUNNING, Ending, Iterate, ended_by, status_where, unended
+from solvers.subproblem.model import Subproblem
 from solvers.subproblem.pace import PATIENCE, REACH, Pace
 from solvers.subproblem.per_problem import (
     Flag,
@@ -29,6 +31,10 @@ from solvers.subproblem.result import Status
 
 #: Called after every iteration with its number (from 1), the point and the residual.
 Observer = Callable[[int, Tensor, float], None]
+
+
+def _psi_is_finite(subproblem: Subproblem, Z: Tensor) -> Tensor:
+    return torch.isfinite(subproblem.regularizer.value(Z))
 
 
 def run(
@@ -56,6 +62,8 @@ def run(
             offers it. Without, for a regularizer whose exact subgradient costs more than an iteration, it is computed
             once, where the certificates have not been small enough in the end.
         judge_start: the start is accepted without an iteration where its exact residual is available and small enough.
+            Where psi is infinite dpsi is empty and the residual infinite, whatever the regularizer makes of it: unlike
+            an iterate, a start may lie outside the set of a constraint.
         pace: ends the run where the residual falls too slowly for the tolerance to be met within ``max_iterations``;
             the status is ITERATION_LIMIT then, and fewer iterations were made.
         patience: iterations at the level of rounding without a residual half as large.
@@ -71,7 +79,8 @@ def run(
     member, residual = exact_member(problems, start) if judge_start else None, problems.full(math.inf)
     if member is not None:
         residual = residual_norm(problems, member)
-        residual = where(residual == residual, residual, math.inf)
+        usable = (residual == residual) & problems.read(problems.each(_psi_is_finite, start))
+        residual = where(usable, residual, math.inf)
     good = residual <= tolerance
     ends = unended(problems, start, residual)
     ends = ends._replace(status=status_where(good, Status.CONVERGED, ends.status))

@@ -12,6 +12,7 @@ from solvers import L1, MetricProx
 from solvers.regularizers.simplex import Simplex
 from solvers.subproblem import Status
 from tests.judges.solutions import solution
+from tests.plug_ins.right.sets import NonnegativeSum
 from tests.solvers.plug_ins import SimplexInAMetric
 
 B, D, LAM = np.array([3.0, 4.0]), np.array([0.25, 4.0]), 2.0
@@ -87,8 +88,9 @@ def test_a_norm_is_tilted_far_above_B_and_above_itself(direction, unit, distance
     assert (given["b"], given["d"], given["lam"], problem.lam) == ([B.tolist()] * 2, [D.tolist()] * 2, LAM, LAM)
 
 
-def test_a_constraint_meets_a_large_D(solved):
-    psi = SimplexInAMetric()
+@pytest.mark.parametrize("psi", [SimplexInAMetric(), NonnegativeSum()])
+def test_a_constraint_meets_a_large_D(psi, solved):
+    """Also one that is homogeneous, of which no price can be told along a direction that leaves its cone."""
     found, given = solved(regularizer=psi)
     assert found.violation == 0
     assert given["problem"].D.tolist() == [250.0, 4000.0]

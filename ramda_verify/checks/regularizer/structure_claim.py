@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ramda_verify import tolerances
 from ramda_verify.cases.strategies import prox_cases, seeds
-from ramda_verify.checks.helpers import Array, finite, needs, norm, shown, size, tensor
+from ramda_verify.checks.helpers import Array, finite, needs, norm, on_one_manifold, shown, size, tensor
 from ramda_verify.checks.regularizer.objective import Psi
 from ramda_verify.checks.regularizer.tensors import layouts
 from ramda_verify.engine.property import check
@@ -57,16 +57,16 @@ def measure_structure(regularizer: Regularizer, w: Array, step: float, seed: int
     rng, psi = np.random.default_rng(seed), Psi(regularizer, w.shape)
     if offers(regularizer, "structure"):
         named = regularizer.structure(z)
-        if not isinstance(named, Tensor):
-            return Measurement(np.inf, f"structure must return a tensor, got {type(named).__name__}")
-        finite("structure", named)
+        if not isinstance(named, Tensor | int):
+            return Measurement(np.inf, f"structure must return a tensor or an integer, got {type(named).__name__}")
+        finite("structure", torch.as_tensor(named))
         for memory, other in layouts(z).items():
-            must_hold(torch.equal(named, regularizer.structure(other)), f"structure differs in {memory}")
+            must_hold(on_one_manifold(regularizer, z, other), f"structure differs in {memory}")
         for point in (z.numpy(), np.zeros_like(w)):
             for off, onto in _off_the_manifold(psi, point, rng):
                 # A point that lies beside the kink, nearer than the slopes tell, is taken onto it.
                 on = (tensor(point), regularizer.prox(tensor(point), onto).detach())
-                same = all(torch.equal(regularizer.structure(at), regularizer.structure(tensor(off))) for at in on)
+                same = all(on_one_manifold(regularizer, at, tensor(off)) for at in on)
                 must_hold(not same, f"psi has a kink at {shown(point)}, and structure is the same at {shown(off)}")
     if offers(regularizer, "sparsity"):
         fault = _sparsity_fault(regularizer, z, psi, rng)
@@ -126,10 +126,8 @@ def _sparsity_fault(regularizer: Regularizer, z: Tensor, psi: Psi, rng: np.rando
         return f"sparsity counts {zeros} zeros at {shown(z)}, which has fewer"
     if 0 < total < z.numel() and z.numel() % total == 0 and not _is_spectral(psi, _sample_like(z, rng)):
         return f"sparsity counts {total} in all, of {z.numel()} parameters: it is asked for parameters, not for groups"
-    if offers(regularizer, "structure"):
-        same = torch.equal(regularizer.structure(z), regularizer.structure(torch.zeros_like(z)))
-        if same != (zeros == total):
-            return f"structure and sparsity disagree: {zeros} of {total} at {shown(z)}"
+    if offers(regularizer, "structure") and on_one_manifold(regularizer, z, torch.zeros_like(z)) != (zeros == total):
+        return f"structure and sparsity disagree: {zeros} of {total} at {shown(z)}"
     return None
 
 

@@ -64,13 +64,14 @@ def measure_far_solution(
     regularizer: Any, B: Array, D: Array, lam: float, direction: Array, distance: float
 ) -> Measurement:
     """A direct solution that is exact but for rounding is called so, also where ||D*Z|| is far above ||B||: by a psi
-    that is tilted or, where psi is not positively homogeneous (a constraint keeps Z in place), by a large D.
+    that is tilted or, where psi is infinite or not positively homogeneous (a constraint keeps Z in place), by a large
+    D.
 
     The violation is infinite where it is called not stationary.
     """
     direction = direction / size(direction) if direction.any() else np.ones_like(direction)
-    if homogeneous(regularizer, tensor(direction)):
-        price = lam * float(regularizer.value(tensor(direction)))
+    price = lam * float(regularizer.value(tensor(direction)))
+    if math.isfinite(price) and homogeneous(regularizer, tensor(direction)):
         # Far above psi as well, so that the entries of the solution are as accurate as those of B - lam*slope.
         slope = direction * distance * (size(B) + price) / lam
         regularizer = Tilted(regularizer, tensor(slope))

@@ -161,3 +161,22 @@ class OverlappingNorms:
         leaves = torch.sign(w) * (w.abs() - step).clamp_min(0)
         length = leaves.norm()
         return torch.where(length > step, leaves * (1 - step / length.clamp_min(1e-30)), torch.zeros_like(w))
+
+
+class EntriesAndLength:
+    """0.3*||w||_1 + 0.8*||w||, with a model whose cone Clarabel solves to less than it says where w is large."""
+
+    convex = True
+
+    def value(self, w):
+        return 0.3 * w.abs().sum() + 0.8 * w.norm()
+
+    def prox(self, w, step):
+        left = w.sign() * (w.abs() - 0.3 * step).clamp_min(0)
+        length = left.norm()
+        return left * (1 - 0.8 * step / length) if length > 0.8 * step else torch.zeros_like(w)
+
+    def as_cvxpy(self, x):
+        import cvxpy
+
+        return 0.3 * cvxpy.sum(cvxpy.abs(x)) + 0.8 * cvxpy.pnorm(x, 2)

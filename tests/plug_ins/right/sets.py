@@ -35,6 +35,25 @@ class Orthant:
         return w.clamp_min(0)
 
 
+class NonnegativeSum:
+    """sum w over w >= 0; outside, where nothing is a subgradient, its residual is that of zero."""
+
+    convex = True
+    separable = True
+
+    def value(self, w):
+        return w.sum() + indicator(w, (w >= 0).all())
+
+    def prox(self, w, step):
+        return (w - step).clamp_min(0)
+
+    def metric_prox(self, B, D, lam):
+        return (B - lam).clamp_min(0) / D
+
+    def subgradient_residual(self, Z, G, lam):
+        return torch.where(Z > 0, G + lam, (G + lam).clamp_max(0))
+
+
 class Ball:
     """||w|| <= 1, without a tolerance."""
 
