@@ -110,7 +110,10 @@ class ExactSet:
     def _distance(self, w: Tensor, projected: Tensor) -> float:
         if offers(self.inner, "violation"):
             return float(self.inner.violation(w))
-        return float(torch.linalg.vector_norm((w - projected).double()))
+        apart = (w - projected).double()
+        # In units of the largest entry: the squares of 1e-306 are zero.
+        largest = apart.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
+        return float(largest * torch.linalg.vector_norm(apart / largest))
 
     def _inside(self, projected: Tensor) -> Tensor:
         """psi at a projection, whose value rounding may have made infinite: at the nearest point of a few where it is

@@ -121,10 +121,10 @@ def comparison_points(w: Array, z: Array, seed: int, count: int = 12) -> list[Ar
     """Points around z and w at many scales, with parts set to zero: where a wrong prox is beaten.
 
     Zero, w, z and w with single entries, rows and columns zeroed, multiples, and random moves of 1e-6 to 1e3 times the
-    size of w.
+    size of w, or of 1 where both are zero.
     """
     rng = np.random.default_rng(seed)
-    scale = size(w, z)
+    scale = size(w, z) if w.any() or z.any() else 1.0
     points = [np.zeros_like(w), w, z * 0.5, z * 1.5, z + (w - z) * 0.1, z - (w - z) * 0.1, -z]
     for base in (w, z):
         for axis in range(base.ndim):

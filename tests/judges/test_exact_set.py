@@ -150,6 +150,14 @@ def test_a_tolerance_that_is_a_number_does_not_let_small_points_into_a_cone(size
     assert float(exact.value(vector(size, 0.1 * size))) == 0
 
 
+@pytest.mark.parametrize("size", [1e-13, 1e-200, 3e-306])
+def test_a_point_whose_squares_vanish_is_not_in_a_cone(size):
+    """The distance, of which no member tells, is that of single entries."""
+    exact = ExactSet(Psi(infinite(lambda w: float(w.min()) < -1e-12), nonnegative))
+    assert float(exact.value(vector(-size, -0.2 * size))) == math.inf
+    assert float(exact.value(vector(size, 0.2 * size))) == 0
+
+
 @pytest.mark.parametrize("size", [1.0, 1.5])
 def test_of_points_of_size_one_and_more_the_value_is_believed(size):
     exact = ExactSet(Psi(infinite(lambda w: float(w.min()) < 0 and float(w.max()) < 1), nonnegative))

@@ -214,6 +214,15 @@ def test_neither_input_nor_answer_is_changed():
     assert np.array_equal(z, Z)
 
 
+def test_about_zero_random_moves_are_of_the_size_of_one():
+    """At 1e-308 nothing is told of a psi."""
+    zero = np.zeros((2, 3))
+    lengths = [norm(point) for point in comparison_points(zero, zero, 0, 200) if point.any()]
+    assert len(lengths) == 200
+    assert 1e-7 < min(lengths) < 1e-4
+    assert 1e2 < max(lengths) < 1e4
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
 def test_random_moves_are_as_many_as_asked_for_and_of_all_sizes_from_a_millionth_to_a_thousand(scale):
     """Of the larger of input and answer; most are of all entries, some of fewer than half."""

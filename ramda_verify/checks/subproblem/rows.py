@@ -43,6 +43,7 @@ def comparison_points_of_rows(w: Tensor, z: Tensor, seed: int, count: int = 12) 
         point.reshape(len(base), -1)[:, int(rng.integers(base[0].numel()))] = 0.0
         points.append(point)
     scale = column(sizes(w, z), w)
+    scale = torch.where(scale > TINY, scale, 1.0)
     for _ in range(count):
         move = torch.as_tensor(rng.standard_normal(w.shape)) * scale * 10.0 ** rng.uniform(-6, 3)
         if rng.random() < 0.3:

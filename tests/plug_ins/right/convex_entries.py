@@ -231,3 +231,21 @@ class ByNumpy:
     def prox(self, w, step):
         a = w.double().cpu().numpy()
         return torch.as_tensor(np.sign(a) * np.maximum(np.abs(a) - step, 0)).to(w)
+
+
+class OneNumber:
+    """|w| + w^2/2 of a tensor with one entry."""
+
+    convex = True
+
+    def check_shape(self, shape):
+        if math.prod(shape) != 1:
+            raise ValueError(f"one number is wanted, got a tensor of shape {tuple(shape)}")
+
+    def value(self, w):
+        self.check_shape(w.shape)
+        return (w.abs() + 0.5 * w.square()).sum()
+
+    def prox(self, w, step):
+        self.check_shape(w.shape)
+        return w.sign() * (w.abs() - step).clamp_min(0) / (1 + step)

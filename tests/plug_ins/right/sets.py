@@ -54,6 +54,18 @@ class NonnegativeSum:
         return torch.where(Z > 0, G + lam, (G + lam).clamp_max(0))
 
 
+class NonnegativeSumWithTolerance:
+    """0.3*sum w over w >= 0, up to 1e-12."""
+
+    convex = True
+
+    def value(self, w):
+        return 0.3 * w.sum() + indicator(w, w.min() >= -1e-12)
+
+    def prox(self, w, step):
+        return (w - 0.3 * step).clamp_min(0)
+
+
 class Ball:
     """||w|| <= 1, without a tolerance."""
 
