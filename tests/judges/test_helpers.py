@@ -218,7 +218,7 @@ def test_about_zero_random_moves_are_of_the_size_of_one():
     """At 1e-308 nothing is told of a psi."""
     zero = np.zeros((2, 3))
     lengths = [norm(point) for point in comparison_points(zero, zero, 0, 200) if point.any()]
-    assert len(lengths) == 200
+    assert len(lengths) > 190  # a few moves are of no entry
     assert 1e-7 < min(lengths) < 1e-4
     assert 1e2 < max(lengths) < 1e4
 
