@@ -177,7 +177,7 @@ def test_a_layout_is_asked_for_with_the_weight_that_lies_so(groups, grouping):
 def test_blocks_divide_the_first_axis_of_a_weight_with_two_axes_or_more(length, groups):
     regularizer, drawn = Made(zero, shapes=[(length,), (length, 1)]), set()
 
-    @settings(max_examples=25)
+    @settings(max_examples=200)
     @given(BY_ID["layout-claim"].cases(SimpleNamespace(instances=st.just(regularizer))))
     def draw(case):
         drawn.add((case["conv_groups"], case["w"].shape))
@@ -189,7 +189,7 @@ def test_blocks_divide_the_first_axis_of_a_weight_with_two_axes_or_more(length, 
 def test_shapes_are_those_of_the_regularizer():
     regularizer, drawn = Made(zero, shapes=[(7,), (2, 5)]), []
 
-    @settings(max_examples=10)
+    @settings(max_examples=60)
     @given(BY_ID["contract"].cases(SimpleNamespace(instances=st.just(regularizer))))
     def draw(case):
         drawn.append((case["regularizer"], case["shape"]))
