@@ -110,10 +110,8 @@ class ExactSet:
     def _distance(self, w: Tensor, projected: Tensor) -> float:
         if offers(self.inner, "violation"):
             return float(self.inner.violation(w))
-        apart = (w - projected).double()
-        # In units of the largest entry: the squares of 1e-306 are zero.
-        largest = apart.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
-        return float(largest * torch.linalg.vector_norm(apart / largest))
+        # hypot, since the squares of 1e-306 are zero.
+        return math.hypot(*(w - projected).double().flatten().tolist())
 
     def _inside(self, projected: Tensor) -> Tensor:
         """psi at a projection, whose value rounding may have made infinite: at the nearest point of a few where it is

@@ -170,3 +170,12 @@ def test_a_splitting_that_is_no_number_is_a_finding(what, monkeypatch):
     splitting_by_hand(monkeypatch, [good, bad] * FIRST)
     with pytest.raises(ArithmeticError):
         measure_splitting_rate(L1(1.0), SHIFT, METRICS["even"], 0.5, np.zeros(4))
+
+
+@pytest.mark.parametrize("D", METRICS.values(), ids=METRICS)
+def test_at_its_fixed_point_nothing_but_rounding_is_left_to_shorten(D, monkeypatch):
+    Z = np.sign(SHIFT) * np.maximum(np.abs(SHIFT) - 0.5, 0) / D
+    x = Z + (SHIFT - D * Z) / D.mean()
+    found = rates(monkeypatch, [x] * FIRST, [Z] * FIRST, D)
+    assert found.violation == 0
+    assert "nothing but rounding" in found.note

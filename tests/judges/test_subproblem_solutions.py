@@ -114,6 +114,14 @@ def test_an_oracle_that_is_further_from_the_optimum_than_it_says_decides_nothing
     assert compared(BEST, oracle=HIGHER, accuracy=0.51 * share).violation == 0
 
 
+@pytest.mark.parametrize("method", ["metric_prox", "separable", "accelerated", "proximal_gradient"])
+def test_a_solution_above_another_one_is_wrong_even_where_the_oracle_is(method, compared):
+    """One method alone is at the optimum, the others are where the oracle is."""
+    found = compared(BEST, oracle=HIGHER, method=method)
+    assert found.violation == pytest.approx(RISE / (0.5 * (0.25 * 8.0**2 + 4 * 2.75**2)), rel=1e-12)
+    assert not found.note.startswith(method)
+
+
 def test_a_point_that_a_constraint_keeps_away_is_the_scale(compared):
     """Where B is small: 1/2 <Z, D*Z> of the oracle."""
     small = np.array([0.3, 0.4])

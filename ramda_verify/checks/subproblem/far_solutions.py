@@ -64,8 +64,8 @@ def measure_far_solution(
     regularizer: Any, B: Array, D: Array, lam: float, direction: Array, distance: float
 ) -> Measurement:
     """A direct solution that is exact but for rounding is called so, also where ||D*Z|| is far above ||B||: by a psi
-    that is tilted or, where psi is infinite or not positively homogeneous (a constraint keeps Z in place), by a large
-    D.
+    that is tilted or, where psi is infinite along the direction or not positively homogeneous (a constraint keeps Z in
+    place), by a large D.
 
     The violation is infinite where it is called not stationary.
     """

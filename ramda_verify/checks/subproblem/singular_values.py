@@ -170,12 +170,12 @@ def measure_splitting_rate(regularizer: Regularizer, B: Array, D: Array, lam: fl
     noise = 1e-12 * np.array(sizes[1:]) * np.sqrt(B.size) * float(D.max()) / rho
     worst, kept = Worst(), 0
     for at in range(1, FIRST - 1):
-        if max(norm(moves[kept]), norm(moves[at])) <= noise[at]:
+        before, after = norm(moves[kept]), norm(moves[at])
+        if max(before, after) <= noise[at]:
             worst.see(0.0, "nothing but rounding is left to shorten")  # at once, where a tensor has one entry
             continue
         if norm(points[at + 1] - (points[kept] + moves[kept])) <= noise[at]:
             continue  # not kept: the next point is the plain step from the one before
-        before, after = norm(moves[kept]), norm(moves[at])
         note = f"moves {before:.6g}, {after:.6g}, promised {promised:.6g}"
         worst.see(relative(after - promised * before - noise[at], sizes[kept + 1]), note)
         kept = at
