@@ -73,12 +73,12 @@ class MCP:
         weight, gamma = self.reg_weight, self.gamma
         b = B.to(accumulation_dtype(B))
         size, own = b.abs(), b / D
+        # Quotients and roots before products: near the largest number there are no gamma*D and gamma*lam.
+        curvature = D - lam / gamma
         # Where the objective is convex, this is stationary on the first piece. Both sides of the quotient are small
         # where gamma*D is close to lam, and rounding may lead out of the piece.
-        curvature = gamma * D - lam
-        first = torch.sign(b) * (gamma * ((size - lam * weight) / curvature)).clamp(0, gamma * weight)
-        firm = torch.where(size > gamma * weight * D, own, torch.where(size > lam * weight, first, 0.0))
-        # Roots first: near the largest number there is no gamma*lam.
+        first = torch.sign(b) * ((size - lam * weight) / curvature).clamp(0, gamma * weight)
+        firm = torch.where(own.abs() > gamma * weight, own, torch.where(size > lam * weight, first, 0.0))
         hard = torch.where(size > weight * gamma**0.5 * lam**0.5 * D**0.5, own, 0.0)
         return torch.where(torch.as_tensor(curvature > 0, device=b.device), firm, hard).to(B.dtype)
 
